@@ -12,6 +12,8 @@ class BuiltinChannel(StrEnum):
     """The channels built into the daemon; plugins add others by name."""
 
     SIMULATED = "simulated"
+    LINKED = "linked"
+    """A device linked to a phone by QR."""
     MANUAL = "manual"
     """An operator sends by hand; every other channel is automatic."""
 

@@ -32,6 +32,9 @@ ENGINE = "engine: rules.engine alone imports durable-rules"
 HOST = "engine: nobody imports durable's own host"
 LEAF = "leaf: the worker protocol sees nothing of the house"
 HOOKS = "hooks: pluggy is touched by its manager, and for the markers"
+WORKER_VIEW = "linked worker: it sees daemon.api and the worker protocol, as a stranger's would"
+WORKER_DOOR = "linked worker: of it, its plugin alone knows the protocol"
+LIBRARY = "linked device: its driver alone names the library, and never the daemon itself"
 TOOLS = "tools: what writes pages and plants faults is no part of the product"
 
 PLANTED = [
@@ -60,6 +63,11 @@ PLANTED = [
     (ENGINE, "rules/verdict.py", "import durable_rules_engine"),
     (HOST, "rules/engine.py", "import durable.lang"),
     (HOOKS, "daemon/bus.py", "from pluggy import PluginManager"),
+    (WORKER_VIEW, "daemon/linked_worker/driver.py", "import daemon.subprocesses"),
+    (WORKER_VIEW, "daemon/linked_worker/driver.py", "import storage.column_formats"),
+    (WORKER_DOOR, "daemon/bus.py", "import daemon.linked_worker.protocol"),
+    (LIBRARY, "daemon/plugins/transport_linked/transport.py", "import neonize"),
+    (LIBRARY, "daemon/linked_worker/worker.py", "from neonize.client import NewClient"),
     (TOOLS, "daemon/bus.py", "import tools.rule_schemas"),
     (TOOLS, "storage/column_formats.py", "import tools.rule_schemas"),
 ]

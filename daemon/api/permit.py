@@ -95,6 +95,11 @@ class PermitVerifier:
         self._elapsed = elapsed
         self._used: dict[str, float] = {}
 
+    @property
+    def public_key(self) -> Ed25519PublicKey:
+        """Return the gate's key, for a worker that verifies permits itself."""
+        return self._key
+
     def redeem(
         self,
         permit: Permit,

@@ -32,6 +32,7 @@ BUILT_IN_HOOKS = {
     "listener": {"leadmaster_interpret_inbound"},
     "sender": {"leadmaster_prepare_message"},
     "sync": {"leadmaster_declare_sources"},
+    "transport_linked": {"leadmaster_declare_channels"},
     "transport_manual": {"leadmaster_declare_channels"},
     "transport_simulated": {"leadmaster_declare_channels"},
 }
@@ -263,7 +264,7 @@ def test_each_built_in_plugin_is_there_with_its_hooks() -> None:
     }
     assert hooks == BUILT_IN_HOOKS
     assert plugins.names == tuple(BUILT_IN_HOOKS)
-    assert set(plugins.channels()) == {"manual", "simulated"}
+    assert set(plugins.channels()) == {"linked", "manual", "simulated"}
     assert set(plugins.sources()) == {"csv"}
 
 

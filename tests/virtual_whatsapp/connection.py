@@ -76,7 +76,7 @@ class ClientConnection:
             transport.abort()
 
     async def wait_until_closed(self) -> None:
-        """Let the client close, after the last word: one that is closed on may not have read it."""
+        """Let the client close: one that is closed on may not have read what was sent last."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._socket.receive()

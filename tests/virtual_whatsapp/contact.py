@@ -25,7 +25,7 @@ class ReceivedMessage:
 
 
 class Contact:
-    """A person: ``phone`` is E.164. They receive, and tell that they received and read."""
+    """A person: ``phone`` is E.164. They receive, decrypt and may read."""
 
     def __init__(self, phone: str, lid: str, name: str = "") -> None:
         self.phone = phone

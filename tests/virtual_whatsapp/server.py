@@ -137,7 +137,7 @@ class VirtualWhatsApp:
             await connection.send(build_device_removed())
 
     async def type_on_phone(self, phone: Phone, contact: Contact, text: str) -> None:
-        """Let the owner write to a contact on the phone itself; each linked device is told."""
+        """Let the owner write to a contact on the phone itself; each linked device gets a copy."""
         for device in phone.devices.values():
             await self._deliver(device, build_own_message(phone, device, contact, text))
 
@@ -325,7 +325,7 @@ class VirtualWhatsApp:
 
 
 def _get_delivery_key(tag: str, node: Node) -> tuple[str, str, str]:
-    """Return what tells deliveries apart: a message has one, its receipts one of each type."""
+    """Return what a delivery is known by: a message has one, its receipts one of each type."""
     return tag, node.text("id"), node.text("type") if tag == "receipt" else ""
 
 

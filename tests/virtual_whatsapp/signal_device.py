@@ -82,7 +82,7 @@ class SignalDevice:
         raise DecryptionFailed(f"none of {len(sessions)} sessions decrypts a {kind}")
 
     def forget_sessions(self, other: Jid) -> None:
-        """Begin anew with a device, as after an installation of the app."""
+        """Begin again with a device, as after an installation of the app."""
         self._sessions.pop(other, None)
 
 

@@ -166,7 +166,7 @@ async def test_a_login_is_refused(
     failure: Node,
     event: str,
 ) -> None:
-    """The library tells why, in an event of its own."""
+    """The library says why, in an event of its own."""
     await link(library, whatsapp, phone)
     await library.kill()
     whatsapp.faults.login_failure = failure

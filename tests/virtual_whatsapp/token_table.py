@@ -1,7 +1,7 @@
 """The dictionary of WhatsApp's binary XML, read out of the linked-device library's own file.
 
 The library is an ELF file of Go. Its two tables of strings are arrays of (address, length); the
-addresses stand in the relocations that the loader applies, so no library has to be loaded.
+addresses are in the relocations that the loader applies, so no library has to be loaded.
 """
 
 from __future__ import annotations

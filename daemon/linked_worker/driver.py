@@ -1,0 +1,92 @@
+"""The interface of a driver: what a library of linked devices must offer to the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Final, Protocol, TypeAlias
+
+from daemon.api.signals import Signal
+from daemon.api.transport import KnownContact, NumberAnswer, SendResult
+
+_DRIVER_MODULES: Final = {"neonize": "daemon.linked_worker.neonize_driver"}
+
+
+class DriverUnavailable(Exception):
+    """A driver's library can't be used here; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverEnvironment:
+    """What a driver is given.
+
+    ``folder`` is the session's own. ``report`` takes signals from any thread. ``end`` is to be
+    called when the connection is over for good, with the reason, or without one where the last
+    signal said it: the process ends then.
+    """
+
+    folder: Path
+    report: Callable[[Signal], None]
+    end: Callable[[str], None]
+
+
+class LinkedDriver(Protocol):
+    """One device of one session. The worker makes one call at a time, from one thread.
+
+    A driver never connects again by itself: it reports that the connection is lost, and ends.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The version of the driver itself."""
+        ...
+
+    @property
+    def library_version(self) -> str:
+        """The version of the library below."""
+        ...
+
+    def has_login(self) -> bool:
+        """Return whether a login is stored."""
+        ...
+
+    def connect(self) -> None:
+        """Begin to connect, or to show codes where no login is stored; return at once."""
+        ...
+
+    def send_text(self, phone: str, text: str) -> SendResult:
+        """Send a text to a number (E.164) and return the server's answer."""
+        ...
+
+    def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        """Answer yes, no or unknown for each number (E.164)."""
+        ...
+
+    def list_contacts(self) -> Sequence[KnownContact]:
+        """Return the contacts of the account."""
+        ...
+
+    def logout(self) -> None:
+        """Unlink the device, as far as it is connected, and delete the stored login."""
+        ...
+
+
+OpenDriver: TypeAlias = Callable[[DriverEnvironment], LinkedDriver]
+
+
+def list_drivers() -> list[str]:
+    """Return the names of the drivers."""
+    return sorted(_DRIVER_MODULES)
+
+
+def load_driver(name: str) -> OpenDriver:
+    """Return a driver by its name; its library is loaded when it is opened."""
+    open_driver: OpenDriver = import_module(_DRIVER_MODULES[name]).open_driver
+    return open_driver

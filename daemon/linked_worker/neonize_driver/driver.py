@@ -1,0 +1,337 @@
+"""One device through the library: codes, connection, sending, number checks.
+
+What its traps demand: codes are taken from the callback, for their event comes after the pairing;
+the end of pairing from the hook of the login; a connection that is lost ends the process, for the
+library would connect again by itself; no call before it is connected.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from daemon.api.identity import IdentityKind, NotAContact, parse_identity, parse_phone_identity
+from daemon.api.signals import (
+    Connected,
+    ConnectionRefused,
+    Disconnected,
+    KeepAlive,
+    Paired,
+    PairingFailed,
+    QrExhausted,
+    QrIssued,
+    RefusalKind,
+    Scanned,
+    SendingRestricted,
+    Signal,
+)
+from daemon.api.transport import (
+    Acknowledged,
+    KnownContact,
+    NumberAnswer,
+    OnWhatsApp,
+    Refused,
+    SendResult,
+    Unknown,
+)
+from daemon.linked_worker.driver import DriverEnvironment
+from daemon.linked_worker.neonize_driver.events import EventTranslator, format_jid
+from daemon.linked_worker.neonize_driver.library import (
+    LIBRARY,
+    REQUIRED_VERSION,
+    LoadedLibrary,
+    load_library,
+)
+from daemon.worker_protocol import describe_defect
+
+DRIVER_VERSION: Final = "1"
+DATABASE_FILE: Final = "linked.db"
+LOGIN_FILE: Final = "linked.login"
+"""Is kept beside the library's database as long as a device is linked."""
+_DEVICE_NAME: Final = "LeadMaster"
+_CLIENT_ID: Final = "session"
+_MAX_HAPPENED: Final = 1000
+_LAST_SIGNALS: Final = (ConnectionRefused, Disconnected, PairingFailed, QrExhausted)
+"""After these the connection is over."""
+_DATABASE_OPTIONS: Final = (
+    "?_foreign_keys=on&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000&_x="
+)
+"""Behind the name of the file: the library opens it as it is, and appends options of its own."""
+_CODES: Final = 6
+_FIRST_CODE_SECONDS, _NEXT_CODE_SECONDS = 60.0, 20.0
+_KEEP_ALIVE_SECONDS: Final = 5.0
+"""Frames are reported as a sign of life, not more often than this."""
+_LOGOUT_CONNECT_SECONDS: Final = 5.0
+_FRAME_LOGGER: Final = "whatsmeow.Client.Recv"
+_TIMELOCK: Final = 463
+_SERVER_ERROR: Final = re.compile(r"server returned error (\d+)")
+_NOT_SENT: Final = (
+    "not connected",
+    "not logged in",
+    "failed to get device list",
+    "failed to fetch prekeys",
+    "no LID found",
+    "no signal session established",
+)
+"""What the library says before anything went to the wire."""
+
+
+def open_driver(environment: DriverEnvironment) -> NeonizeDriver:
+    """Load the library; raise :class:`DriverUnavailable` where it can't be."""
+    return NeonizeDriver(environment, load_library())
+
+
+class NeonizeDriver:
+    """The driver. Events of the library are turned into signals by one thread, in their order."""
+
+    name = LIBRARY
+    version = DRIVER_VERSION
+    library_version = REQUIRED_VERSION
+
+    def __init__(self, environment: DriverEnvironment, library: LoadedLibrary) -> None:
+        self._report = environment.report
+        self._end = environment.end
+        self._database = environment.folder / DATABASE_FILE
+        self._login = environment.folder / LOGIN_FILE
+        self._library = library
+        self._translator = EventTranslator()
+        self._happened: queue.Queue[tuple[str, Any]] = queue.Queue(_MAX_HAPPENED)
+        self._connected = threading.Event()
+        self._codes = 0
+        self._leaving = False
+        self._last_sign = 0.0
+        self._client: Any = None
+
+    def has_login(self) -> bool:
+        """Return whether a device was linked; whether its login counts still, the platform says."""
+        return self._login.exists()
+
+    def connect(self) -> None:
+        """Begin, in a thread of its own; when that ends, the connection is over for good."""
+        if self._client is not None:
+            return
+        self._client = self._build_client()
+        self._listen_to_frames()
+        threading.Thread(target=self._run_events, daemon=True).start()
+        threading.Thread(target=self._run_client, daemon=True).start()
+
+    def send_text(self, phone: str, text: str) -> SendResult:
+        """Send, and wait for the server's answer; the library gives up after 75 s."""
+        if not self._connected.is_set():
+            return Refused("not_connected", "The device is not connected yet.", retryable=True)
+        # A message of its own: from a bare text the library would make mentions and previews.
+        message = self._library.client.Message(conversation=text)
+        recipient = self._library.client.build_jid(phone.removeprefix("+"))
+        try:
+            response = self._client.send_message(recipient, message)
+        except self._library.client.SendMessageError as error:
+            return self._explain_send_error(str(error))
+        at = datetime.now(UTC)
+        self._learn_lid(phone, recipient)
+        return Acknowledged(response.ID, at)
+
+    def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        """Ask the platform; what it does not answer is unknown."""
+        answers: dict[str, Any] = {}
+        if self._connected.is_set():
+            with contextlib.suppress(self._library.client.IsOnWhatsAppError):
+                for each in self._client.is_on_whatsapp(*phones):
+                    answers[_normalize_query(each.Query)] = each
+        return [_build_number_answer(phone, answers.get(phone)) for phone in phones]
+
+    def list_contacts(self) -> Sequence[KnownContact]:
+        """Return the contacts in the library's own store."""
+        if not self._connected.is_set():
+            return []
+        return list(_list_contacts(self._client.contact.get_all_contacts()))
+
+    def logout(self) -> None:
+        """Unlink the device at the platform where that can be reached, and delete the login."""
+        if self.has_login():
+            self._leaving = True  # what the platform says of that is no news
+            self.connect()
+            if self._connected.wait(_LOGOUT_CONNECT_SECONDS):
+                with contextlib.suppress(self._library.client.LogoutError):
+                    self._client.logout()
+        self._delete_login()
+
+    def _delete_login(self) -> None:
+        self._login.unlink(missing_ok=True)
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self._database}{suffix}").unlink(missing_ok=True)
+
+    # The library's threads.
+
+    def _build_client(self) -> Any:  # noqa: ANN401 - the library has no types
+        """Return a client whose hooks are ours; that of the login has a private name."""
+        library = self._library.client
+        hooks = {"_NewClient__onLoginStatus": self._build_login_hook()}
+        client_type = type("LinkedClient", (library.NewClient,), hooks)
+        # A name that the owner of the phone recognises in the list of linked devices.
+        properties = library.DeviceProps(os=_DEVICE_NAME, platformType=library.DeviceProps.DESKTOP)
+        client = client_type(
+            f"{self._database}{_DATABASE_OPTIONS}", props=properties, uuid=_CLIENT_ID
+        )
+        client.event.qr(lambda _, code: self._happen("code", code.decode()))
+        for kind in self._library.events.EVENT_TO_INT:
+            if kind.__name__ in self._translator.handlers:
+                client.event(kind)(self._build_event_handler(kind.__name__))
+        return client
+
+    def _build_login_hook(self) -> Callable[[Any, int, int], None]:
+        def hook(_client: Any, _identifier: int, status: int) -> None:  # noqa: ANN401
+            self._happen("login", ctypes.string_at(status).decode(errors="replace"))
+
+        return hook
+
+    def _build_event_handler(self, name: str) -> Callable[[Any, Any], None]:
+        return lambda _client, event: self._happen(name, event)
+
+    def _happen(self, name: str, event: Any) -> None:  # noqa: ANN401
+        self._happened.put((name, event))
+
+    def _run_client(self) -> None:
+        try:
+            self._client.connect()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the connection is over
+            self._end(f"the library raised {type(error).__name__}")
+        self._end("the library's connection ended")
+
+    def _run_events(self) -> None:
+        """Turn events into signals; a defect ends the process, which would be deaf from then on."""
+        try:
+            while True:
+                name, event = self._happened.get()
+                for signal in self._translate(name, event):
+                    if not self._leaving:
+                        self._report(signal)
+                    self._follow(signal)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._end(f"an event could not be read: {describe_defect(error)}")
+
+    def _translate(self, name: str, event: Any) -> Iterator[Signal]:  # noqa: ANN401
+        if name == "code":
+            yield self._build_code(event)
+        elif name == "login":
+            yield from _translate_login_status(event)
+        elif name == "frame":
+            yield KeepAlive()
+        else:
+            if name == "Connected":
+                yield from self._report_login()
+            yield from self._translator.handlers[name](event)
+
+    def _build_code(self, code: str) -> QrIssued:
+        self._codes += 1
+        seconds = _FIRST_CODE_SECONDS if self._codes == 1 else _NEXT_CODE_SECONDS
+        return QrIssued(code, self._codes, max(_CODES, self._codes), seconds)
+
+    def _report_login(self) -> Iterator[Signal]:
+        """Tell whose login it is, where it was not linked just now."""
+        if not self._codes and (user := self._client.get_me().JID.User):
+            yield Paired(f"+{user}")
+
+    def _follow(self, signal: Signal) -> None:
+        """Do what a signal means for the driver itself."""
+        if isinstance(signal, Paired):
+            self._login.touch(mode=0o600)
+        elif isinstance(signal, Connected):
+            self._connected.set()
+        elif isinstance(signal, ConnectionRefused) and signal.kind is RefusalKind.LOGGED_OUT:
+            self._login.unlink(missing_ok=True)
+        if isinstance(signal, _LAST_SIGNALS) and not self._leaving:
+            self._end("")  # the library would go on by itself
+
+    def _listen_to_frames(self) -> None:
+        """Take note of each frame: the library has no event of a keep-alive that was answered."""
+        self._library.client.log.setLevel(logging.DEBUG)
+        frames = logging.getLogger(_FRAME_LOGGER)
+        frames.setLevel(logging.DEBUG)
+        frames.propagate = False  # they hold codes and numbers
+        frames.addHandler(_FrameHandler(self._on_frame))
+
+    def _on_frame(self) -> None:
+        now = time.monotonic()
+        if self._connected.is_set() and now - self._last_sign >= _KEEP_ALIVE_SECONDS:
+            self._last_sign = now
+            self._happen("frame", None)
+
+    # Answers.
+
+    def _explain_send_error(self, text: str) -> SendResult:
+        """Tell what is certain from what is not: only the server's no, and what came before."""
+        if refusal := _SERVER_ERROR.search(text):
+            code = int(refusal[1])
+            if code == _TIMELOCK:
+                self._report(SendingRestricted("reach_out_timelock"))
+            return Refused(str(code), f"WhatsApp refused the message with {code}.", code=code)
+        if any(each in text for each in _NOT_SENT):
+            sentence = "The message was not sent: the library could not prepare it."
+            return Refused("not_prepared", sentence, retryable=True)
+        return Unknown("no_acknowledgement", "WhatsApp did not answer whether it took the message.")
+
+    def _learn_lid(self, phone: str, recipient: Any) -> None:  # noqa: ANN401
+        """Learn the hidden id, under which receipts come."""
+        try:
+            lid = parse_identity(format_jid(self._client.get_lid_from_pn(recipient)))
+        except (self._library.client.GetJIDFromStoreError, NotAContact):
+            return
+        for signal in self._translator.learn_alias(lid, parse_phone_identity(phone)):
+            self._report(signal)
+
+
+class _FrameHandler(logging.Handler):
+    """Calls a function for each frame; what is in it is not looked at."""
+
+    def __init__(self, on_frame: Callable[[], None]) -> None:
+        super().__init__(logging.DEBUG)
+        self._on_frame = on_frame
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one."""
+        del record
+        self._on_frame()
+
+
+def _translate_login_status(status: str) -> Iterator[Signal]:
+    if status == "success":
+        yield Scanned()
+    elif status == "timeout":
+        yield QrExhausted()
+    else:
+        yield PairingFailed()
+
+
+def _normalize_query(query: str) -> str:
+    """Return the number that was asked for, in E.164."""
+    return "+" + query.partition("@")[0].removeprefix("+")
+
+
+def _build_number_answer(phone: str, answer: Any) -> NumberAnswer:  # noqa: ANN401
+    if answer is None:
+        return NumberAnswer(phone, OnWhatsApp.UNKNOWN)
+    if not answer.IsIn:
+        return NumberAnswer(phone, OnWhatsApp.NO)
+    raw = format_jid(answer.JID)
+    try:
+        identity = parse_identity(raw)
+    except NotAContact:
+        return NumberAnswer(phone, OnWhatsApp.YES)
+    alias = identity if identity.kind is IdentityKind.LID else None
+    return NumberAnswer(phone, OnWhatsApp.YES, None if alias else raw, alias)
+
+
+def _list_contacts(contacts: Iterable[Any]) -> Iterator[KnownContact]:
+    for each in contacts:
+        with contextlib.suppress(NotAContact):
+            name = each.Info.FullName or each.Info.PushName or each.Info.BusinessName
+            yield KnownContact((parse_identity(format_jid(each.JID)),), name)

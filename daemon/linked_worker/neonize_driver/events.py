@@ -1,0 +1,274 @@
+"""Turns what the library reports into signals of the port."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from daemon.api.identity import Identity, IdentityKind, NotAContact, parse_identity
+from daemon.api.signals import (
+    AliasLearned,
+    Connected,
+    ConnectionRefused,
+    Disconnected,
+    InboundKind,
+    InboundMessage,
+    KeepAliveLost,
+    KeepAliveRestored,
+    Origin,
+    OwnMessage,
+    Paired,
+    PairingFailed,
+    PhoneSeen,
+    Receipt,
+    ReceiptKind,
+    Signal,
+    StreamErrorUnknown,
+    Synced,
+)
+from daemon.api.text import hash_folded_text
+
+_PAIRED: Final = 2
+_RECEIPT_KINDS: Final[Mapping[int, ReceiptKind]] = {
+    1: ReceiptKind.DELIVERED,
+    4: ReceiptKind.READ,
+    6: ReceiptKind.READ,  # a voice message that was played
+}
+_LOGOUT_CODES: Final[Mapping[int, int]] = {2: 401, 4: 403, 5: 406}
+"""The library numbers the reasons itself; these are WhatsApp's codes."""
+_BAN_CODES: Final[Mapping[int, int]] = {1: 101, 2: 102, 3: 103, 4: 104, 5: 106}
+_OUTDATED, _REPLACED, _BANNED, _LOGGED_OUT = 405, 440, 402, 401
+_MILLISECONDS_FROM: Final = 1 << 40
+"""A number of seconds as large as this would lie far in the future."""
+
+_KINDS: Final[tuple[tuple[str, InboundKind], ...]] = (
+    ("imageMessage", InboundKind.MEDIA),
+    ("videoMessage", InboundKind.MEDIA),
+    ("ptvMessage", InboundKind.MEDIA),
+    ("documentMessage", InboundKind.MEDIA),
+    ("stickerMessage", InboundKind.MEDIA),
+    ("locationMessage", InboundKind.LOCATION),
+    ("liveLocationMessage", InboundKind.LOCATION),
+    ("contactMessage", InboundKind.CONTACT),
+    ("contactsArrayMessage", InboundKind.CONTACT),
+    ("pollCreationMessage", InboundKind.POLL),
+    ("pollCreationMessageV2", InboundKind.POLL),
+    ("pollCreationMessageV3", InboundKind.POLL),
+    ("pollUpdateMessage", InboundKind.POLL),
+)
+_REVOKED: Final = 0
+_EDITED: Final = 14
+
+
+class EventTranslator:
+    """Turns events of one connection into signals; knows which hidden id is whose number."""
+
+    def __init__(self) -> None:
+        self._connected = self._synced_early = self._synced = False
+        self._phones: dict[str, Identity] = {}
+        self.handlers: Mapping[str, Callable[[Any], Iterator[Signal]]] = {
+            "PairStatus": _translate_pairing,
+            "Connected": self._translate_connected,
+            "OfflineSyncCompleted": self._translate_synced,
+            "KeepAliveTimeout": lambda _: iter([KeepAliveLost()]),
+            "KeepAliveRestored": lambda _: iter([KeepAliveRestored()]),
+            "LoggedOut": _translate_logout,
+            "StreamReplaced": lambda _: iter([ConnectionRefused.from_code(_REPLACED)]),
+            "TemporaryBan": _translate_ban,
+            "ConnectFailure": _translate_failure,
+            "ClientOutdated": lambda _: iter([ConnectionRefused.from_code(_OUTDATED)]),
+            "StreamError": lambda _: iter([StreamErrorUnknown()]),
+            "Disconnected": lambda _: iter([Disconnected()]),
+            "Message": self._translate_message,
+            "UndecryptableMessage": self._translate_undecryptable,
+            "Receipt": self._translate_receipt,
+        }
+        """By the name of the library's event."""
+
+    def learn_alias(self, lid: Identity, phone: Identity) -> Iterator[Signal]:
+        """Remember whose number a hidden id is; yield the news of it, once."""
+        if self._phones.get(lid.value) != phone:
+            self._phones[lid.value] = phone
+            yield AliasLearned(lid, phone)
+
+    def _translate_connected(self, _: Any) -> Iterator[Signal]:  # noqa: ANN401
+        self._connected = True
+        yield Connected()
+        if self._synced_early:
+            self._synced = True
+            yield Synced()
+
+    def _translate_synced(self, _: Any) -> Iterator[Signal]:  # noqa: ANN401
+        """Report it after the connection, also where the library reports it before."""
+        if not self._connected:
+            self._synced_early = True
+        elif not self._synced:
+            self._synced = True
+            yield Synced()
+
+    def _translate_message(self, event: Any) -> Iterator[Signal]:  # noqa: ANN401
+        source = event.Info.MessageSource
+        if source.IsFromMe:
+            yield from self._translate_own(event)
+            return
+        identities = _list_identities(source.Sender, source.SenderAlt)
+        if source.IsGroup or not identities or not _is_person(source.Chat):
+            return
+        yield from self._learn_from(identities)
+        kind, text, quoted = _read_content(event)
+        yield InboundMessage(
+            wire_id=event.Info.ID,
+            sender=identities[0],
+            text=text,
+            written_at=_read_time(event.Info.Timestamp),
+            kind=kind,
+            origin=self._get_origin(),
+            aliases=tuple(identities[1:]),
+            push_name=event.Info.Pushname,
+            quoted_id=quoted or None,
+        )
+
+    def _translate_own(self, event: Any) -> Iterator[Signal]:  # noqa: ANN401
+        source = event.Info.MessageSource
+        written_at = _read_time(event.Info.Timestamp)
+        yield PhoneSeen(written_at)
+        identities = _list_identities(source.Chat, source.RecipientAlt)
+        if source.IsGroup or not identities or not _is_person(source.Chat):
+            return
+        yield from self._learn_from(identities)
+        kind, text, _ = _read_content(event)
+        if kind in {InboundKind.REACTION, InboundKind.DELETION, InboundKind.EDIT}:
+            return
+        text_hash = hash_folded_text(text) if text else None
+        yield OwnMessage(event.Info.ID, identities[0], written_at, text_hash, self._get_origin())
+
+    def _translate_undecryptable(self, event: Any) -> Iterator[Signal]:  # noqa: ANN401
+        """Report that somebody wrote; under an id of its own, for the message may come yet."""
+        source = event.Info.MessageSource
+        identities = _list_identities(source.Sender, source.SenderAlt)
+        if source.IsFromMe or source.IsGroup or not identities or not _is_person(source.Chat):
+            return
+        yield from self._learn_from(identities)
+        yield InboundMessage(
+            wire_id=f"{event.Info.ID}-undecryptable",
+            sender=identities[0],
+            text="",
+            written_at=_read_time(event.Info.Timestamp),
+            kind=InboundKind.UNSUPPORTED,
+            origin=self._get_origin(),
+            aliases=tuple(identities[1:]),
+            push_name=event.Info.Pushname,
+        )
+
+    def _translate_receipt(self, event: Any) -> Iterator[Signal]:  # noqa: ANN401
+        source = event.MessageSource
+        kind = _RECEIPT_KINDS.get(event.Type)
+        identities = _list_identities(source.Chat, source.SenderAlt)
+        if kind is None or source.IsFromMe or source.IsGroup or not identities:
+            return
+        who = self._phones.get(identities[0].value, identities[0])
+        for wire_id in event.MessageIDs:
+            yield Receipt(wire_id, who, kind, _read_time(event.Timestamp))
+
+    def _learn_from(self, identities: list[Identity]) -> Iterator[Signal]:
+        phones = [each for each in identities if each.kind is IdentityKind.PHONE]
+        lids = [each for each in identities if each.kind is IdentityKind.LID]
+        if phones and lids:
+            yield from self.learn_alias(lids[0], phones[0])
+
+    def _get_origin(self) -> Origin:
+        """What comes before the queue is through has waited on the platform."""
+        return Origin.LIVE if self._synced else Origin.OFFLINE
+
+
+def format_jid(jid: Any) -> str:  # noqa: ANN401 - the library's type is made at run time
+    """Return an address as text; empty where there is none."""
+    return f"{jid.User}@{jid.Server}" if jid.User else ""
+
+
+def _is_person(chat: Any) -> bool:  # noqa: ANN401
+    try:
+        parse_identity(format_jid(chat))
+    except NotAContact:
+        return False
+    return True
+
+
+def _list_identities(*jids: Any) -> list[Identity]:  # noqa: ANN401
+    """Return who these addresses are, the number first: opt-outs are matched by it."""
+    identities = []
+    for jid in jids:
+        try:
+            identities.append(parse_identity(format_jid(jid)))
+        except NotAContact:
+            continue
+    return sorted(identities, key=lambda each: each.kind is not IdentityKind.PHONE)
+
+
+def _translate_pairing(event: Any) -> Iterator[Signal]:  # noqa: ANN401
+    if event.Status != _PAIRED:
+        yield PairingFailed()
+        return
+    yield Paired(f"+{event.ID.User}")
+    yield PhoneSeen(datetime.now(UTC))
+
+
+def _translate_logout(event: Any) -> Iterator[Signal]:  # noqa: ANN401
+    yield ConnectionRefused.from_code(_LOGOUT_CODES.get(event.Reason, _LOGGED_OUT))
+
+
+def _translate_ban(event: Any) -> Iterator[Signal]:  # noqa: ANN401
+    until = datetime.now(UTC) + timedelta(seconds=event.Expire) if event.Expire else None
+    yield ConnectionRefused.from_code(_BANNED, _BAN_CODES.get(event.Code), until)
+
+
+def _translate_failure(event: Any) -> Iterator[Signal]:  # noqa: ANN401
+    """Take WhatsApp's own code: the library's numbering of the reasons runs together."""
+    attributes = {each.name: each.text for each in event.Raw.Attrs}
+    code = attributes.get("reason", "")
+    yield ConnectionRefused.from_code(int(code) if code.isdecimal() else 0)
+
+
+def _read_time(number: int) -> datetime:
+    seconds = number / 1000 if number >= _MILLISECONDS_FROM else number
+    return datetime.fromtimestamp(seconds or time.time(), UTC)
+
+
+def _read_content(event: Any) -> tuple[InboundKind, str, str]:  # noqa: ANN401
+    """Return what a message is, its text or caption, and the id of the message it refers to."""
+    message = event.Message
+    if message.HasField("protocolMessage"):
+        return _read_protocol_message(message.protocolMessage)
+    if message.HasField("reactionMessage"):
+        reaction = message.reactionMessage
+        return InboundKind.REACTION, reaction.text, reaction.key.ID
+    if message.HasField("audioMessage"):
+        kind = InboundKind.VOICE if message.audioMessage.PTT else InboundKind.MEDIA
+        return kind, "", message.audioMessage.contextInfo.stanzaID
+    for name, kind in _KINDS:
+        if message.HasField(name):
+            part = getattr(message, name)
+            return kind, getattr(part, "caption", ""), part.contextInfo.stanzaID
+    return _read_text(event, message)
+
+
+def _read_text(event: Any, message: Any) -> tuple[InboundKind, str, str]:  # noqa: ANN401
+    kind = InboundKind.EDIT if event.IsEdit else InboundKind.TEXT
+    if message.HasField("extendedTextMessage"):
+        extended = message.extendedTextMessage
+        return kind, extended.text, extended.contextInfo.stanzaID
+    if message.HasField("conversation"):
+        return kind, message.conversation, ""
+    return InboundKind.UNSUPPORTED, "", ""
+
+
+def _read_protocol_message(protocol: Any) -> tuple[InboundKind, str, str]:  # noqa: ANN401
+    if protocol.type == _REVOKED:
+        return InboundKind.DELETION, "", protocol.key.ID
+    if protocol.type == _EDITED:
+        edited = protocol.editedMessage
+        text = edited.conversation or edited.extendedTextMessage.text
+        return InboundKind.EDIT, text, protocol.key.ID
+    return InboundKind.UNSUPPORTED, "", ""

@@ -1,0 +1,274 @@
+"""The worker: takes requests from its socket, asks the driver, and reports its signals.
+
+One thread reads requests, one makes the driver's calls, one at a time, and one sends heartbeats;
+signals come from the driver's own threads. Whatever state the library is in, the process ends at
+once when its socket ends, on SIGTERM, and when the driver says that its connection is over.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NoReturn
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from daemon.api.permit import PermitRefused, PermitVerifier, hash_body
+from daemon.api.signals import Signal, TransportDied
+from daemon.api.transport import Acknowledged, Refused
+from daemon.linked_worker.driver import (
+    DriverEnvironment,
+    DriverUnavailable,
+    LinkedDriver,
+    OpenDriver,
+)
+from daemon.linked_worker.permit_ledger import PermitLedger, SessionLocked, lock_session
+from daemon.linked_worker.protocol import (
+    MAX_NUMBERS,
+    MAX_TEXT_CHARACTERS,
+    MAX_WAITING_REQUESTS,
+    PROTOCOL_VERSION,
+    CheckedNumber,
+    CheckNumbersRequest,
+    ConnectRequest,
+    ContactsAnswer,
+    Done,
+    FailedAnswer,
+    Hello,
+    LinkedAnswer,
+    LinkedEvent,
+    LinkedRequest,
+    ListContactsRequest,
+    ListedContact,
+    LogoutRequest,
+    NotSentAnswer,
+    NumbersAnswer,
+    PermitRefusedAnswer,
+    SendRequest,
+    SendUnknownAnswer,
+    SentAnswer,
+    Unavailable,
+    build_protocol,
+    encode_signal,
+)
+from daemon.worker_protocol import (
+    HEARTBEAT_SECONDS,
+    Answer,
+    Crash,
+    End,
+    Event,
+    FrameWriter,
+    Heartbeat,
+    Request,
+    describe_defect,
+)
+
+_CONTACTS_A_FRAME: Final = 500
+_ORDERLY, _UNAVAILABLE, _CRASHED = 0, 69, 70
+"""Exit statuses; the last two as in `sysexits.h`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Which session the worker serves, and what it needs for that.
+
+    ``folder`` is the session's own; ``permit_key`` verifies the gate's signature.
+    """
+
+    session: str
+    folder: Path
+    permit_key: Ed25519PublicKey
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
+
+
+def run_worker(
+    settings: WorkerSettings, open_driver: OpenDriver, channel: socket.socket
+) -> NoReturn:
+    """Serve until the channel ends; the process ends with it."""
+    os.umask(0o077)
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(_ORDERLY))
+    LinkedWorker(settings, channel).run(open_driver)
+
+
+class LinkedWorker:
+    """Serves one session; see :func:`run_worker`."""
+
+    def __init__(self, settings: WorkerSettings, channel: socket.socket) -> None:
+        self._settings = settings
+        self._requests = channel.makefile("rb")
+        self._writer: FrameWriter[LinkedAnswer, None, LinkedEvent] = FrameWriter(
+            channel.makefile("wb")
+        )
+        self._protocol = build_protocol()
+        self._verifier = PermitVerifier(settings.permit_key)
+        self._waiting: queue.Queue[Request[LinkedRequest]] = queue.Queue(MAX_WAITING_REQUESTS)
+
+    def run(self, open_driver: OpenDriver) -> NoReturn:
+        """Open the driver, say hello, and serve."""
+        try:
+            self._serve(open_driver)
+        except BaseException as defect:  # noqa: BLE001 - whatever it is, the daemon must know
+            self._crash(defect)
+        os._exit(_ORDERLY)
+
+    def _serve(self, open_driver: OpenDriver) -> None:
+        self._start_thread(self._send_heartbeats)
+        try:
+            self._lock = lock_session(self._settings.folder)
+            driver = open_driver(DriverEnvironment(self._settings.folder, self._report, self._end))
+        except SessionLocked:
+            self._refuse("Another worker still serves this session.", retryable=True)
+        except DriverUnavailable as reason:
+            self._refuse(str(reason))
+        self._ledger = PermitLedger(self._settings.folder)
+        hello = Hello(
+            PROTOCOL_VERSION,
+            driver.name,
+            driver.version,
+            driver.library_version,
+            driver.has_login(),
+        )
+        self._writer.send(Event(hello))
+        self._start_thread(lambda: self._make_calls(driver))
+        self._read_requests()
+
+    def _refuse(self, sentence: str, *, retryable: bool = False) -> NoReturn:
+        self._writer.send(Event(Unavailable(sentence, retryable)))
+        os._exit(_UNAVAILABLE)
+
+    # What runs beside each other.
+
+    def _start_thread(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=self._guard, args=(work,), daemon=True).start()
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        """Run the work of a thread; its end is the end of the process, and is reported."""
+        try:
+            work()
+        except BaseException as defect:  # noqa: BLE001 - as above
+            self._crash(defect)
+
+    def _crash(self, defect: BaseException) -> NoReturn:
+        try:
+            self._writer.send(Crash(describe_defect(defect)))
+        finally:
+            os._exit(_CRASHED)
+
+    def _send_heartbeats(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(self._settings.heartbeat_seconds):
+            self._writer.send(Heartbeat())
+
+    def _read_requests(self) -> None:
+        """Take requests until the daemon has gone; one too many is answered at once."""
+        while line := self._requests.readline(self._protocol.max_line_bytes):
+            request = self._protocol.decode_request(line)
+            try:
+                self._waiting.put_nowait(request)
+            except queue.Full:
+                self._answer(request.id, _build_busy_answer(request.body))
+
+    def _make_calls(self, driver: LinkedDriver) -> None:
+        while True:
+            request = self._waiting.get()
+            for answer in self._handle(driver, request.body):
+                self._writer.send(Answer(answer, request.id))
+            self._writer.send(End(request.id))
+
+    def _answer(self, request: int, answer: LinkedAnswer) -> None:
+        self._writer.send(Answer(answer, request))
+        self._writer.send(End(request))
+
+    # What a driver reports.
+
+    def _report(self, reported: Signal) -> None:
+        self._writer.send(Event(encode_signal(reported)))
+
+    def _end(self, reason: str) -> NoReturn:
+        """End the process; without a reason the last signal said enough."""
+        try:
+            if reason:
+                self._report(TransportDied(reason))
+        finally:
+            os._exit(_ORDERLY)
+
+    # Requests.
+
+    def _handle(self, driver: LinkedDriver, request: LinkedRequest) -> list[LinkedAnswer]:
+        match request:
+            case ConnectRequest():
+                driver.connect()
+            case LogoutRequest():
+                driver.logout()
+            case SendRequest():
+                return [self._send(driver, request)]
+            case CheckNumbersRequest():
+                return [_check_numbers(driver, request)]
+            case ListContactsRequest():
+                return _list_contacts(driver)
+        return [Done()]
+
+    def _send(self, driver: LinkedDriver, request: SendRequest) -> LinkedAnswer:
+        """Send what the permit allows: it is verified and written down before anything leaves."""
+        if len(request.text) > MAX_TEXT_CHARACTERS:
+            return NotSentAnswer("text_too_long", "The text is longer than WhatsApp allows.")
+        try:
+            self._verifier.redeem(
+                request.permit,
+                message=request.message,
+                recipient=request.recipient,
+                body=hash_body(request.text),
+                session=self._settings.session,
+                now=datetime.now(UTC),
+            )
+            self._ledger.record(request.permit)
+        except PermitRefused as refused:
+            return PermitRefusedAnswer(
+                refused.reason_code, str(refused), retryable=refused.retryable
+            )
+        answer = driver.send_text(request.recipient, request.text)
+        if isinstance(answer, Acknowledged):
+            return SentAnswer(answer.wire_id, answer.at)
+        if isinstance(answer, Refused):
+            return NotSentAnswer(
+                answer.reason_code, answer.sentence, retryable=answer.retryable, code=answer.code
+            )
+        return SendUnknownAnswer(answer.reason_code, answer.sentence)
+
+
+def _check_numbers(driver: LinkedDriver, request: CheckNumbersRequest) -> LinkedAnswer:
+    if len(request.phones) > MAX_NUMBERS:
+        return FailedAnswer(f"At most {MAX_NUMBERS} numbers are checked at once.")
+    return NumbersAnswer(
+        tuple(
+            CheckedNumber(each.phone, each.answer.value, each.alias.value if each.alias else None)
+            for each in driver.check_numbers(request.phones)
+        )
+    )
+
+
+def _list_contacts(driver: LinkedDriver) -> list[LinkedAnswer]:
+    """Return the contacts in parts that fit into a frame."""
+    listed = [
+        ListedContact(tuple(identity.value for identity in each.identities), each.name)
+        for each in driver.list_contacts()
+    ]
+    return [
+        ContactsAnswer(tuple(listed[begin : begin + _CONTACTS_A_FRAME]))
+        for begin in range(0, len(listed), _CONTACTS_A_FRAME)
+    ]
+
+
+def _build_busy_answer(request: LinkedRequest) -> LinkedAnswer:
+    sentence = "The worker has too many requests already."
+    if isinstance(request, SendRequest):
+        return NotSentAnswer("worker_busy", sentence, retryable=True)
+    return FailedAnswer(sentence)

@@ -1,0 +1,39 @@
+"""The linked channel: a device linked to a phone by QR, hosted by a worker process of its own.
+
+The options of a session are ``driver`` (default ``neonize``), ``memory_limit_mb`` (default 512: a
+worker that grows beyond it is replaced) and ``heartbeat_timeout`` (seconds without a frame of the
+worker until it is replaced, default 30).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from daemon.api import hookimpl
+from daemon.api.transport import (
+    BuiltinChannel,
+    Capabilities,
+    Channel,
+    OpenContext,
+    Pairing,
+    Transport,
+)
+from daemon.plugins.transport_linked.options import read_options
+from daemon.plugins.transport_linked.transport import LinkedTransport
+from daemon.plugins.transport_linked.worker_client import start_worker
+
+
+@hookimpl
+def leadmaster_declare_channels() -> Sequence[Channel]:
+    """Declare the channel."""
+    summary = "A device linked to a phone by QR, in a process of its own"
+    capabilities = Capabilities(
+        acks=True, number_check=True, receipts=True, pairing=Pairing.QR, restrictions=True
+    )
+    return [Channel(BuiltinChannel.LINKED, summary, open_linked_transport, capabilities)]
+
+
+async def open_linked_transport(context: OpenContext) -> Transport:
+    """Start the worker of a session; raise :class:`CannotOpen` where it can't serve."""
+    options = read_options(context.session.options)
+    return LinkedTransport(context, await start_worker(context, options))

@@ -1,0 +1,233 @@
+"""The daemon's end of one worker: starts it, sends requests, takes signals, and watches it."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from daemon.api.launcher import Worker
+from daemon.api.signals import Signal
+from daemon.api.transport import CannotOpen, OpenContext
+from daemon.linked_worker.protocol import (
+    PROTOCOL_VERSION,
+    Hello,
+    LinkedAnswer,
+    LinkedEvent,
+    LinkedRequest,
+    SignalReport,
+    Unavailable,
+    build_protocol,
+    decode_signal,
+)
+from daemon.plugins.transport_linked.options import LinkedOptions
+from daemon.worker_protocol import (
+    Answer,
+    Crash,
+    End,
+    Event,
+    Frame,
+    Heartbeat,
+    Progress,
+    Request,
+    WorkerFailed,
+    encode_frame,
+)
+
+WORKER_MODULE: Final = "daemon.linked_worker"
+HELLO_SECONDS: Final = 40.0
+"""A worker loads its library first; on a busy machine that takes a while."""
+_MAX_SIGNALS: Final = 1000
+_WRITE_SECONDS: Final = 5.0
+
+
+class NotAsked(WorkerFailed):
+    """The worker was gone before the request was written: nothing came of it."""
+
+
+class WorkerClient:
+    """One worker that runs. Requests are answered in their order; signals wait in a queue."""
+
+    def __init__(self, worker: Worker, options: LinkedOptions) -> None:
+        self._worker = worker
+        self._options = options
+        self._protocol = build_protocol()
+        self._numbers = count(1)
+        self._answers: dict[int, list[LinkedAnswer]] = {}
+        self._pending: dict[int, asyncio.Future[list[LinkedAnswer]]] = {}
+        self._first: asyncio.Future[LinkedEvent] = asyncio.get_running_loop().create_future()
+        self._signals: asyncio.Queue[Signal] = asyncio.Queue(_MAX_SIGNALS)
+        self.failure = ""
+        """Why it ended, as the end of a sentence; empty where it was closed by us."""
+        self._reading = asyncio.create_task(self._read(), name=f"linked worker {worker.pid}")
+
+    async def wait_for_hello(self) -> Hello:
+        """Return its first event; raise :class:`CannotOpen` where it can't serve.
+
+        Raises :class:`WorkerFailed` where it ended, or may be able to serve a moment later.
+        """
+        try:
+            async with asyncio.timeout(HELLO_SECONDS):
+                first = await asyncio.shield(self._first)
+        except TimeoutError:
+            raise WorkerFailed(f"was not ready after {HELLO_SECONDS:g} s") from None
+        if isinstance(first, Unavailable):
+            if first.retryable:
+                raise WorkerFailed(f"can't serve: {first.sentence}")
+            raise CannotOpen(first.sentence)
+        if not isinstance(first, Hello) or first.protocol != PROTOCOL_VERSION:
+            raise CannotOpen(
+                "The worker of the linked device is of another version of LeadMaster;"
+                " restart the daemon."
+            )
+        return first
+
+    async def ask(self, request: LinkedRequest) -> list[LinkedAnswer]:
+        """Return the answers to a request.
+
+        Raises :class:`NotAsked` where it was not handed over, and :class:`WorkerFailed` where the
+        worker ended before it had answered.
+        """
+        if self._reading.done():
+            raise NotAsked(self.failure or "was closed")
+        number = next(self._numbers)
+        answer: asyncio.Future[list[LinkedAnswer]] = asyncio.get_running_loop().create_future()
+        self._pending[number] = answer
+        try:
+            self._worker.writer.write(encode_frame(Request(request, number)))
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await self._worker.writer.drain()
+            return await answer
+        except (ConnectionError, TimeoutError):
+            raise WorkerFailed("takes no requests any more") from None
+        finally:
+            self._pending.pop(number, None)
+            self._answers.pop(number, None)
+
+    async def next_signal(self) -> Signal | None:
+        """Return the next signal, or None once the worker has ended and all were taken."""
+        taking = asyncio.create_task(self._signals.get())
+        try:
+            await asyncio.wait({taking, self._reading}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not taking.done():
+                taking.cancel()
+        return taking.result() if taking.done() else None
+
+    async def close(self) -> None:
+        """End the worker, whatever it does. Idempotent, bounded."""
+        await self._worker.close()
+        self._reading.cancel()
+        await asyncio.wait({self._reading})
+
+    # Reading.
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                await self._take_frame(await self._read_frame())
+        except WorkerFailed as failed:
+            self.failure = str(failed)
+        except asyncio.CancelledError:
+            self.failure = "was closed"
+            raise
+        finally:
+            self._end()
+
+    async def _read_frame(self) -> Frame[LinkedAnswer, None, LinkedEvent]:
+        limit = self._options.heartbeat_timeout if self._first.done() else HELLO_SECONDS
+        try:
+            async with asyncio.timeout(limit):
+                line = await self._worker.reader.readline()
+        except TimeoutError:
+            raise WorkerFailed(f"was silent for {limit:g} s") from None
+        except (ValueError, ConnectionError) as error:
+            raise WorkerFailed(f"broke the protocol ({type(error).__name__})") from None
+        if not line.endswith(b"\n"):
+            raise WorkerFailed("ended")
+        try:
+            return self._protocol.decode_frame(line)
+        except msgspec.MsgspecError:
+            raise WorkerFailed("sent what is no frame") from None
+
+    async def _take_frame(self, frame: Frame[LinkedAnswer, None, LinkedEvent]) -> None:
+        match frame:
+            case Heartbeat():
+                self._check_memory()
+            case Event(body):
+                await self._take_event(body)
+            case Answer(body, request):
+                if request in self._pending:
+                    self._answers.setdefault(request, []).append(body)
+            case End(request):
+                future = self._pending.get(request)
+                if future is not None and not future.done():
+                    future.set_result(self._answers.get(request, []))
+            case Crash(reason):
+                raise WorkerFailed(f"failed: {reason}")
+            case Progress():
+                raise WorkerFailed("sent what is no frame")
+
+    async def _take_event(self, event: LinkedEvent) -> None:
+        if not self._first.done():
+            self._first.set_result(event)
+        if isinstance(event, SignalReport):
+            try:
+                await self._signals.put(decode_signal(event))
+            except msgspec.MsgspecError:
+                raise WorkerFailed(f"reported a {event.name} that can't be read") from None
+
+    def _check_memory(self) -> None:
+        used = read_memory_mb(self._worker.pid)
+        if used > self._options.memory_limit_mb:
+            limit = self._options.memory_limit_mb
+            raise WorkerFailed(f"used {used:.0f} MB of memory; the limit is {limit:g}")
+
+    def _end(self) -> None:
+        """Fail what waits: nobody answers any more."""
+        failed = WorkerFailed(self.failure)
+        for future in self._pending.values():
+            if not future.done():
+                future.set_exception(failed)
+        if not self._first.done():
+            self._first.set_exception(failed)
+        if not self._first.cancelled():
+            self._first.exception()  # somebody may have stopped waiting
+
+
+def read_memory_mb(pid: int | None) -> float:
+    """Return how much memory a process uses (its resident set); 0 where nobody can say."""
+    if pid is None:
+        return 0.0
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0
+    for line in status.splitlines():
+        if line.startswith("VmRSS:"):
+            return float(line.split()[1]) / 1024
+    return 0.0
+
+
+async def start_worker(context: OpenContext, options: LinkedOptions) -> WorkerClient:
+    """Start the worker of a session, and return it once it has said hello."""
+    session = context.session
+    worker = await context.launch(
+        WORKER_MODULE,
+        [
+            *("--driver", options.driver),
+            *("--session", session.name),
+            *("--folder", str(session.folder)),
+            *("--permit-key", context.verifier.public_key.public_bytes_raw().hex()),
+        ],
+    )
+    client = WorkerClient(worker, options)
+    try:
+        await client.wait_for_hello()
+    except BaseException:
+        await client.close()
+        raise
+    return client

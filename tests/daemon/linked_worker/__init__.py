@@ -1,0 +1,1 @@
+"""Tests of the process that hosts the library of a linked device."""

@@ -1,0 +1,237 @@
+"""The contract of a driver, on a scripted process: answers, permits, crashes, silence, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+
+from daemon.api.permit import PermitRefused, PermitSigner
+from daemon.api.signals import Connected, KeepAlive, QrIssued, Synced, TransportDied
+from daemon.api.transport import (
+    Acknowledged,
+    CannotOpen,
+    NumberAnswer,
+    OnWhatsApp,
+    Refused,
+    Unknown,
+)
+from daemon.linked_worker.protocol import MAX_TEXT_CHARACTERS, PermitRefusedAnswer
+from daemon.worker_protocol import WorkerFailed
+from tests.daemon.plugins.transport_linked.scripted_line import ANA, ScriptedLine
+
+CLOSE_SECONDS = 3.0
+
+
+def list_deaths(line: ScriptedLine) -> list[str]:
+    """Return what was said of the worker's death."""
+    return [each.detail for each in line.signals if isinstance(each, TransportDied)]
+
+
+async def test_a_worker_connects_and_answers_each_send(line: ScriptedLine) -> None:
+    """Acknowledged, refused for certain, or unknown: nothing in between."""
+    await line.open()
+    acknowledged, refused, unknown = [
+        await line.send(order) for order in ("ack", "refuse", "unknown")
+    ]
+    assert isinstance(acknowledged, Acknowledged)
+    assert acknowledged.wire_id == "WIRE1"
+    assert refused == Refused("463", "WhatsApp refused it.", code=463)
+    assert unknown == Unknown("no_acknowledgement", "Nobody answered.")
+    assert line.signals == [Connected(), Synced()]
+
+
+async def test_a_number_check_and_a_list_of_contacts_are_answered(line: ScriptedLine) -> None:
+    """As the driver answers them."""
+    await line.open()
+    assert await line.transport.check_numbers([ANA]) == [NumberAnswer(ANA, OnWhatsApp.YES)]
+    assert await line.transport.contacts() == []
+
+
+async def test_after_a_logout_the_next_worker_shows_a_code(line: ScriptedLine) -> None:
+    """The login is gone."""
+    await line.open()
+    await line.transport.logout()
+    await line.transport.connect()
+    await line.wait_for(QrIssued)
+
+
+async def test_the_worker_itself_refuses_a_forged_permit(line: ScriptedLine) -> None:
+    """The daemon's own check is not the last one."""
+    await line.open()
+    permit, _ = line.issue("ack")
+    forged = PermitSigner().sign(permit)
+    answer = await line.ask_worker(forged, "ack")
+    assert isinstance(answer, PermitRefusedAnswer)
+    assert answer.reason_code == "permit_forged"
+    other_text = await line.ask_worker(permit, "refuse")
+    assert isinstance(other_text, PermitRefusedAnswer)
+    assert other_text.reason_code == "permit_body_differs"
+    assert line.list_sent() == []
+
+
+async def test_a_permit_is_spent_also_for_the_next_worker(line: ScriptedLine) -> None:
+    """Its ledger is on disk."""
+    await line.open()
+    permit, _ = line.issue("ack")
+    await line.ask_worker(permit, "ack")
+    await line.close()
+    await line.open()
+    answer = await line.ask_worker(permit, "ack")
+    assert isinstance(answer, PermitRefusedAnswer)
+    assert answer.reason_code == "permit_used"
+    assert line.list_sent() == ["ack"]
+
+
+async def test_a_refused_permit_is_told_as_the_port_wants_it(line: ScriptedLine) -> None:
+    """By the exception, not by an answer."""
+    await line.open()
+    with pytest.raises(PermitRefused):
+        await line.send("ack", session="another")
+
+
+async def test_a_text_beyond_the_limit_does_not_reach_the_driver(line: ScriptedLine) -> None:
+    """WhatsApp would cut it."""
+    await line.open()
+    answer = await line.send("x" * (MAX_TEXT_CHARACTERS + 1))
+    assert isinstance(answer, Refused)
+    assert answer.reason_code == "text_too_long"
+    assert line.list_sent() == []
+
+
+async def test_a_worker_with_too_many_requests_says_so_at_once(line: ScriptedLine) -> None:
+    """What it did not take was certainly not sent."""
+    await line.open()
+    hanging = [asyncio.create_task(line.send("hang")) for _ in range(20)]
+    done, waiting = await asyncio.wait(hanging, return_when=asyncio.FIRST_COMPLETED)
+    assert {type(each.result()) for each in done} == {Refused}
+    await line.transport.close()
+    await asyncio.wait(waiting)
+    assert {type(each.result()) for each in waiting} <= {Refused, Unknown}
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        ("exit", "ended"),
+        ("raise", "failed: LookupError"),
+        ("end the pump broke", "the pump broke"),
+    ],
+)
+async def test_a_worker_that_dies_is_reported_once_and_its_send_is_unknown(
+    line: ScriptedLine, order: str, why: str
+) -> None:
+    """With the reason; nobody can say what became of the message."""
+    await line.open()
+    answer = await line.send(order)
+    assert isinstance(answer, Unknown)
+    await line.wait_for_end()
+    [death] = list_deaths(line)
+    assert why in death
+    late = await line.send("ack")
+    assert isinstance(late, Refused)
+    assert late.retryable
+
+
+async def test_a_worker_without_a_heartbeat_is_given_up(line: ScriptedLine) -> None:
+    """It may hang with its socket open."""
+    line.environment = {"HEARTBEAT": "1000"}
+    await line.open(heartbeat_timeout=0.5)
+    await line.wait_for_end()
+    assert list_deaths(line) == ["the worker was silent for 0.5 s"]
+
+
+async def test_a_stopped_process_is_given_up_and_closed(line: ScriptedLine) -> None:
+    """As one that hangs in a call of the kernel's."""
+    line.environment = {"HEARTBEAT": "0.1"}
+    await line.open(heartbeat_timeout=0.6)
+    assert line.worker is not None
+    os.kill(line.worker.pid, signal.SIGSTOP)
+    await line.wait_for_end()
+    assert list_deaths(line) == ["the worker was silent for 0.6 s"]
+    await line.transport.close()
+    assert await line.worker.wait() == -signal.SIGKILL
+
+
+async def test_a_worker_that_grows_beyond_its_limit_is_given_up(line: ScriptedLine) -> None:
+    """Before the kernel looks for somebody to kill."""
+    line.environment = {"HEARTBEAT": "0.1"}
+    await line.open(memory_limit_mb=200)
+    await line.send("grow")
+    await line.wait_for_end()
+    [death] = list_deaths(line)
+    assert "the limit is 200" in death
+
+
+async def test_a_line_closes_in_time_while_the_library_hangs(line: ScriptedLine) -> None:
+    """Whatever it does, its process is gone, and the send is unknown."""
+    await line.open()
+    hanging = asyncio.create_task(line.send("hang"))
+    await line.wait_for(KeepAlive)
+    began = time.monotonic()
+    await line.transport.close()
+    assert time.monotonic() - began < CLOSE_SECONDS
+    assert isinstance(await hanging, Unknown)
+    assert await line.wait_for_end() == [Connected(), Synced(), KeepAlive()]
+
+
+async def test_more_signals_than_the_queue_holds_all_arrive(line: ScriptedLine) -> None:
+    """The worker waits for the daemon, and its end loses none."""
+    await line.open()
+    await line.send("signals 3000")
+    await line.send("exit")
+    signals = await line.wait_for_end()
+    assert sum(isinstance(each, KeepAlive) for each in signals) == 3000
+    assert isinstance(signals[-1], TransportDied)
+
+
+async def test_a_worker_ends_when_it_is_asked_to(line: ScriptedLine) -> None:
+    """SIGTERM, as a service manager sends it."""
+    await line.open()
+    assert line.worker is not None
+    os.kill(line.worker.pid, signal.SIGTERM)
+    assert await line.worker.wait() == 0
+
+
+async def test_a_worker_ends_when_its_socket_does(line: ScriptedLine) -> None:
+    """Where nobody listens, nothing may be sent."""
+    await line.open()
+    assert line.worker is not None
+    line.worker.writer.close()
+    assert await line.worker.wait() == 0
+
+
+async def test_a_library_that_is_missing_is_said_in_its_sentence(line: ScriptedLine) -> None:
+    """With the command that installs it; trying again is no use."""
+    (line.folder / "unavailable").write_text("Install it.", encoding="utf-8")
+    with pytest.raises(CannotOpen, match="Install it"):
+        await line.open()
+
+
+async def test_a_second_worker_of_a_session_may_be_tried_again(line: ScriptedLine) -> None:
+    """The first one is about to end."""
+    await line.open()
+    first = line.transport
+    with pytest.raises(WorkerFailed, match="still serves"):
+        await line.open()
+    await first.close()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"driver": 5},
+        {"driver": ""},
+        {"memory_limit_mb": "much"},
+        {"memory_limit_mb": 0},
+        {"heartbeat_timeout": True},
+    ],
+)
+async def test_a_wrong_option_is_named(line: ScriptedLine, options: dict[str, object]) -> None:
+    """Before any worker starts."""
+    with pytest.raises(CannotOpen, match=next(iter(options))):
+        await line.open(**options)
+    assert line.worker is None

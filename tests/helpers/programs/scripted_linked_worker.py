@@ -1,0 +1,118 @@
+"""The worker of a linked device, with a driver that does what each message says.
+
+A text is one of: `ack`, `refuse`, `unknown`, `raise`, `hang`, `exit`, `grow`, `end REASON`,
+`signals N` (as many are reported). Without a login, connecting shows a code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from daemon.api.signals import Connected, KeepAlive, QrIssued, Synced
+from daemon.api.transport import (
+    Acknowledged,
+    KnownContact,
+    NumberAnswer,
+    OnWhatsApp,
+    Refused,
+    SendResult,
+    Unknown,
+)
+from daemon.linked_worker.__main__ import add_session_options, build_settings, open_channel
+from daemon.linked_worker.driver import DriverEnvironment, DriverUnavailable
+from daemon.linked_worker.worker import run_worker
+
+LOGIN_FILE = "login"
+GROWN_BYTES = 300 << 20
+
+
+class ScriptedDriver:
+    """Obeys texts; what was sent is in the file `sent`, a line each."""
+
+    name = "scripted"
+    version = "7"
+    library_version = "0.0"
+
+    def __init__(self, environment: DriverEnvironment) -> None:
+        self._environment = environment
+        self._grown = b""
+
+    def has_login(self) -> bool:
+        """Return whether somebody wrote the file."""
+        return (self._environment.folder / LOGIN_FILE).exists()
+
+    def connect(self) -> None:
+        """Connect at once, or show a code."""
+        if self.has_login():
+            self._environment.report(Connected())
+            self._environment.report(Synced())
+        else:
+            self._environment.report(QrIssued("secret", 1, 6, 60.0))
+
+    def send_text(self, phone: str, text: str) -> SendResult:
+        """Do what the text says."""
+        with (self._environment.folder / "sent").open("a", encoding="utf-8") as sent:
+            sent.write(f"{phone} {text}\n")
+        order, _, rest = text.partition(" ")
+        match order:
+            case "ack":
+                return Acknowledged("WIRE1", datetime.now(UTC))
+            case "refuse":
+                return Refused("463", "WhatsApp refused it.", code=463)
+            case "hang":
+                self._environment.report(KeepAlive())
+                threading.Event().wait()
+            case "exit":
+                os._exit(3)
+            case "end":
+                self._environment.end(rest)
+            case "raise":
+                raise LookupError(text)
+            case "grow":
+                self._grown = os.urandom(GROWN_BYTES)
+            case "signals":
+                for _ in range(int(rest)):
+                    self._environment.report(KeepAlive())
+            case _:
+                pass
+        return Unknown("no_acknowledgement", "Nobody answered.")
+
+    def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        """Know the first number alone."""
+        return [NumberAnswer(phones[0], OnWhatsApp.YES)]
+
+    def list_contacts(self) -> Sequence[KnownContact]:
+        """Know nobody."""
+        return []
+
+    def logout(self) -> None:
+        """Delete the login."""
+        (self._environment.folder / LOGIN_FILE).unlink(missing_ok=True)
+
+
+def open_scripted_driver(environment: DriverEnvironment) -> ScriptedDriver:
+    """Return the driver; a file `unavailable` in the folder is why there is none."""
+    unavailable = environment.folder / "unavailable"
+    if unavailable.exists():
+        raise DriverUnavailable(unavailable.read_text(encoding="utf-8"))
+    return ScriptedDriver(environment)
+
+
+def main() -> None:
+    """Serve as the real worker does; `HEARTBEAT` in the environment is its seconds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--driver")
+    add_session_options(parser)
+    options = parser.parse_args()
+    options.heartbeat = float(os.environ.get("HEARTBEAT", options.heartbeat))
+    sys.stdout.write("a library prints what it likes\n")
+    run_worker(build_settings(options), open_scripted_driver, open_channel())
+
+
+if __name__ == "__main__":
+    main()
