@@ -19,6 +19,8 @@ CORPUS: Final = read_labelled_messages(DATA / "contact_requests.csv")
 OPEN_PART: Final = select_part(CORPUS, put_aside=False)
 PUT_ASIDE_PART: Final = select_part(CORPUS, put_aside=True)
 """Measured only: nobody looks at it to tune the reader."""
+FRESH_MESSAGES: Final = read_labelled_messages(DATA / "contact_requests_fresh.csv")
+"""Written by somebody who had not seen the reader, and measured as they came."""
 
 WELCOMES: Final = frozenset(
     {

@@ -10,6 +10,7 @@ from daemon.api.effects import ContactRequest
 from daemon.inbound.contact_requests import read_contact_request
 from tests.daemon.inbound.contact_requests.corpus import (
     CORPUS,
+    FRESH_MESSAGES,
     OPEN_PART,
     PUT_ASIDE_PART,
     REFUSALS,
@@ -75,6 +76,17 @@ def test_no_other_no_is_read_as_a_welcome(counts: Counts) -> None:
     assert not [
         pair for pair in counts if pair[0] in REFUSALS - {C.OPT_OUT} and pair[1] in WELCOMES
     ]
+
+
+def test_no_refusal_among_fresh_messages_becomes_a_welcome_or_goes_unseen() -> None:
+    """Of a hundred, none that says no is a welcome, and nothing else becomes an opt-out."""
+    assert len(FRESH_MESSAGES) == 100
+    assert {each.expected for each in FRESH_MESSAGES} == set(C)
+    counts = count_readings(FRESH_MESSAGES)
+    assert not [pair for pair in counts if pair[0] in REFUSALS and pair[1] in WELCOMES]
+    assert not [pair for pair in counts if pair[0] != C.OPT_OUT and pair[1] is C.OPT_OUT]
+    opt_outs = {read for expected, read in counts if expected == C.OPT_OUT}
+    assert opt_outs <= {C.OPT_OUT, C.UNCLEAR, C.COMPLAINT}
 
 
 @pytest.mark.parametrize("welcome", [C.INTERESTED, C.QUESTION])
