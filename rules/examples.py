@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules.document import YamlMapping, YamlScalar, YamlSequence
-from rules.facts import FACTS, NO_BLOCK, FactType, find_nearest_fact
+from rules.facts import CENTURY_DAYS, FACTS, NO_BLOCK, FactType, find_nearest_fact
 from rules.field_reader import FieldReader, read_mappings, read_texts
 from rules.problems import did_you_mean
 from rules.ruleset import RuleExample, RuleFormat
@@ -156,6 +156,11 @@ _BASELINE = {
     "history.sent_7d": 0,
     "history.sent_30d": 0,
     "history.unanswered": 0,
+    "history.commercial_24h": 0,
+    "history.commercial_7d": 0,
+    "history.commercial_unanswered": 0,
+    "history.days_since_commercial": CENTURY_DAYS,
+    "history.business_days_since_commercial": CENTURY_DAYS,
     "session.channel": "linked",
     "session.state": "ready",
     "session.sending": "all",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -55,7 +56,7 @@ class Fact:
 _MAX_TEXT_LENGTH = 4_096
 _MAX_NAME_LENGTH = 200
 _MAX_COUNT = 1_000_000
-_CENTURY_DAYS = 36_500
+CENTURY_DAYS = 36_500
 
 
 def _flag_fact(name: str, meaning: str, *, example: bool = False, required: bool = False) -> Fact:
@@ -103,9 +104,7 @@ _PROSPECT = (
     _text_fact(
         "prospect.cartera_origen", "Where the prospect came from, set at import", "feria_2026"
     ),
-    _number_fact(
-        "prospect.validation_age_days", _CENTURY_DAYS, "days", "Since the last validation"
-    ),
+    _number_fact("prospect.validation_age_days", CENTURY_DAYS, "days", "Since the last validation"),
     _enum_fact(
         "prospect.on_whatsapp",
         "yes no unknown",
@@ -129,11 +128,11 @@ _PROSPECT = (
     _number_fact("prospect.bounces", _MAX_COUNT, "messages", "Bounces since the last validation"),
     _number_fact("prospect.complaints", _MAX_COUNT, "complaints", "Complaints of theirs, ever"),
     _number_fact(
-        "prospect.data_age_days", _CENTURY_DAYS, "days", "Since their contact data was taken"
+        "prospect.data_age_days", CENTURY_DAYS, "days", "Since their contact data was taken"
     ),
     _number_fact(
         "prospect.days_since_inbound",
-        _CENTURY_DAYS,
+        CENTURY_DAYS,
         "days",
         "Since they last wrote to us; missing: they never did",
         example=12,
@@ -162,7 +161,7 @@ _MESSAGE = (
     Fact(
         "message.similarity",
         FactType.NUMBER,
-        "How like other recent sends the text is: 1 is the same",
+        "How like other recent sends is what a person typed of the text: 1 is the same",
         0.2,
         high=1,
         unit="share",
@@ -190,7 +189,51 @@ _HISTORY = (
         "history.sent_30d", _MAX_COUNT, "messages", "Sent to this contact in the last 30 days"
     ),
     _number_fact("history.unanswered", _MAX_COUNT, "messages", "Sent in a row without an answer"),
+    _number_fact(
+        "history.commercial_24h",
+        _MAX_COUNT,
+        "messages",
+        "Commercial messages sent to this contact in the last 24 hours",
+    ),
+    _number_fact(
+        "history.commercial_7d",
+        _MAX_COUNT,
+        "messages",
+        "Commercial messages sent to this contact in the last 7 days",
+    ),
+    _number_fact(
+        "history.commercial_unanswered",
+        _MAX_COUNT,
+        "messages",
+        "Commercial messages sent in a row without an answer",
+    ),
+    _number_fact(
+        "history.days_since_commercial",
+        CENTURY_DAYS,
+        "days",
+        "Since the last commercial message to this contact; a century where there was none",
+        example=CENTURY_DAYS,
+    ),
+    _number_fact(
+        "history.business_days_since_commercial",
+        CENTURY_DAYS,
+        "days",
+        "Business days since the day of that message, where the recipient lives; a century"
+        " where there was none",
+        example=CENTURY_DAYS,
+    ),
 )
+
+COUNT_WINDOWS = MappingProxyType(
+    {
+        "history.sent_24h": timedelta(hours=24),
+        "history.sent_7d": timedelta(days=7),
+        "history.sent_30d": timedelta(days=30),
+        "history.commercial_24h": timedelta(hours=24),
+        "history.commercial_7d": timedelta(days=7),
+    }
+)
+"""Facts that count messages in a time up to now: their counts fall as the messages get older."""
 
 _SESSION = (
     _text_fact(
@@ -227,7 +270,7 @@ _SESSION_BLOCK = _enum_fact(
 _SESSION_NUMBERS = tuple(
     Fact(name, FactType.NUMBER, meaning, 0, high=high, unit=unit, only_defers=True)
     for name, high, unit, meaning in (
-        ("session.number_age_days", _CENTURY_DAYS, "days", "Since our number was linked here"),
+        ("session.number_age_days", CENTURY_DAYS, "days", "Since our number was linked here"),
         ("session.new_chats_24h", _MAX_COUNT, "chats", "New chats of our number in 24 hours"),
     )
 )

@@ -14,7 +14,7 @@ from rules.conditions import (
     iter_leaves,
 )
 from rules.document import YamlMapping, YamlScalar, YamlSequence
-from rules.facts import FACTS, FactType
+from rules.facts import COUNT_WINDOWS, FACTS, FactType
 from rules.field_reader import FieldReader
 from rules.known_values import to_micro
 from rules.problems import did_you_mean
@@ -35,6 +35,7 @@ _SCORE_FIELDS = ("id", "reason", "when", "if_missing", "points")
 _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _WAIT = re.compile(r"(\d{1,4})\s*(s|m|h|d)")
 _UNTIL_WINDOW = re.compile(r"until_window\((\w+)\)")
+_UNTIL_FEWER = re.compile(r"until_fewer\(([\w.]+)\)")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 MAX_POINTS = 1_000
 
@@ -164,14 +165,19 @@ class RuleReader:
                 hint = did_you_mean(name, self.windows)
                 fields.wrong("defer", f"There is no window `{name}` under `windows:`{hint}")
             return Defer(DeferKind.UNTIL_WINDOW, window=name)
+        if count := _UNTIL_FEWER.fullmatch(text):
+            if count.group(1) not in COUNT_WINDOWS:
+                hint = did_you_mean(count.group(1), COUNT_WINDOWS)
+                fields.wrong("defer", f"`{count.group(1)}` counts no recent messages{hint}")
+            return Defer(DeferKind.UNTIL_FEWER, fact=count.group(1))
         if wait := _WAIT.fullmatch(text):
             seconds = int(wait.group(1)) * _SECONDS[wait.group(2)]
             return Defer(DeferKind.DURATION, seconds=seconds)
         if text:
             fields.wrong(
                 "defer",
-                "`defer` is until_window(NAME), until_checked, until_session_can_send, or a"
-                " duration such as 30m, 2h or 1d",
+                "`defer` is until_window(NAME), until_checked, until_session_can_send,"
+                " until_fewer(FACT), or a duration such as 30m, 2h or 1d",
             )
         return None
 

@@ -38,21 +38,29 @@ class DeferKind(StrEnum):
     UNTIL_WINDOW = "until_window"
     UNTIL_CHECKED = "until_checked"
     UNTIL_SESSION_CAN_SEND = "until_session_can_send"
+    UNTIL_FEWER = "until_fewer"
     DURATION = "duration"
 
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """One condition to wait for. `window` is the name of a window, `seconds` a duration."""
+    """One condition to wait for.
+
+    `window` is the name of a window, `seconds` a duration, `fact` a count of recent messages that
+    has to fall.
+    """
 
     kind: DeferKind
     window: str | None = None
     seconds: int | None = None
+    fact: str | None = None
 
     def __str__(self) -> str:
         """Return the wait as a rule file has it."""
         if self.kind is DeferKind.UNTIL_WINDOW:
             return f"until_window({self.window})"
+        if self.kind is DeferKind.UNTIL_FEWER:
+            return f"until_fewer({self.fact})"
         return f"{self.seconds}s" if self.kind is DeferKind.DURATION else self.kind.value
 
 
@@ -204,7 +212,12 @@ class Decision:
 
 
 def _defer_to_json(defer: Defer) -> dict[str, Any]:
-    return {"kind": defer.kind.value, "window": defer.window, "seconds": defer.seconds}
+    return {
+        "kind": defer.kind.value,
+        "window": defer.window,
+        "seconds": defer.seconds,
+        "fact": defer.fact,
+    }
 
 
 def _opinion_to_json(opinion: Opinion) -> dict[str, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rules.ruleset import TimeWindow
 
+_SATURDAY = 5
 _MAX_DAYS = 400  # a window that does not open within a year never does
 
 
@@ -26,6 +27,15 @@ def is_holiday(day: date, country: str | None) -> bool:
     """
     # No regional holidays: a phone number does not tell the region.
     return country is not None and day in _load_holidays(country.upper(), day.year)
+
+
+def count_business_days(after: date, until: date, country: str | None) -> int:
+    """Return how many business days lie after one day, up to another one and with it.
+
+    Business days are those from Monday to Friday that are no national holiday of the country.
+    """
+    days = (after + timedelta(days=step) for step in range(1, (until - after).days + 1))
+    return sum(day.weekday() < _SATURDAY and not is_holiday(day, country) for day in days)
 
 
 def list_open_windows(

@@ -143,16 +143,30 @@ class SessionContext:
 
 
 @dataclass(frozen=True, slots=True)
-class ContactHistory:
-    """What was sent to the contact before; messages that may have left are counted too."""
+class SentMessage:
+    """When a message to the contact left, or may have left, and whether it was commercial."""
 
-    sent_24h: int
-    sent_7d: int
-    sent_30d: int
-    ever: int
-    unanswered: int
+    at: datetime
+    commercial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContactHistory:
+    """What was sent to the contact before, oldest first, and when the contact last answered.
+
+    ``recent_texts`` are what people typed in the latest commercial messages to others.
+    """
+
+    sent: tuple[SentMessage, ...]
+    answered_at: datetime | None
     duplicate: bool
     recent_texts: tuple[str, ...]
+
+    @property
+    def unanswered(self) -> tuple[SentMessage, ...]:
+        """Return what was sent since the contact last answered, oldest first."""
+        since = self.answered_at
+        return tuple(each for each in self.sent if since is None or each.at > since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,31 +262,23 @@ def _count_campaign_messages(reader: Reader, campaign: str | None) -> int | None
 
 
 def _read_contact_history(reader: Reader, message: MessageRecord, at: datetime) -> ContactHistory:
-    def count_since(days: float) -> int:
-        return _count_left_since(reader, message, format_timestamp(at - timedelta(days=days)))
-
+    sent = reader.all(
+        f"SELECT {_LEFT_AT} AS left_at, kind = '{MessageKind.COMMERCIAL}' AS commercial"
+        f" FROM messages WHERE contact = ? AND id <> ? AND state IN {_MAYBE_LEFT} ORDER BY left_at",
+        (message.contact, message.id),
+    )
     answered = reader.value(
         "SELECT max(at) FROM inbound WHERE contact = ? AND own = 0 AND conversation = 1",
         (message.contact,),
     )
     return ContactHistory(
-        sent_24h=count_since(1),
-        sent_7d=count_since(7),
-        sent_30d=count_since(30),
-        ever=count_since(36500),  # a hundred years
-        unanswered=_count_left_since(reader, message, answered or ""),
+        sent=tuple(
+            SentMessage(parse_timestamp(row["left_at"]), bool(row["commercial"])) for row in sent
+        ),
+        answered_at=parse_timestamp(answered) if answered else None,
         duplicate=_is_duplicate(reader, message, at - timedelta(days=30)),
         recent_texts=_list_recent_texts(reader, message, at - timedelta(days=1)),
     )
-
-
-def _count_left_since(reader: Reader, message: MessageRecord, since: str) -> int:
-    n: int = reader.value(
-        "SELECT count(*) FROM messages WHERE contact = ? AND id <> ?"
-        f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ?",
-        (message.contact, message.id, since),
-    )
-    return n
 
 
 def _is_duplicate(reader: Reader, message: MessageRecord, since: datetime) -> bool:
@@ -287,12 +293,12 @@ def _is_duplicate(reader: Reader, message: MessageRecord, since: datetime) -> bo
 
 
 def _list_recent_texts(reader: Reader, message: MessageRecord, since: datetime) -> tuple[str, ...]:
-    """Return the latest commercial texts that were sent to other contacts, newest first."""
+    """Return what people typed in the latest commercial messages to others, newest first."""
     # INDEXED BY, because the planner would otherwise scan everything that ever left.
     rows = reader.all(
-        "SELECT text FROM messages INDEXED BY messages_sold_lately"
+        "SELECT coalesce(typed, text) AS typed FROM messages INDEXED BY messages_sold_lately"
         f" WHERE contact <> ? AND kind = '{MessageKind.COMMERCIAL}'"
         f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ? ORDER BY {_LEFT_AT} DESC LIMIT ?",
         (message.contact, format_timestamp(since), _COMPARED_TEXTS),
     )
-    return tuple(row["text"] for row in rows)
+    return tuple(row["typed"] for row in rows)

@@ -15,12 +15,13 @@ from statemachines.message import (
     CANCELLABLE_STATES,
     IN_FLIGHT_STATES,
     LEASED_STATES,
+    MAYBE_LEFT_STATES,
     NOT_SENT_STATES,
     MessageState,
     is_legal_transition,
 )
 from statemachines.vocabulary import MessageKind
-from storage import spends
+from storage import contacts, spends
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.errors import StorageError
 from storage.sql_text import format_sql_list
@@ -59,6 +60,7 @@ class MessageRecord:
     idempotency_key: str | None = None
     request_hash: str = ""
     template: str | None = None
+    typed: str | None = None
     campaign: str | None = None
     first_contact: bool = False
     state: MessageState = MessageState.QUEUED
@@ -197,11 +199,19 @@ def transition_message(
         [*map(_message_value_to_column, changes.values()), message],
     )
     # In the same transaction, so that no crash can leave a message unsent and its budget spent.
-    if before.state in IN_FLIGHT_STATES and target in NOT_SENT_STATES:
-        spends.refund_message_spends(tx, message)
+    _apply_departure(tx, before, target)
     after = require_message(tx, message)
     _record_transition(tx, after, previous=before.state, who=who)
     return after
+
+
+def _apply_departure(tx: Tx, before: MessageRecord, target: MessageState) -> None:
+    """Do what follows where a message may leave now, or has certainly not left."""
+    if target in MAYBE_LEFT_STATES and before.state not in MAYBE_LEFT_STATES:
+        # An evaluation of another message to the contact has not counted this one.
+        contacts.bump_contact_revision(tx, before.contact)
+    if before.state in IN_FLIGHT_STATES and target in NOT_SENT_STATES:
+        spends.refund_message_spends(tx, before.id)
 
 
 def _reset_columns(before: MessageRecord, target: MessageState) -> dict[str, object]:

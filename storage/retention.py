@@ -43,7 +43,7 @@ def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
     cut = (format_timestamp(before), limit)
     return (
         tx.execute(
-            "UPDATE messages SET text = '' WHERE id IN (SELECT id FROM messages"
+            "UPDATE messages SET text = '', typed = NULL WHERE id IN (SELECT id FROM messages"
             f" WHERE text <> '' AND state IN {_SETTLED} AND changed_at < ? LIMIT ?)",
             cut,
         ).rowcount

@@ -164,7 +164,8 @@ CREATE TABLE messages (
     channel TEXT NOT NULL,
     text TEXT NOT NULL,
     body_hash TEXT NOT NULL,
-    template TEXT,
+    template TEXT,                       -- whose fixed words the text has
+    typed TEXT,                          -- what a person typed of the text; null: all of it
     campaign TEXT,
     kind TEXT NOT NULL DEFAULT 'commercial',
     first_contact INTEGER NOT NULL DEFAULT 0,

@@ -9,11 +9,11 @@ from rules.facts import FACTS
 GLOSSARY = (Path(__file__).parent.parent / "docs" / "glossary.md").read_text(encoding="utf-8")
 
 _WORDS = """
-    24h 30d 7d age answered approved automatic blocked bounces by campaign channel chats clock
-    complaint complaints contact country data days duplicate first history holiday hour in inbound
-    intent kind length line links local message name new number on open permission prospect rate
-    review sending sent session similarity since state suppressed template text type unanswered
-    undelivered validation weekday whatsapp window
+    24h 30d 7d age answered approved automatic blocked bounces business by campaign channel chats
+    clock commercial complaint complaints contact country data days duplicate first history holiday
+    hour in inbound intent kind length line links local message name new number on open permission
+    prospect rate review sending sent session similarity since state suppressed template text type
+    unanswered undelivered validation weekday whatsapp window
     """
 ENGLISH = frozenset(_WORDS.split())
 """Words that facts are named with; one that is not here must be explained in the glossary."""

@@ -26,7 +26,10 @@ _POINTS: JsonSchema = {"type": "integer", "minimum": -MAX_POINTS, "maximum": MAX
 _WHEN: JsonSchema = {"$ref": "#/$defs/condition"}
 _TEXT_REFERENCE: JsonSchema = {"$ref": "#/$defs/text"}
 _NAMED_LIST: JsonSchema = {"$ref": "#/$defs/list"}
-_DEFER = r"^(until_checked|until_session_can_send|until_window\(\w+\)|[0-9]{1,4}\s*[smhd])$"
+_DEFER = (
+    r"^(until_checked|until_session_can_send|until_window\(\w+\)|until_fewer\([\w.]+\)"
+    r"|[0-9]{1,4}\s*[smhd])$"
+)
 
 
 def build_schema(kind: RuleFormat) -> JsonSchema:

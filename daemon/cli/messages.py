@@ -51,6 +51,8 @@ _SHOWN_FIELDS: Final = (
 @click.argument("text")
 @click.option("--session", default=None, help="Through this session; else the best one.")
 @click.option("--channel", default=None, help="By this channel; manual is by hand.")
+@click.option("--template", default=None, help="The template that TEXT is made with.")
+@click.option("--typed", default=None, help="What a person typed of TEXT, beside the template.")
 @click.option("--key", default=None, help="Idempotency key: the same one never sends twice.")
 @click.option("--not-before", default=None, callback=parse_time_option, help=_NOT_BEFORE)
 @click.option("--wait", is_flag=True, help="Wait for the gate's verdict.")

@@ -208,4 +208,6 @@ def parse_opinions(document: Mapping[str, Any]) -> tuple[rules.Opinion, ...]:
 def _parse_defer(plain: Mapping[str, Any] | None) -> rules.Defer | None:
     if plain is None:
         return None
-    return rules.Defer(rules.DeferKind(plain["kind"]), plain["window"], plain["seconds"])
+    return rules.Defer(
+        rules.DeferKind(plain["kind"]), plain["window"], plain["seconds"], plain["fact"]
+    )

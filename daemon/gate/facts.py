@@ -8,9 +8,14 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from daemon.gate.consent import Permission, derive_permission
-from rules.facts import NO_BLOCK
+from rules.facts import CENTURY_DAYS, COUNT_WINDOWS, NO_BLOCK
 from statemachines.vocabulary import BuiltinChannel, MessageKind
-from storage.evaluation_context import EvaluationContext, FirstContactShare
+from storage.evaluation_context import (
+    ContactHistory,
+    EvaluationContext,
+    FirstContactShare,
+    SentMessage,
+)
 from storage.evidence import Evidence, EvidenceKind
 from storage.messages import MessageRecord
 from storage.prospect_reviews import ProspectReview
@@ -88,14 +93,11 @@ def build_message_facts(message: MessageRecord, context: EvaluationContext) -> F
         "message.approved": context.approved,
         "message.length": len(message.text),
         "message.links": len(_LINK.findall(message.text)),
-        "message.similarity": compute_similarity(message.text, history.recent_texts),
+        "message.similarity": _compute_typed_similarity(message, history.recent_texts),
         "message.duplicate": history.duplicate,
         "message.text": message.text,
         "message.template": message.template,
-        "history.sent_24h": history.sent_24h,
-        "history.sent_7d": history.sent_7d,
-        "history.sent_30d": history.sent_30d,
-        "history.unanswered": history.unanswered,
+        **_build_history_facts(history, context.at),
         "session.channel": message.channel,
         "session.state": session.connection,
         "session.sending": _derive_sending(message, context),
@@ -130,7 +132,16 @@ def derive_message_kind(message: MessageRecord, context: EvaluationContext) -> M
 def is_first_contact(context: EvaluationContext) -> bool:
     """Return whether there was no message between us and the contact, in either direction."""
     theirs = {EvidenceKind.INBOUND, EvidenceKind.OWN_MESSAGE}
-    return context.history.ever == 0 and not any(e.kind in theirs for e in context.evidence)
+    return not context.history.sent and not any(e.kind in theirs for e in context.evidence)
+
+
+def find_count_fall(history: ContactHistory, name: str, at: datetime) -> datetime | None:
+    """Return when the fact ``name``, a count of recent messages, falls; None where it is 0.
+
+    It falls by each message that becomes older than the time in which it counts.
+    """
+    sent = _list_sent_within(history, name, at) if name in COUNT_WINDOWS else []
+    return sent[0].at + COUNT_WINDOWS[name] if sent else None
 
 
 def compute_similarity(text: str, others: Iterable[str]) -> float:
@@ -150,6 +161,42 @@ def compute_similarity(text: str, others: Iterable[str]) -> float:
 def redact_facts(facts: Mapping[str, object], body_hash: str) -> Facts:
     """Return the facts to be stored: the text is replaced by its hash."""
     return {**facts, "message.text": f"sha256:{body_hash}"}
+
+
+def _compute_typed_similarity(message: MessageRecord, others: Iterable[str]) -> float:
+    """Return how like others is what a person typed: without the fixed words of a template."""
+    if message.typed is None:
+        return compute_similarity(message.text, others)
+    # A name or a word in the gap of a template is the same for many, and is no text yet.
+    if len(_WORD.findall(message.typed)) < _SHINGLE_WORDS:
+        return 0.0
+    return compute_similarity(message.typed, others)
+
+
+def _build_history_facts(history: ContactHistory, at: datetime) -> Facts:
+    last = get_last_commercial_time(history)
+    return {
+        **{name: len(_list_sent_within(history, name, at)) for name in COUNT_WINDOWS},
+        "history.unanswered": len(history.unanswered),
+        "history.commercial_unanswered": sum(each.commercial for each in history.unanswered),
+        "history.days_since_commercial": CENTURY_DAYS if last is None else _days_since(last, at),
+    }
+
+
+def _list_sent_within(history: ContactHistory, name: str, at: datetime) -> list[SentMessage]:
+    """Return what counts for the fact ``name`` at ``at``, oldest first."""
+    commercial_only = name.startswith("history.commercial_")
+    since = at - COUNT_WINDOWS[name]
+    return [
+        each
+        for each in history.sent
+        if each.at > since and (each.commercial or not commercial_only)
+    ]
+
+
+def get_last_commercial_time(history: ContactHistory) -> datetime | None:
+    """Return when the last commercial message to the contact left; None where none did."""
+    return max((each.at for each in history.sent if each.commercial), default=None)
 
 
 def _derive_sending(message: MessageRecord, context: EvaluationContext) -> str:

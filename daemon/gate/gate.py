@@ -34,6 +34,8 @@ from storage.prospect_reviews import ProspectReviewOutcome
 log = structlog.get_logger("gate")
 
 # A plugin may ask for a deferral that ends at once, which would keep the gate busy for ever.
+_UNKNOWN_WAIT = timedelta(hours=1)
+"""The wait for a count to fall that is 0 already, or that is not known."""
 _SHORTEST_WAIT = timedelta(seconds=1)
 
 
@@ -173,6 +175,9 @@ class Gate:
         message_facts |= facts.build_message_facts(message, context)
         locale = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
         message_facts |= locale.build_clock_facts(rulesets.gate.ruleset, context.at)
+        message_facts["history.business_days_since_commercial"] = locale.count_business_days(
+            facts.get_last_commercial_time(context.history), context.at
+        )
         if context.prospect is not None:
             score = message_facts["prospect.score_contactabilidad"] = _compute_score(
                 rulesets, message_facts
@@ -279,16 +284,22 @@ def _compute_deferred_until(
     """Return when the last of a decision's timed deferrals ends, or None without one."""
     if isinstance(outcome, EvaluationFault):
         return None
-    locale = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
-    ends = (
-        locale.find_next_opening(rulesets.gate.ruleset, defer.window, context.at)
-        if defer.window is not None
-        else context.at + timedelta(seconds=defer.seconds or 0)
-        for defer in outcome.defers
-        if defer.window is not None or defer.seconds is not None
-    )
+    ends = (_find_defer_end(rulesets, defer, message, context) for defer in outcome.defers)
     last = max((end for end in ends if end is not None), default=None)
     return None if last is None else max(last, context.at + _SHORTEST_WAIT)
+
+
+def _find_defer_end(
+    rulesets: CompiledRulesets, defer: Defer, message: MessageRecord, context: EvaluationContext
+) -> datetime | None:
+    """Return when one deferral ends, or None where no time says so."""
+    if defer.window is not None:
+        locale = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
+        return locale.find_next_opening(rulesets.gate.ruleset, defer.window, context.at)
+    if defer.fact is not None:
+        falls_at = facts.find_count_fall(context.history, defer.fact, context.at)
+        return falls_at or context.at + _UNKNOWN_WAIT
+    return None if defer.seconds is None else context.at + timedelta(seconds=defer.seconds)
 
 
 def _build_question(message: MessageRecord, message_facts: facts.Facts) -> OpinionRequest:

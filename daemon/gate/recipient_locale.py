@@ -9,7 +9,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from rules import Ruleset, windows
-from rules.facts import WEEKDAYS
+from rules.facts import CENTURY_DAYS, WEEKDAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,17 @@ class RecipientLocale:
                 )
             ),
         }
+
+    def count_business_days(self, since: datetime | None, at: datetime) -> int:
+        """Return how many business days lie after the day of ``since`` there.
+
+        That is a century where there is no such day, as the facts have it.
+        """
+        if since is None:
+            return CENTURY_DAYS
+        zone = ZoneInfo(self.zones[0] if self.zones else self.default_zone)
+        first, last = since.astimezone(zone).date(), at.astimezone(zone).date()
+        return windows.count_business_days(first, last, self.country)
 
     def find_next_opening(self, ruleset: Ruleset, window: str, at: datetime) -> datetime | None:
         """Return when a named window opens next there, or None if not within a year."""

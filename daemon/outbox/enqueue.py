@@ -70,13 +70,11 @@ def build_message(
     key: str | None = None,
     request_hash: str = "",
     template: str | None = None,
+    typed: str | None = None,
     campaign: str | None = None,
     not_before: datetime | None = None,
 ) -> MessageRecord:
-    """Return a new message with an id, in state ``queued``.
-
-    Raises :class:`BadRequest` for a text that can't be sent.
-    """
+    """Return a new message in state ``queued``; raise BadRequest for a text that can't be sent."""
     # Again here, since plugins may have changed the text of a request, or written one themselves.
     text = validate_text(text)
     return MessageRecord(
@@ -90,6 +88,7 @@ def build_message(
         text=text,
         body_hash=hash_body(text),
         template=template,
+        typed=typed,
         campaign=campaign,
         kind=kind,
         created_at=at,
@@ -101,13 +100,17 @@ def build_message(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRequest:
-    """A request to send a message. ``to`` is a number as people write it; times are aware."""
+    """A request to send a message. ``to`` is a number as people write it; times are aware.
+
+    ``typed`` is what a person typed of a text that is made with a template; None: all of it.
+    """
 
     to: str
     text: str
     session: str | None = None
     channel: str | None = None
     template: str | None = None
+    typed: str | None = None
     campaign: str | None = None
     key: str | None = None
     not_before: datetime | None = None
@@ -225,6 +228,7 @@ class MessageEnqueuer:
             key=request.key,
             request_hash=request.fingerprint,
             template=request.template,
+            typed=request.typed,
             campaign=request.campaign,
             not_before=request.not_before,
         )
@@ -265,6 +269,23 @@ def _require_same_request(found: MessageRecord, request: SendRequest) -> Message
 
 def _validate_request(request: SendRequest) -> None:
     validate_text(request.text)
+    _validate_typed(request)
     begins, ends = request.not_before, request.not_after
     if begins and ends and ends <= begins:
         raise BadRequest("not_after: it ends before not_before.", hint="Swap the two times.")
+
+
+def _validate_typed(request: SendRequest) -> None:
+    """Refuse typed words that are not in the text, or without the template of the others."""
+    if request.typed is None:
+        return
+    if not request.template:
+        raise BadRequest(
+            "typed: it goes with a template, whose fixed words are left out of it.",
+            hint="Name the template, or leave typed out: without one everything is typed.",
+        )
+    if any(line.strip() not in request.text for line in request.typed.splitlines()):
+        raise BadRequest(
+            "typed: these words are not in the text.",
+            hint="Give what a person typed as it is in the text, each part on a line of its own.",
+        )

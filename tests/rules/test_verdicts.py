@@ -265,7 +265,12 @@ def test_a_decision_is_plain_json() -> None:
     decision = _decision(7, Opinion("p", VetoEffect.DEFER, "later", TWO_HOURS))
     plain: dict[str, Any] = json.loads(json.dumps(decision.to_dict()))
     assert plain["verdict"] == "defer"
-    assert plain["defers"][1] == {"kind": "until_window", "window": "business", "seconds": None}
+    assert plain["defers"][1] == {
+        "kind": "until_window",
+        "window": "business",
+        "seconds": None,
+        "fact": None,
+    }
     assert plain["vetoes"][0]["at"].endswith(":13")
     assert plain["opinions"][0]["defer"]["seconds"] == 7_200
     assert len(plain["ruleset"]) == 64

@@ -49,8 +49,9 @@ class NewMessageBody(RequestBody, frozen=True):
     """A message to send. The sender plugin chooses what is left out.
 
     `key` is its idempotency key: the same key and message again return the same message.
-    `not_before` and `not_after` carry their offset from UTC, so that no change of clocks makes
-    them ambiguous.
+    `typed` is what a person typed of a text that is made with `template`, each part on a line of
+    its own. `not_before` and `not_after` carry their offset from UTC, so that no change of clocks
+    makes them ambiguous.
     """
 
     to: str
@@ -58,6 +59,7 @@ class NewMessageBody(RequestBody, frozen=True):
     session: str | None = None
     channel: str | None = None
     template: str | None = None
+    typed: str | None = None
     campaign: str | None = None
     not_before: ZonedDateTime | None = None
     not_after: ZonedDateTime | None = None

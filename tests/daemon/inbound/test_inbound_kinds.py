@@ -180,6 +180,6 @@ async def count_unanswered_sends(desk: InboundServices) -> int:
     def query(reader: Reader) -> int:
         record = messages.require_message(reader, message)
         context = evaluation_context.read_evaluation_context(reader, record, at)
-        return context.history.unanswered
+        return len(context.history.unanswered)
 
     return await desk.people.database.read(query)
