@@ -264,7 +264,7 @@ def mark_sending_in_doubt(tx: Tx, at: datetime) -> int:
             MessageState.IN_DOUBT,
             at=at,
             reason_code="daemon_stopped_while_sending",
-            sentence="The daemon stopped while it was being sent; it is not sent again.",
+            sentence="LeadMaster stopped while it was being sent; it is not sent again.",
             who="daemon",
         )
         receipts.settle_doubt(tx, row["contact"], at)

@@ -76,18 +76,18 @@ def require_writable_folder(settings: RulesSettings) -> Path:
     if not settings.dir:
         raise Conflict(
             "No folder for rules of your own is set.",
-            hint="Set dir under [rules] in leadmaster.toml and restart the daemon.",
+            hint="Set dir under [rules] in leadmaster.toml and restart LeadMaster.",
         )
     folder = Path(settings.dir)
     if not folder.is_dir():
         raise Conflict(
             f"The folder for rules of your own, {folder}, does not exist.",
-            hint=f"Create it, for the user that runs the daemon: mkdir -p {folder}",
+            hint=f"Create it, for the user that runs LeadMaster: mkdir -p {folder}",
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Conflict(
-            f"The daemon can't write in {folder}.",
-            hint="Give the folder to the user that runs the daemon, or edit the files by hand.",
+            f"LeadMaster can't write in {folder}.",
+            hint="Give the folder to the user that runs LeadMaster, or edit the files by hand.",
         )
     return folder
 

@@ -104,7 +104,7 @@ STATE_TEXTS: Mapping[ConnectionState, StatusText] = MappingProxyType(
 REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "created": "Created; start it to link a phone.",
-        "daemon_restarted": "The daemon restarted; connecting again at {deadline}.",
+        "daemon_restarted": "LeadMaster restarted; connecting again at {deadline}.",
         "stopped_by_person": "Stopped by a person.",
         "logged_out_by_person": "Unlinked by a person; the next start shows a new code.",
         "acknowledged": "Acknowledged by a person; it can be started.",

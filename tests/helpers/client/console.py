@@ -262,7 +262,9 @@ def find_message_path(target: MessageState, channel: str) -> list[MessageState]:
     return paths[0][1:]
 
 
-def move_message_to_state(message: str, target: MessageState, channel: str, tx: Tx) -> None:
+def move_message_to_state(
+    message: str, target: MessageState, channel: str, tx: Tx, *, sentence: str = "Led there."
+) -> None:
     """Move a message to a state, with the proofs that each transition on the way requires."""
     for step in find_message_path(target, channel):
         proofs: dict[MessageState, dict[str, Any]] = {
@@ -270,5 +272,5 @@ def move_message_to_state(message: str, target: MessageState, channel: str, tx: 
             MessageState.SENT: {"wire_id": f"wire_{message}", "sent_at": DAYTIME},
             MessageState.TAKEN: {"taken_by": "ana", "lease_until": DAYTIME + timedelta(days=1)},
         }
-        why = {"reason_code": "led", "sentence": "Led there.", "who": "test"}
+        why = {"reason_code": "led", "sentence": sentence, "who": "test"}
         messages.transition_message(tx, message, step, at=DAYTIME, **why, **proofs.get(step, {}))
