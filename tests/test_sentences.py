@@ -54,6 +54,7 @@ PLAIN_PACKAGES: Final = (
     "daemon/api",
     "daemon/auth",
     "daemon/backtest",
+    "daemon/cli",
     "daemon/conformance",
     "daemon/contacts",
     "daemon/demo",

@@ -95,6 +95,7 @@ class ControlClient:
     def _request_json(
         self, method: str, target: str, body: bytes | None = None, key: str | None = None
     ) -> Json:
+        # Some answers have no body.
         return json.loads(self._request_bytes(method, target, body, key) or b"null")
 
     def _request_bytes(

@@ -118,6 +118,7 @@ def _start_reader(client: ControlClient, name: str) -> PairingEvents:
             lines.put(error)
         lines.put(None)
 
+    # A daemon thread: Ctrl-C ends the command, although the stream goes on.
     threading.Thread(target=read, daemon=True, name="pairing").start()
     return lines
 

@@ -29,7 +29,7 @@ def quarantine() -> None:
 def list_quarantined_signals(
     cli: CliContext, *, settled: bool, limit: int, after: str | None, json_: bool
 ) -> None:
-    """Show what waits for a person, oldest first: what it was, from whom, and why it is here."""
+    """Show what waits for a person, oldest first: what it was, who sent it, and why it is here."""
     query = {"settled": "true"} if settled else {}
     found = cli.client().get("quarantine", limit=limit, after=after, **query)
     if json_:
@@ -59,7 +59,7 @@ def list_quarantined_signals(
 def settle_quarantined_signal(cli: CliContext, *, signal: str, reason: str, json_: bool) -> None:
     """Say that you looked at SIGNAL, by its id, and what it was.
 
-    Commercial messages to whom it came from go on, unless something else holds them.
+    Commercial messages to its sender go on, unless something else holds them.
     """
     settled = cli.client().post("quarantine", signal, "settle", reason=reason)
     if json_:

@@ -181,7 +181,7 @@ def list_tokens(cli: CliContext, *, limit: int, after: str | None, json_: bool) 
 @json_option
 @pass_cli_context
 def revoke_token(cli: CliContext, *, token: str, json_: bool) -> None:
-    """Revoke a token by its id; whoever holds it is refused from now on."""
+    """Revoke a token by its id; it is refused from now on."""
     done = cli.client().delete("tokens", token)
     if json_:
         print_json(done)

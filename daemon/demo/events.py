@@ -28,6 +28,7 @@ class EventPrinter:
         self._names = dict(names)
         self._received: list[EventData] = []
         self._arrived = threading.Condition()
+        # A daemon thread: the demonstration ends, although the stream goes on.
         threading.Thread(target=self._read, daemon=True, name="demo-events").start()
 
     def add_names(self, names: Mapping[str, str]) -> None:

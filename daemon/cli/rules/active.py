@@ -60,7 +60,7 @@ def rollback_rules(cli: CliContext, *, hash_: str, reason: str, json_: bool) -> 
 @json_option
 @pass_cli_context
 def list_rules_history(cli: CliContext, *, json_: bool) -> None:
-    """List which rules went live when, by whom, and why."""
+    """List which rules went live when, who activated them, and why."""
     items = cli.client().get("rules", "history")["items"]
     if json_:
         print_json(items)
@@ -148,7 +148,7 @@ def explain_decision(
 ) -> None:
     """Explain SUBJECT: a message, a prospect or a decision, by its id.
 
-    With --what-if the rules in force judge the same facts anew, but for those supposed.
+    With --what-if the rules in force judge the same facts again, but for those supposed.
     """
     answer = cli.client().get("rules", "explain", subject, **_parse_suppositions(what_if))
     if json_:

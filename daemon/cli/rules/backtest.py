@@ -69,7 +69,7 @@ def run_backtest(
     html: Path | None,
     json_: bool,
 ) -> int:
-    """Judge past decisions anew by other rules, and show what would come out otherwise.
+    """Judge past decisions again by other rules, and show what would come out otherwise.
 
     Nothing is sent and nothing is changed: the facts of each decision are judged again.
     """

@@ -192,6 +192,7 @@ class _Schemas:
 
 def _name_page(name: str) -> str:
     """Return a component's public name, which is XPage for a page of X."""
+    # msgspec's own name has brackets or underscores, which clients would carry into their code.
     return _PAGE_NAME.sub(r"\1Page", name)
 
 
@@ -236,6 +237,7 @@ def _build_operation(each: DescribedRoute, schemas: _Schemas) -> Document:
             *_build_query_parameters(each.operation, schemas),
         ],
         "responses": _build_responses(each, schemas),
+        # Alternatives: one of them is enough. An empty list means that none is needed.
         "security": [{name: []} for name in _SECURITY] if access is not None else [],
     }
     if each.operation.body is not None:

@@ -73,6 +73,7 @@ def operation(
     )
 
     def attach(handler: Handled) -> Handled:
+        # On the function itself, where a route leads to it.
         handler.__dict__["operation"] = declared
         return handler
 

@@ -67,6 +67,7 @@ class NewMessageBody(RequestBody, frozen=True):
 
 
 MessageBatch = Annotated[list[NewMessageBody], msgspec.Meta(min_length=1, max_length=BATCH_LIMIT)]
+# Any, because msgspec takes the union as a value, at run time.
 MessageOrBatch: Final[Any] = NewMessageBody | MessageBatch
 
 

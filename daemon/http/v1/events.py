@@ -42,6 +42,7 @@ class EventQuery(RequestQuery, frozen=True):
 @allow_late_sign_in
 async def get_events(request: web.Request) -> web.StreamResponse:
     """Answer with the status stream where a WebSocket is asked for, else with lines."""
+    # One address for both; only a WebSocket may sign in by its first message.
     return await (websocket.serve_websocket if is_websocket_upgrade(request) else stream_events)(
         request
     )

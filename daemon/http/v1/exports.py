@@ -118,5 +118,6 @@ def _build_headers(filename: str) -> dict[str, str]:
     return {
         "Content-Type": f"{CSV}; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{filename}"',
+        # Personal data must not stay in a cache.
         "Cache-Control": "no-store",
     }

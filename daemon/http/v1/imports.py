@@ -67,6 +67,7 @@ class UploadedFile(ResponseBody, frozen=True):
 
 @routes.post("/v1/uploads")
 @operation(UploadedFile, status=201, query=UploadQuery, body=bytes, body_media_type=OCTET_STREAM)
+# A large file may take longer than the time limit of other requests.
 @allow_body_up_to(FILE_LIMIT)
 @no_time_limit
 async def upload_file(request: web.Request) -> web.StreamResponse:

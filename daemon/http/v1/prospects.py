@@ -157,6 +157,7 @@ async def correct_prospect(request: web.Request) -> web.Response:
     }
     if not texts and asked.phone is None:
         raise BadRequest("There is nothing to correct.", hint="Give phone, name, trade or notes.")
+    # The number first: where it is refused, the texts are not changed either.
     if asked.phone is not None:
         prospect = await services.prospects.correct_number(
             prospect.id, asked.phone, who, asked.reason

@@ -147,7 +147,7 @@ async def sign_in_with_link(request: web.Request) -> web.Response:
 async def sign_out(request: web.Request) -> web.Response:
     """Sign this browser out; idempotent."""
     if (secret := get_session_secret(request)) is not None:
-        check_csrf(request, secret)
+        check_csrf(request, secret)  # else any site could sign its visitors out
         await get_auth(request).sign_ins.sign_out(secret)
     return _build_sign_out_response(request)
 
@@ -181,6 +181,7 @@ async def create_sign_in_token(request: web.Request) -> web.Response:
     """Return a token for 15 minutes, for programs that ask a person for the password."""
     given, auth = await read_body(request, SignInTokenBody), get_auth(request)
     user = await auth.password_check.check(given.user, given.password, get_client_address(request))
+    # Issued as by the user, so that no scope goes beyond the role.
     mine = ROLE_SCOPES[Role(user.role)]
     made = await auth.tokens.issue_token(
         Principal(user.name, user.name, mine, SignInMethod.BROWSER),

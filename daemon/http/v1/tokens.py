@@ -81,6 +81,7 @@ async def create_token(request: web.Request) -> web.Response:
     """Make a token, shown only this once; 403 for a scope that its maker or user does not have."""
     asked, maker = await read_body(request, NewTokenBody), get_identity(request)
     user = asked.user or maker.user
+    # The owner of the control socket is no user of LeadMaster.
     if not user:
         raise BadRequest("user: say for which user the token acts.")
     made = await get_auth(request).tokens.issue_token(

@@ -150,6 +150,7 @@ def _build_user_view(user: UserRecord) -> UserView:
     return UserView(
         name=user.name,
         role=user.role,
+        # The hash itself is never shown.
         has_password=user.password_hash is not None,
         created_at=user.created_at,
         signed_in_at=user.signed_in_at,

@@ -72,7 +72,7 @@ class EventFrame:
 
 def encode_frame(document: Mapping[str, Any]) -> bytes:
     """Return a document as the bytes of one WebSocket message."""
-    # By hand and not by the library, which would frame and mask the same bytes for each client.
+    # By hand and not by the library, which would frame the same bytes again for each client.
     payload = msgspec.json.encode(document)
     size = len(payload)
     if size < _SHORT_PAYLOAD:

@@ -196,7 +196,7 @@ async def serve_websocket(request: web.Request) -> web.StreamResponse:
         heartbeat=registry.limits.ping,
         timeout=registry.limits.close,
         max_msg_size=MAX_MESSAGE_BYTES,
-        compress=False,  # costs 100 KiB a client, and each frame would be encoded anew
+        compress=False,  # costs 100 KiB a client, and compresses each frame for each
     )
     try:
         sink, transport = await socket.prepare(request), request.transport
