@@ -15,7 +15,8 @@ class Faults:
     """What goes wrong from now on, for every client; nothing by itself.
 
     ``login_failure`` answers each login; ``silent`` answers nothing at all. Messages to the numbers
-    in ``unacknowledged`` arrive and are never acknowledged; those to ``refused`` are refused with a
+    in ``unacknowledged`` arrive and are never acknowledged, those in ``acknowledged_late`` after so
+    many seconds; those to ``refused`` are refused with a
     code, and do not arrive; of those to ``unreceipted`` nothing is reported.
     ``cut_on_message`` breaks the connection instead of acknowledging, so many times.
     """
@@ -23,6 +24,7 @@ class Faults:
     login_failure: Node | None = None
     silent: bool = False
     unacknowledged: set[str] = field(default_factory=set)
+    acknowledged_late: dict[str, float] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     unreceipted: set[str] = field(default_factory=set)
     cut_on_message: int = 0

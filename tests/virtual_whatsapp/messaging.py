@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from tests.virtual_whatsapp.binary_node import LID_SERVER, Attributes, Jid, Node
 from tests.virtual_whatsapp.contact import Contact
@@ -184,12 +185,15 @@ def build_receipt(sender: Jid, wire_id: str, kind: str = "") -> Node:
 
 
 def build_inbound(
-    contact: Contact, device: LinkedDevice, text: str, *, from_lid: bool, wire_id: str = ""
+    contact: Contact,
+    device: LinkedDevice,
+    message: Any,  # noqa: ANN401 - generated at run time
+    *,
+    from_lid: bool,
+    written_ago: float = 0.0,
 ) -> Node:
     """Return a message from a contact, encrypted to one device."""
-    encrypted = contact.device.encrypt(
-        device.jid, Message(conversation=text).SerializeToString(), device.take_bundle
-    )
+    encrypted = contact.device.encrypt(device.jid, message.SerializeToString(), device.take_bundle)
     if from_lid:
         names: Attributes = {"from": contact.lid, "sender_pn": contact.jid}
     else:
@@ -197,8 +201,8 @@ def build_inbound(
     attributes: Attributes = {
         **names,
         "addressing_mode": LID_SERVER if from_lid else "pn",
-        "id": wire_id or create_wire_id(),
-        "t": _now(),
+        "id": create_wire_id(),
+        "t": str(int(time.time() - written_ago)),
         "type": "text",
         "notify": contact.name or contact.phone,
     }

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -45,6 +45,7 @@ from tests.virtual_whatsapp.pairing import (
     read_pairing_payload,
 )
 from tests.virtual_whatsapp.phone import LinkedDevice, Phone
+from tests.virtual_whatsapp.protobufs import Message
 from tests.virtual_whatsapp.proxy import LoopbackProxy
 from tests.virtual_whatsapp.token_table import read_token_table
 
@@ -70,9 +71,12 @@ class VirtualWhatsApp:
         self._tokens = read_token_table(find_library())
         self._refs: dict[str, ClientConnection] = {}
         self._connections: list[ClientConnection] = []
+        self._sending: set[asyncio.Task[None]] = set()
         self.directory = Directory()
         self.faults = Faults()
         self.logins: Journal[LinkedDevice] = Journal()
+        self.ready: Journal[LinkedDevice] = Journal()
+        """Each device that logged in and got what had waited for it."""
         self.environment: Mapping[str, str] = {}
         self.unhandled: list[str] = []
         """What clients asked that this server answers with nothing."""
@@ -101,6 +105,8 @@ class VirtualWhatsApp:
         """Break off what is connected, and stop listening."""
         for connection in list(self._connections):
             connection.cut()
+        for task in list(self._sending):
+            task.cancel()
         await self._proxy.stop()
         await self._runner.cleanup()
 
@@ -144,11 +150,24 @@ class VirtualWhatsApp:
     # What contacts do.
 
     async def write(
-        self, contact: Contact, phone: Phone, text: str, *, from_lid: bool = True
+        self,
+        contact: Contact,
+        phone: Phone,
+        message: str | Any,  # noqa: ANN401 - a text, or a protobuf of any content
+        *,
+        from_lid: bool = True,
+        written_ago: float = 0.0,
     ) -> None:
-        """Let a contact write to an account: each linked device gets the message."""
+        """Let a contact write to an account: each linked device gets the message.
+
+        ``written_ago`` is how many seconds ago it was written.
+        """
+        content = Message(conversation=message) if isinstance(message, str) else message
         for device in phone.devices.values():
-            await self._deliver(device, build_inbound(contact, device, text, from_lid=from_lid))
+            node = build_inbound(
+                contact, device, content, from_lid=from_lid, written_ago=written_ago
+            )
+            await self._deliver(device, node)
 
     async def send_receipt(self, phone: Phone, sender: Jid, wire_id: str, kind: str = "") -> None:
         """Tell an account's devices that a message was delivered, or what else became of it."""
@@ -179,6 +198,12 @@ class VirtualWhatsApp:
             for each in self._connections
             if each.device is not None and (jid is None or each.device.jid == jid)
         ]
+
+    def _send_later(self, seconds: float, connection: ClientConnection, node: Node) -> None:
+        """Send a node in so many seconds; what follows meanwhile overtakes it."""
+        task = asyncio.create_task(_send_after(seconds, connection, node))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     async def _deliver(self, device: LinkedDevice, node: Node) -> None:
         """Send to a device, now and at each login until it acknowledges."""
@@ -290,6 +315,7 @@ class VirtualWhatsApp:
             await connection.send(Node(node.tag, {**node.attributes, "offline": "0"}, node.content))
         done = Node("offline", {"count": str(len(waiting))})
         await connection.send(Node("ib", {"from": SERVER_JID}, (done,)))
+        self.ready.append(device)
 
     async def _remove_device(
         self, connection: ClientConnection, device: LinkedDevice, node: Node
@@ -317,11 +343,20 @@ class VirtualWhatsApp:
             self.faults.cut_on_message -= 1
             connection.cut()
         elif contact.phone not in self.faults.unacknowledged:
-            await connection.send(build_acknowledgement(node))
+            acknowledgement = build_acknowledgement(node)
+            if seconds := self.faults.acknowledged_late.get(contact.phone):
+                self._send_later(seconds, connection, acknowledgement)
+            else:
+                await connection.send(acknowledgement)
         if contact.phone not in self.faults.unreceipted:
             await self.send_receipt(phone, node.jid("to"), node.text("id"))
             if contact.reads:
                 await self.send_receipt(phone, node.jid("to"), node.text("id"), "read")
+
+
+async def _send_after(seconds: float, connection: ClientConnection, node: Node) -> None:
+    await asyncio.sleep(seconds)
+    await connection.send(node)
 
 
 def _get_delivery_key(tag: str, node: Node) -> tuple[str, str, str]:
