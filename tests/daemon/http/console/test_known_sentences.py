@@ -1,0 +1,103 @@
+"""Every sentence that a page can show is known in Spanish: reasons, problems, hints."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from daemon.http.console.language import load_language
+
+ROOT: Final = Path(__file__).parents[4]
+SHOWN: Final = (
+    *("daemon/auth", "daemon/contacts", "daemon/errors.py", "daemon/gate", "daemon/inbound"),
+    *("daemon/http/authentication.py", "daemon/http/browser_session.py", "daemon/http/console"),
+    *("daemon/http/middleware.py", "daemon/http/problems.py", "daemon/http/uploads.py"),
+    *("daemon/http/v1", "daemon/outbox", "daemon/plugins/sync", "daemon/rulesets"),
+    *("daemon/sessions", "rules/edits.py", "storage/messages.py", "storage/queue.py"),
+    *("storage/receipts.py", "storage/session_queue.py"),
+)
+"""What a page can show a sentence of."""
+FOR_PROGRAMS: Final = {
+    *("daemon/auth/errors.py", "daemon/auth/tokens.py", "daemon/auth/users.py"),
+    *("daemon/auth/signing_keys.py", "daemon/gate/explain.py", "daemon/http/v1/enqueue.py"),
+    *("daemon/http/v1/decisions.py", "daemon/http/v1/events.py"),
+    *("daemon/contacts/suppression_lists.py", "daemon/sessions/signal_check.py"),
+}
+"""Files whose remaining sentences reach programs, the command line, or who writes a channel."""
+NOT_ON_A_PAGE: Final = {
+    "The scopes are: 7.": "tokens are made by the command line",
+    "7 is not a file.": "paths on the server are named by the command line",
+    "Check the path.": "paths on the server are named by the command line",
+    "Send the body as it is, without Content-Encoding.": "a page compresses nothing",
+    "The body is compressed as 7, which is not accepted.": "a page compresses nothing",
+    "Nobody has signed in on this connection.": "the control socket",
+    "The header Authorization must say Bearer, then the token.": "a page sends no token",
+    "Correct the keys named, in leadmaster.toml or the environment.": "a refused start",
+    "Correct the lines named; the shipped file phrases.txt shows every list.": "a refused start",
+    "Remove [clock] start: only simulated sessions may run on an injected clock.": "the start",
+    "See docs/reference.": "an address that does not exist",
+    "The session 7 is 7, and the clock is injected.": "a refused start",
+    "The session 7 has 7 not left.": "known with its number: messages, or 1 message",
+    "New chats are closed 7; replies still go out.": "known with its moment",
+    "WhatsApp refused the connection7.": "known with what follows",
+    "7 is 7 already.": "an edit by a program",
+    "7 is changed by 7.": "an edit by a program",
+}
+SENTENCE: Final = re.compile(r"[A-Z7'].*[a-z].* .*[.?]")
+_FIELD: Final = re.compile(r"^\w+: ")
+
+
+def read_texts(path: Path) -> Iterator[str]:
+    """Yield the texts of a file that are no docstrings, with 7 in place of what is filled in."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    bodies = [node.body for node in ast.walk(tree) if isinstance(node, kinds)]
+    apart = {id(each.value) for body in bodies for each in body if isinstance(each, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            apart |= {id(part) for part in node.values}
+            parts = (each.value if isinstance(each, ast.Constant) else "7" for each in node.values)
+            yield "".join(map(str, parts))
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart
+        ):
+            yield re.sub(r"\{\w*\}", "7", node.value)
+
+
+def list_sentences() -> Iterator[tuple[str, str]]:
+    """Yield each sentence that a page can show, with its file."""
+    for place in SHOWN:
+        path = ROOT / place
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            name = str(file.relative_to(ROOT))
+            if name in FOR_PROGRAMS:
+                continue
+            for text in read_texts(file):
+                said = _FIELD.sub("", text)
+                if SENTENCE.fullmatch(said) and not re.search(
+                    r"\b(SELECT|UPDATE|DELETE|WHERE)\b", said
+                ):
+                    yield name, said
+
+
+FOUND: Final = sorted(set(list_sentences()))
+
+
+def test_sentences_are_found() -> None:
+    """The walk over the files finds what it looks for, and what is exempt is still there."""
+    said = {sentence for _, sentence in FOUND}
+    assert len(said) > 200
+    assert "They read it." in said
+    assert NOT_ON_A_PAGE.keys() - said == set()
+
+
+@pytest.mark.parametrize(("file", "sentence"), FOUND)
+def test_a_sentence_that_a_page_shows_is_known_in_spanish(file: str, sentence: str) -> None:
+    """A new reason, problem or hint has its translation; what no page shows is named above."""
+    known = load_language("es").translate(sentence) != sentence
+    assert known or sentence in NOT_ON_A_PAGE, file
