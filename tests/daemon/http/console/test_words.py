@@ -66,8 +66,8 @@ IRREGULAR: Final = {
     "ver": ("ve", "ves"),
 }
 """Verbs whose imperative and present of tú follow no rule."""
-NOUNS: Final = {"copias", "marcas", "notas", "llamas", "pasas", "das", "entregas", "muestras"}
-"""Present forms of tú that are nouns, or forms of vos as well."""
+NOUNS: Final = {"fijas", "copias", "marcas", "notas", "llamas", "pasas", "das", "entregas", "muestras"}
+"""Present forms of tú that are nouns or adjectives, or forms of vos as well."""
 STATEMENTS: Final = re.compile(
     r"^(?:Espera (?:el escaneo|aprobación|aceptación|su turno)|Escribe$|Empieza en:|Cambia de canal"
     r"|Pide (?:aprobación|que lo apruebe|la baja)|Pasa a «|Deja de contar"
