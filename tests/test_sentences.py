@@ -61,6 +61,7 @@ PLAIN_PACKAGES: Final = (
     "daemon/gate",
     "daemon/http",
     "daemon/linked_worker",
+    "daemon/linked_worker",
     "daemon/logs",
     "daemon/outbox",
     "daemon/plugins",

@@ -24,7 +24,7 @@ SYSTEMD_FD: Final = 3
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return the options; ends the process with a sentence where one is wrong."""
+    """Return the options; end the process with a sentence for a wrong one."""
     parser = argparse.ArgumentParser(prog="python -m daemon.linked_worker")
     parser.add_argument("--driver", required=True, choices=list_drivers())
     add_session_options(parser)
@@ -40,7 +40,7 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
 
 
 def build_settings(options: argparse.Namespace) -> WorkerSettings:
-    """Return the settings that the options say."""
+    """Return the settings from the options."""
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(options.permit_key))
     return WorkerSettings(options.session, options.folder, key, options.heartbeat)
 
@@ -51,7 +51,7 @@ def open_channel() -> socket.socket:
 
 
 def main() -> None:
-    """Serve one session until the daemon goes."""
+    """Serve one session until the daemon ends."""
     options = parse_arguments()
     run_worker(build_settings(options), load_driver(options.driver), open_channel())
 

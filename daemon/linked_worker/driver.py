@@ -1,4 +1,4 @@
-"""The interface of a driver: what a library of linked devices must offer to the worker."""
+"""The interface of a driver: what the worker needs of a library of linked devices."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class DriverUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DriverEnvironment:
-    """What a driver is given.
+    """What a driver is opened with.
 
-    ``folder`` is the session's own. ``report`` takes signals from any thread. ``end`` is to be
-    called when the connection is over for good, with the reason, or without one where the last
-    signal said it: the process ends then.
+    ``folder`` is the session's own. ``report`` may be called from any thread. ``end`` ends the
+    process; call it when the connection has ended, with the reason or, where the last signal gave
+    it, with an empty text.
     """
 
     folder: Path
@@ -40,7 +40,7 @@ class LinkedDriver(Protocol):
 
     @property
     def name(self) -> str:
-        """Its own name."""
+        """The name of the driver."""
         ...
 
     @property
@@ -50,7 +50,7 @@ class LinkedDriver(Protocol):
 
     @property
     def library_version(self) -> str:
-        """The version of the library below."""
+        """The version of its library."""
         ...
 
     def has_login(self) -> bool:
@@ -66,7 +66,7 @@ class LinkedDriver(Protocol):
         ...
 
     def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Answer yes, no or unknown for each number (E.164)."""
+        """Return yes, no or unknown for each number (E.164)."""
         ...
 
     def list_contacts(self) -> Sequence[KnownContact]:

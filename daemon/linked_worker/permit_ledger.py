@@ -1,4 +1,4 @@
-"""The worker's own ledger of permits: each is used once, also after a restart of the worker."""
+"""The worker's ledger of used permits, which survives a restart of the worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SessionLocked(Exception):
 
 
 def lock_session(folder: Path) -> int:
-    """Return the descriptor of the session's lock, which the process holds until it ends.
+    """Return the descriptor of the session's lock, which is held until the process ends.
 
     Raises :class:`SessionLocked` where another one does.
     """
@@ -36,7 +36,7 @@ def lock_session(folder: Path) -> int:
 
 
 class PermitLedger:
-    """Writes down each permit before its message goes. Only who holds the session's lock may."""
+    """Records each permit before its message is sent; needs the session's lock."""
 
     def __init__(self, folder: Path) -> None:
         path = folder / LEDGER_FILE
@@ -45,7 +45,7 @@ class PermitLedger:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
     def record(self, permit: Permit) -> None:
-        """Write a permit down as used; raise :class:`PermitRefused` where it was written before."""
+        """Record a permit as used, durably; raise :class:`PermitRefused` for one used before."""
         if permit.id in self._used:
             raise PermitRefused("permit_used", "The permit was used before; each is for one send.")
         now = time.time()
@@ -59,14 +59,12 @@ class PermitLedger:
 
 
 def _read_ledger(path: Path) -> Iterator[tuple[str, float]]:
-    """Yield each permit that may still be valid, with its time of use.
-
-    A line without its end is what a crash left: its message did not go.
-    """
+    """Yield each permit that may still be valid, with its time of use."""
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         written_at, _, permit = line.rstrip("\n").partition(" ")
+        # A crash left a line without its end: its message was not sent.
         if line.endswith("\n") and written_at.isdecimal():
             at = float(written_at)
             if at > time.time() - _KEPT_SECONDS:
@@ -74,7 +72,7 @@ def _read_ledger(path: Path) -> Iterator[tuple[str, float]]:
 
 
 def _rewrite_ledger(path: Path, used: Mapping[str, float]) -> None:
-    """Replace the file as a whole, so that a crash leaves the old one or the new one."""
+    """Replace the file atomically."""
     new = path.with_suffix(".new")
     with new.open("w", encoding="utf-8") as file:
         file.writelines(_format_entry(permit, at) for permit, at in used.items())

@@ -1,7 +1,7 @@
-"""What the daemon and the worker of a linked device say to each other.
+"""The protocol between the daemon and the worker of a linked device.
 
-They use :mod:`daemon.worker_protocol` over a socket: requests with ids, each answered once and
-then ended; signals as events; heartbeats all the time. The first event is :class:`Hello`, or
+It is :mod:`daemon.worker_protocol` over a socket: requests with ids, each answered once and
+then ended; signals as events; heartbeats at all times. The first event is :class:`Hello`, or
 :class:`Unavailable` where the library can't be used.
 """
 
@@ -20,12 +20,12 @@ from daemon.api.signals import Signal
 from daemon.worker_protocol import WorkerProtocol
 
 PROTOCOL_VERSION: Final = 1
-"""Rises with every change that an older worker or daemon would not understand."""
+"""Increased with every change that an older worker or daemon would not understand."""
 MAX_LINE_BYTES: Final = 1 << 20
 MAX_TEXT_CHARACTERS: Final = 65_536
-"""WhatsApp's own limit of a text."""
+"""WhatsApp's own limit for a text."""
 MAX_NUMBERS: Final = 200
-"""So many numbers are checked by one request."""
+"""The most numbers that one request may check."""
 MAX_WAITING_REQUESTS: Final = 16
 
 
@@ -34,7 +34,7 @@ class ConnectRequest(msgspec.Struct, frozen=True, tag="connect"):
 
 
 class SendRequest(msgspec.Struct, frozen=True, tag="send"):
-    """Send a text as the permit allows; ``recipient`` is E.164."""
+    """Send a text with its permit; ``recipient`` is E.164."""
 
     permit: Permit
     message: str
@@ -61,7 +61,7 @@ class ListContactsRequest(msgspec.Struct, frozen=True, tag="list_contacts"):
 
 
 class LogoutRequest(msgspec.Struct, frozen=True, tag="logout"):
-    """Unlink this device; the stored login is gone afterwards."""
+    """Unlink this device and delete the stored login."""
 
 
 LinkedRequest: TypeAlias = (
@@ -90,7 +90,7 @@ class NotSentAnswer(msgspec.Struct, frozen=True, tag="not_sent"):
 
 
 class SendUnknownAnswer(msgspec.Struct, frozen=True, tag="send_unknown"):
-    """Nobody can say whether the message left."""
+    """It is unknown whether the message left."""
 
     reason_code: str
     sentence: str
@@ -192,7 +192,7 @@ _SIGNAL_TYPES: Final = MappingProxyType(
 
 
 def encode_signal(signal: Signal) -> SignalReport:
-    """Return a signal as it travels."""
+    """Return the frame of a signal."""
     kind = type(signal)
     if _SIGNAL_TYPES.get(kind.__name__) is not kind:
         raise TypeError(f"{kind.__name__} is no signal of the port.")

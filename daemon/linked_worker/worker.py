@@ -1,4 +1,4 @@
-"""The worker: takes requests from its socket, asks the driver, and reports its signals.
+"""The worker: reads requests from its socket, calls the driver, and reports its signals.
 
 One thread reads requests, one makes the driver's calls, one at a time, and one sends heartbeats;
 signals come from the driver's own threads. Whatever state the library is in, the process ends at
@@ -77,7 +77,7 @@ _ORDERLY, _UNAVAILABLE, _CRASHED = 0, 69, 70
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Which session the worker serves, and what it needs for that.
+    """The session that the worker serves, and what it needs for that.
 
     ``folder`` is the session's own; ``permit_key`` verifies the gate's signature.
     """
@@ -91,9 +91,11 @@ class WorkerSettings:
 def run_worker(
     settings: WorkerSettings, open_driver: OpenDriver, channel: socket.socket
 ) -> NoReturn:
-    """Serve until the channel ends; the process ends with it."""
+    """Serve until the channel ends; then end the process."""
+    # Before the library creates its files: the login in them is as good as the phone.
     os.umask(0o077)
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # os._exit and not sys.exit: a library that hangs must not keep the process alive.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(_ORDERLY))
     LinkedWorker(settings, channel).run(open_driver)
 
@@ -120,8 +122,10 @@ class LinkedWorker:
         os._exit(_ORDERLY)
 
     def _serve(self, open_driver: OpenDriver) -> None:
+        # First of all: opening the driver loads the library, which may take many seconds.
         self._start_thread(self._send_heartbeats)
         try:
+            # Two connections with one login would replace each other, again and again.
             self._lock = lock_session(self._settings.folder)
             driver = open_driver(DriverEnvironment(self._settings.folder, self._report, self._end))
         except SessionLocked:
@@ -150,7 +154,7 @@ class LinkedWorker:
         threading.Thread(target=self._guard, args=(work,), daemon=True).start()
 
     def _guard(self, work: Callable[[], None]) -> None:
-        """Run the work of a thread; its end is the end of the process, and is reported."""
+        """Run the work of a thread; report an error and end the process."""
         try:
             work()
         except BaseException as defect:  # noqa: BLE001 - as above
@@ -168,7 +172,7 @@ class LinkedWorker:
             self._writer.send(Heartbeat())
 
     def _read_requests(self) -> None:
-        """Take requests until the daemon has gone; one too many is answered at once."""
+        """Queue requests until the daemon has ended; answer at once where the queue is full."""
         while line := self._requests.readline(self._protocol.max_line_bytes):
             request = self._protocol.decode_request(line)
             try:
@@ -193,7 +197,7 @@ class LinkedWorker:
         self._writer.send(Event(encode_signal(reported)))
 
     def _end(self, reason: str) -> NoReturn:
-        """End the process; without a reason the last signal said enough."""
+        """End the process; without a reason where the last signal gave it."""
         try:
             if reason:
                 self._report(TransportDied(reason))
@@ -217,7 +221,7 @@ class LinkedWorker:
         return [Done()]
 
     def _send(self, driver: LinkedDriver, request: SendRequest) -> LinkedAnswer:
-        """Send what the permit allows: it is verified and written down before anything leaves."""
+        """Send a message with its permit."""
         if len(request.text) > MAX_TEXT_CHARACTERS:
             return NotSentAnswer("text_too_long", "The text is longer than WhatsApp allows.")
         try:
@@ -229,6 +233,8 @@ class LinkedWorker:
                 session=self._settings.session,
                 now=datetime.now(UTC),
             )
+            # Recorded before the message leaves: after a crash, the permit does not send a second
+            # one.
             self._ledger.record(request.permit)
         except PermitRefused as refused:
             return PermitRefusedAnswer(

@@ -1,4 +1,4 @@
-"""The linked channel: a device linked to a phone by QR, hosted by a worker process of its own.
+"""The linked channel: a device linked to a phone by QR code, in a worker process of its own.
 
 The options of a session are ``driver`` (default ``neonize``), ``memory_limit_mb`` (default 512: a
 worker that grows beyond it is replaced) and ``heartbeat_timeout`` (seconds without a frame of the

@@ -1,4 +1,4 @@
-"""The options of a linked session, checked."""
+"""The options of a linked session, and their check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from daemon.api.transport import CannotOpen
 
 @dataclass(frozen=True, slots=True)
 class LinkedOptions:
-    """The driver's name, megabytes that a worker may use, and seconds that it may be silent."""
+    """The driver's name, the memory that a worker may use, and how long it may be silent."""
 
     driver: str = "neonize"
     memory_limit_mb: float = 512.0
@@ -18,7 +18,7 @@ class LinkedOptions:
 
 
 def read_options(options: Mapping[str, object]) -> LinkedOptions:
-    """Return the options; raise :class:`CannotOpen` for one of a wrong kind."""
+    """Return the options; raise :class:`CannotOpen` for a wrong value."""
     defaults = LinkedOptions()
     driver = options.get("driver", defaults.driver)
     if not isinstance(driver, str) or not driver:

@@ -1,4 +1,4 @@
-"""The transport of a linked session: the port on one side, its worker on the other."""
+"""The transport of a linked session: passes the calls of the port to its worker."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ from daemon.plugins.transport_linked.worker_client import NotAsked, WorkerClient
 from daemon.worker_protocol import WorkerFailed
 
 _SEND_SECONDS: Final = 90.0
-"""The library gives up after 75 s; a worker that says nothing after so long hangs."""
+"""Longer than the library's own limit of 75 s: after this the worker itself hangs."""
 _CHECK_SECONDS: Final = 75.0
 _LOGOUT_SECONDS: Final = 9.0
 _LAST_SIGNALS: Final = (ConnectionRefused, Disconnected, PairingFailed, QrExhausted)
-"""After these the worker ends: its end is no news then."""
+"""Signals after which the worker ends by itself, so that its end needs no report."""
 
 
 class LinkedTransport:
-    """The transport. It reports and obeys; the session decides when there is another worker."""
+    """A transport with one worker; the session decides when another one is started."""
 
     def __init__(self, context: OpenContext, worker: WorkerClient) -> None:
         self._context = context
@@ -70,7 +70,7 @@ class LinkedTransport:
         last: Signal | None = None
         while (signal := await self._worker.next_signal()) is not None:
             last = signal
-            # The daemon knows its own login; a login that it does not know is news.
+            # A pairing that the daemon knows of is not reported again.
             if not (isinstance(signal, Paired) and self._context.session.paired):
                 yield signal
         if not self._closed and not isinstance(last, (*_LAST_SIGNALS, TransportDied)):
@@ -81,7 +81,8 @@ class LinkedTransport:
         await self._worker.ask(ConnectRequest())
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
-        """Send what the permit allows; the worker verifies it again, and keeps its own ledger."""
+        """Send a message with its permit, which the worker verifies again."""
+        # Here too, and not only in the worker, which runs a foreign library.
         redeem_permit(self._context, permit, outgoing)
         if outgoing.recipient.kind is not IdentityKind.PHONE:
             return Refused("recipient_not_supported", "This channel sends to numbers only.")
@@ -104,7 +105,7 @@ class LinkedTransport:
         return _read_send_answer(answers)
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Ask the platform; whatever it does not answer in time is unknown."""
+        """Return the platform's answers; UNKNOWN where none comes in time."""
         for answer in await self._ask_in_time(CheckNumbersRequest(tuple(phones))):
             if isinstance(answer, NumbersAnswer):
                 return [_read_number(each) for each in answer.numbers]
@@ -121,12 +122,12 @@ class LinkedTransport:
         ]
 
     async def logout(self) -> None:
-        """Unlink the device, at the platform where it can be reached; the login is gone."""
+        """Unlink the device, at the platform too if it can be reached; delete the login."""
         async with asyncio.timeout(_LOGOUT_SECONDS):
             await self._worker.ask(LogoutRequest())
 
     async def close(self) -> None:
-        """End the worker. What was not answered is unknown."""
+        """End the worker; sends without an answer are unknown."""
         self._closed = True
         await self._worker.close()
 

@@ -1,4 +1,4 @@
-"""The daemon's end of one worker: starts it, sends requests, takes signals, and watches it."""
+"""The daemon's end of one worker: starts it, sends requests, reads signals, and watches it."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ from daemon.worker_protocol import (
 
 WORKER_MODULE: Final = "daemon.linked_worker"
 HELLO_SECONDS: Final = 40.0
-"""A worker loads its library first; on a busy machine that takes a while."""
+"""How long a worker may take to load its library, on a busy machine."""
 _MAX_SIGNALS: Final = 1000
 _WRITE_SECONDS: Final = 5.0
 
 
 class NotAsked(WorkerFailed):
-    """The worker was gone before the request was written: nothing came of it."""
+    """The worker had ended before the request was written, so nothing was done."""
 
 
 class WorkerClient:
-    """One worker that runs. Requests are answered in their order; signals wait in a queue."""
+    """A running worker. Requests are answered in order; signals are queued."""
 
     def __init__(self, worker: Worker, options: LinkedOptions) -> None:
         self._worker = worker
@@ -71,6 +71,7 @@ class WorkerClient:
         """
         try:
             async with asyncio.timeout(HELLO_SECONDS):
+                # Shielded: a timeout cancels the wait, and must not cancel the future.
                 first = await asyncio.shield(self._first)
         except TimeoutError:
             raise WorkerFailed(f"was not ready after {HELLO_SECONDS:g} s") from None
@@ -88,13 +89,14 @@ class WorkerClient:
     async def ask(self, request: LinkedRequest) -> list[LinkedAnswer]:
         """Return the answers to a request.
 
-        Raises :class:`NotAsked` where it was not handed over, and :class:`WorkerFailed` where the
+        Raises :class:`NotAsked` where it was not written, and :class:`WorkerFailed` where the
         worker ended before it had answered.
         """
         if self._reading.done():
             raise NotAsked(self.failure or "was closed")
         number = next(self._numbers)
         answer: asyncio.Future[list[LinkedAnswer]] = asyncio.get_running_loop().create_future()
+        # Before it is written, since the answer may come at once.
         self._pending[number] = answer
         try:
             self._worker.writer.write(encode_frame(Request(request, number)))
@@ -138,6 +140,7 @@ class WorkerClient:
             self._end()
 
     async def _read_frame(self) -> Frame[LinkedAnswer, None, LinkedEvent]:
+        # Until the first event, the worker is loading its library.
         limit = self._options.heartbeat_timeout if self._first.done() else HELLO_SECONDS
         try:
             async with asyncio.timeout(limit):
@@ -160,6 +163,7 @@ class WorkerClient:
             case Event(body):
                 await self._take_event(body)
             case Answer(body, request):
+                # Its caller may have given up: such answers are dropped.
                 if request in self._pending:
                     self._answers.setdefault(request, []).append(body)
             case End(request):
@@ -181,13 +185,14 @@ class WorkerClient:
                 raise WorkerFailed(f"reported a {event.name} that can't be read") from None
 
     def _check_memory(self) -> None:
+        # At each heartbeat, which is often enough for a leak.
         used = read_memory_mb(self._worker.pid)
         if used > self._options.memory_limit_mb:
             limit = self._options.memory_limit_mb
             raise WorkerFailed(f"used {used:.0f} MB of memory; the limit is {limit:g}")
 
     def _end(self) -> None:
-        """Fail what waits: nobody answers any more."""
+        """Fail the pending requests, since no answer can come any more."""
         failed = WorkerFailed(self.failure)
         for future in self._pending.values():
             if not future.done():
@@ -195,11 +200,11 @@ class WorkerClient:
         if not self._first.done():
             self._first.set_exception(failed)
         if not self._first.cancelled():
-            self._first.exception()  # somebody may have stopped waiting
+            self._first.exception()  # read, or asyncio reports it as never retrieved
 
 
 def read_memory_mb(pid: int | None) -> float:
-    """Return how much memory a process uses (its resident set); 0 where nobody can say."""
+    """Return a process's resident memory in MB; 0 where it is unknown."""
     if pid is None:
         return 0.0
     try:
@@ -213,7 +218,7 @@ def read_memory_mb(pid: int | None) -> float:
 
 
 async def start_worker(context: OpenContext, options: LinkedOptions) -> WorkerClient:
-    """Start the worker of a session, and return it once it has said hello."""
+    """Start the worker of a session; return it once it is ready."""
     session = context.session
     worker = await context.launch(
         WORKER_MODULE,

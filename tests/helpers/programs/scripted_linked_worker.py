@@ -32,7 +32,7 @@ GROWN_BYTES = 300 << 20
 
 
 class ScriptedDriver:
-    """Obeys texts; what was sent is in the file `sent`, a line each."""
+    """A driver that does what a text says, and writes each text into the file `sent`."""
 
     name = "scripted"
     version = "7"
@@ -43,7 +43,7 @@ class ScriptedDriver:
         self._grown = b""
 
     def has_login(self) -> bool:
-        """Return whether somebody wrote the file."""
+        """Return whether the login's file exists."""
         return (self._environment.folder / LOGIN_FILE).exists()
 
     def connect(self) -> None:
@@ -83,11 +83,11 @@ class ScriptedDriver:
         return Unknown("no_acknowledgement", "Nobody answered.")
 
     def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Know the first number alone."""
+        """Answer the first number only."""
         return [NumberAnswer(phones[0], OnWhatsApp.YES)]
 
     def list_contacts(self) -> Sequence[KnownContact]:
-        """Know nobody."""
+        """Return no contact."""
         return []
 
     def logout(self) -> None:
