@@ -37,7 +37,7 @@ from daemon.outbox.pacing import Pacing
 from daemon.outbox.review import ReviewService
 from daemon.outbox.sender import SessionSender
 from daemon.outbox.wakeups import Wakeups
-from daemon.plugin_manager import Plugins
+from daemon.plugin_manager import PluginFailureQueue, Plugins
 from daemon.rulesets.active import ActiveRulesets
 from daemon.rulesets.service import RulesetService
 from daemon.rulesets.watcher import RulesetWatcher
@@ -65,9 +65,8 @@ async def open_services(
     Raises :class:`StartRefused`, :class:`RulesRejected` or ``DatabaseRefused`` with one
     sentence where starting would be unsafe.
     """
-    plugins = Plugins(limit=settings.plugins.limit_seconds)
-    plugins.load(blocked=settings.plugins.blocked, more=more_plugins)
-    plugins.sources()  # for its check: two of one name refuse the start, not the first import
+    failures = PluginFailureQueue()
+    plugins = _load_plugins(settings, failures, more_plugins)
     rulesets = ActiveRulesets.load(settings.rules)
     bus = EventBus()
     async with contextlib.AsyncExitStack() as stack:
@@ -85,6 +84,7 @@ async def open_services(
             clock=clock,
             started_at=clock.now(),
             plugins=plugins,
+            plugin_failures=failures,
             rulesets=rulesets,
             bus=bus,
             database=database,
@@ -96,13 +96,28 @@ async def open_services(
         yield services
 
 
+def _load_plugins(
+    settings: Settings, failures: PluginFailureQueue, more: Mapping[str, object] | None
+) -> Plugins:
+    plugins = Plugins(limit=settings.plugins.limit_seconds, report_failure=failures.put)
+    plugins.load(blocked=settings.plugins.blocked, more=more)
+    plugins.sources()  # for its check: two of one name refuse the start, not the first import
+    return plugins
+
+
 @contextlib.asynccontextmanager
 async def run_services(services: Services) -> AsyncIterator[None]:
     """Recover what a crash left, connect the sessions, and drain what is on the wire at the end."""
     # Before anything can be sent: a restored database may have lost opt-outs that the journal has.
     await services.suppression.replay_journal()
     await services.ruleset_service.restore()
-    observers = EventDispatcher(services.plugins, services.bus, services.database, services.clock)
+    observers = EventDispatcher(
+        services.plugins,
+        services.plugin_failures,
+        services.bus,
+        services.database,
+        services.clock,
+    )
     watcher = ClockStepWatcher(services.clock, services.database, services.sessions)
     # Before the outbox and the sessions read their deadlines, which this may move.
     await watcher.recover()

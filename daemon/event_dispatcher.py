@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -12,30 +11,35 @@ from daemon.api.clock import Clock
 from daemon.background import run_in_background
 from daemon.bus import EventBus, SubscriberLagged
 from daemon.events import PluginFailed
-from daemon.plugin_manager import Plugins
+from daemon.plugin_manager import PluginFailure, PluginFailureQueue, Plugins
 from storage.db import Database
 from storage.errors import StorageError
 
 log = structlog.get_logger("plugins")
 
 _MAX_QUEUED_EVENTS = 4096
-_MAX_QUEUED_FAILURES = 256
 
 
 class EventDispatcher:
     """Passes committed events to the plugins and stores their failures, with a task for each."""
 
-    def __init__(self, plugins: Plugins, bus: EventBus, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        plugins: Plugins,
+        failures: PluginFailureQueue,
+        bus: EventBus,
+        database: Database,
+        clock: Clock,
+    ) -> None:
         self._plugins = plugins
+        self._failures = failures
         self._bus = bus
         self._database = database
         self._clock = clock
-        self._failures: asyncio.Queue[PluginFailed] = asyncio.Queue(_MAX_QUEUED_FAILURES)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Dispatch events and store failures for the length of the block."""
-        self._plugins.on_failure = self._queue_failure
         async with (
             run_in_background(self._dispatch_events(), "observers"),
             run_in_background(self._store_failures(), "plugin-failures"),
@@ -56,16 +60,17 @@ class EventDispatcher:
             finally:
                 subscription.close()
 
-    def _queue_failure(self, plugin: str, hook: str, sentence: str) -> None:
-        event = PluginFailed(subject=plugin, at=self._clock.now(), hook=hook, sentence=sentence)
-        with contextlib.suppress(asyncio.QueueFull):  # the log has it; the table can do without
-            self._failures.put_nowait(event)
-
     async def _store_failures(self) -> None:
         while True:
             await self._store_failure(await self._failures.get())
 
-    async def _store_failure(self, event: PluginFailed) -> None:
+    async def _store_failure(self, failure: PluginFailure) -> None:
+        event = PluginFailed(
+            subject=failure.plugin,
+            at=self._clock.now(),
+            hook=failure.hook,
+            sentence=failure.sentence,
+        )
         try:
             await self._database.write(lambda tx: tx.emit(event))
         except StorageError as error:

@@ -6,6 +6,7 @@ No other file uses pluggy. Built-in plugins are loaded by entry points, as third
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,21 +43,54 @@ class PluginAnswer:
     failure: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PluginFailure:
+    """A hook of a plugin that raised, ran late or answered with something else, in a sentence."""
+
+    plugin: str
+    hook: str
+    sentence: str
+
+
+class PluginFailureQueue:
+    """Failures of plugins until they are stored; one that comes while it is full is left out."""
+
+    def __init__(self, maximum: int = 256) -> None:
+        self._failures: asyncio.Queue[PluginFailure] = asyncio.Queue(maximum)
+
+    def put(self, failure: PluginFailure) -> None:
+        """Add a failure, without waiting."""
+        # Every failure is in the log as well; the stored ones may be incomplete.
+        with contextlib.suppress(asyncio.QueueFull):
+            self._failures.put_nowait(failure)
+
+    async def get(self) -> PluginFailure:
+        """Wait for the next failure and return it."""
+        return await self._failures.get()
+
+
+def _leave_to_the_log(_failure: PluginFailure) -> None:
+    """Do nothing more about a failure."""
+
+
 class Plugins:
     """The loaded plugins behind typed calls.
 
-    ``limit`` is how many seconds one implementation may take. ``on_failure`` is called for each
-    implementation that raised or ran late, with plugin, hook and sentence.
+    ``limit`` is how many seconds one implementation may take. ``report_failure`` is called with
+    each failure of an implementation; without it, a failure is in the log alone.
     """
 
     def __init__(
-        self, *, limit: float = 2.0, on_failure: Callable[[str, str, str], None] | None = None
+        self,
+        *,
+        limit: float = 2.0,
+        report_failure: Callable[[PluginFailure], None] = _leave_to_the_log,
     ) -> None:
         self._pm = pluggy.PluginManager(PROJECT)
         self._pm.add_hookspecs(Hooks)
         self._limit = limit
         self._late_calls: set[asyncio.Task[CallResult]] = set()
-        self.on_failure = on_failure or (lambda _plugin, _hook, _sentence: None)
+        self.report_failure = report_failure
 
     def load(
         self, *, blocked: Iterable[str] = (), more: Mapping[str, object] | None = None
@@ -197,7 +231,7 @@ class Plugins:
             failure = f"The plugin {name!r} failed in {hook}; the log says why."
         else:
             return PluginAnswer(name, asked.result()[0])
-        self.on_failure(name, hook, failure)
+        self.report_failure(PluginFailure(name, hook, failure))
         return PluginAnswer(name, failure=failure)
 
     def _cancel_late_call(self, asked: asyncio.Task[CallResult]) -> None:

@@ -28,7 +28,7 @@ from daemon.outbox.manual import ManualSending
 from daemon.outbox.pacing import Pacing
 from daemon.outbox.review import ReviewService
 from daemon.outbox.wakeups import Wakeups
-from daemon.plugin_manager import Plugins
+from daemon.plugin_manager import PluginFailureQueue, Plugins
 from daemon.rulesets.active import ActiveRulesets
 from daemon.rulesets.service import RulesetService
 from daemon.rulesets.watcher import RulesetWatcher
@@ -45,6 +45,7 @@ class Foundation:
     clock: Clock
     started_at: datetime
     plugins: Plugins
+    plugin_failures: PluginFailureQueue
     rulesets: ActiveRulesets
     bus: EventBus
     database: Database

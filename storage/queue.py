@@ -194,17 +194,20 @@ def _requeue_messages(
 def expire_messages(tx: Tx, at: datetime) -> int:
     """Expire every waiting message that is past its window; return how many."""
     rows = tx.all(
-        f"SELECT id FROM messages WHERE {_IS_WAITING} AND not_after <= ?",
+        f"SELECT id, waits_for FROM messages WHERE {_IS_WAITING} AND not_after <= ?",
         (format_timestamp(at),),
     )
     for row in rows:
+        unchecked = row["waits_for"] == WaitsFor.CHECKED
         transition_message(
             tx,
             row["id"],
             MessageState.EXPIRED,
             at=at,
             reason_code="past_its_window",
-            sentence="It expired: it could not go out in time.",
+            sentence="It expired: nobody checked or validated its number in time."
+            if unchecked
+            else "It expired: it could not go out in time.",
             who=_CLOCK_ACTOR,
         )
     return len(rows)

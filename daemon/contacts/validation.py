@@ -106,6 +106,10 @@ class ValidationService:
             )
         answers = await self._check_numbers([found.id], who)
         if not answers:
+            now = self._clock.now()
+            obstacle = await self._database.read(partial(self._policy.find_obstacle, now=now))
+            if obstacle is not None:
+                raise Unavailable(obstacle.sentence)
             raise Unavailable(
                 "No session can check a number now.",
                 hint=f"It takes a session that is ready, with checks left of its"

@@ -21,7 +21,7 @@ from daemon.api.signals import InboundMessage
 from daemon.errors import BadRequest
 from daemon.inbound.context import InboundContext
 from daemon.outbox.enqueue import build_message, validate_text
-from daemon.plugin_manager import Plugins
+from daemon.plugin_manager import PluginFailure, Plugins
 from statemachines.vocabulary import MessageKind
 from storage import contacts, evidence, messages, prospects, sessions
 from storage.evidence import EvidenceKind
@@ -40,7 +40,8 @@ async def collect_effects(
     found: list[tuple[str, InboundEffect]] = []
     for plugin, effects in await plugins.interpret(inbound, contact):
         if fault := _find_fault(effects):
-            plugins.on_failure(plugin, _HOOK, f"The plugin {plugin!r} returned {fault}")
+            sentence = f"The plugin {plugin!r} returned {fault}"
+            plugins.report_failure(PluginFailure(plugin, _HOOK, sentence))
         else:
             found += [(plugin, effect) for effect in effects]
     return found

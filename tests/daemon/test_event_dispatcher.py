@@ -14,7 +14,7 @@ from daemon.api import hookimpl
 from daemon.bus import EventBus
 from daemon.event_dispatcher import EventDispatcher
 from daemon.events import ContactReopened, DomainEvent, PluginFailed, decode_event
-from daemon.plugin_manager import Plugins
+from daemon.plugin_manager import PluginFailureQueue, Plugins
 from storage import event_log
 from storage.db import Database
 from storage.events import CommittedEvent
@@ -82,7 +82,8 @@ async def open_observed_database(
     folder: Path, watcher: RecordingObserver
 ) -> AsyncIterator[ObservedDatabase]:
     """Open a room that is observed."""
-    bus, plugins = EventBus(), Plugins()
+    bus, failures = EventBus(), PluginFailureQueue()
+    plugins = Plugins(report_failure=failures.put)
     plugins.load(blocked=BUILT_IN, more={"watcher": watcher})
 
     def publish(events: Sequence[CommittedEvent]) -> None:
@@ -92,7 +93,7 @@ async def open_observed_database(
     clock = FakeClock()
     async with (
         open_database(folder, on_events=publish) as database,
-        EventDispatcher(plugins, bus, database, clock).running(),
+        EventDispatcher(plugins, failures, bus, database, clock).running(),
     ):
         await clock.settle()  # they subscribe
         yield ObservedDatabase(bus, clock, database, watcher)

@@ -19,7 +19,7 @@ from daemon.api.signals import InboundMessage
 from daemon.api.transport import Channel
 from daemon.errors import StartRefused, Unavailable
 from daemon.events import ContactReopened, DomainEvent
-from daemon.plugin_manager import ENTRY_POINT_GROUP, PluginAnswer, Plugins
+from daemon.plugin_manager import ENTRY_POINT_GROUP, PluginAnswer, PluginFailure, Plugins
 from rules.verdict import Opinion, VetoEffect
 from tests.helpers.clock import MIDDAY
 from tests.helpers.plugins import BUILT_IN
@@ -38,10 +38,10 @@ BUILT_IN_HOOKS = {
 }
 
 
-def loaded(**more: object) -> tuple[Plugins, list[tuple[str, str, str]]]:
+def loaded(**more: object) -> tuple[Plugins, list[PluginFailure]]:
     """Load these plugins and no other; return them with what failed."""
-    failures: list[tuple[str, str, str]] = []
-    plugins = Plugins(limit=0.05, on_failure=lambda *failed: failures.append(failed))
+    failures: list[PluginFailure] = []
+    plugins = Plugins(limit=0.05, report_failure=failures.append)
     plugins.load(blocked=BUILT_IN, more=more)
     return plugins, failures
 
@@ -77,8 +77,8 @@ async def test_answers_come_by_name_each_with_its_own_failure() -> None:
     assert broken.failure == f"The plugin 'a_broken' failed in {hook}; the log says why."
     assert cancelled.failure == f"The plugin 'b_cancelled' failed in {hook}; the log says why."
     assert "within 0.05 s" in late.failure
-    assert sorted(name for name, _, _ in failures) == ["a_broken", "b_cancelled", "c_late"]
-    assert all("+549" not in sentence for _, _, sentence in failures)
+    assert sorted(failure.plugin for failure in failures) == ["a_broken", "b_cancelled", "c_late"]
+    assert all("+549" not in failure.sentence for failure in failures)
 
 
 async def test_a_plugin_that_ignores_its_end_holds_up_nobody() -> None:
@@ -97,7 +97,7 @@ async def test_a_plugin_that_ignores_its_end_holds_up_nobody() -> None:
     plugins, failures = loaded(deaf=Deaf())
     (answer,) = await plugins.judge(QUESTION)
     assert "within 0.05 s" in answer.failure
-    assert [name for name, _, _ in failures] == ["deaf"]
+    assert [failure.plugin for failure in failures] == ["deaf"]
     gone.set()
 
 
@@ -195,7 +195,7 @@ async def test_effects_are_told_by_plugin_and_a_failing_one_has_none() -> None:
     inbound = InboundMessage("wire-1", parse_identity("998@lid"), "Hola", MIDDAY)
     view = ContactView(None, "Hola", None, "none", suppressed=False)
     assert await plugins.interpret(inbound, view) == [("listens", [effect])]
-    assert [name for name, _, _ in failures] == ["breaks"]
+    assert [failure.plugin for failure in failures] == ["breaks"]
 
 
 async def test_observers_see_an_event_and_their_errors_change_nothing() -> None:

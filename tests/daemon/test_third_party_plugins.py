@@ -24,7 +24,7 @@ from daemon.api.transport import Channel
 from daemon.errors import StartRefused, Unavailable
 from daemon.events import SendingHalted
 from daemon.gate.gate import EvaluationFault, EvaluationPhase, Gate
-from daemon.plugin_manager import Plugins
+from daemon.plugin_manager import PluginFailure, Plugins
 from daemon.rulesets.active import ActiveRulesets
 from daemon.settings import RulesSettings
 from rules.verdict import Opinion, Verdict, VetoEffect
@@ -154,9 +154,10 @@ def test_the_example_imports_the_daemons_api_and_the_standard_library_only() -> 
                 assert own or name.partition(".")[0] in sys.stdlib_module_names, f"{path}: {name}"
 
 
-def loaded(**more: object) -> Plugins:
-    """Load these plugins alone, with little patience."""
-    plugins = Plugins(limit=0.05)
+def loaded(failures: list[PluginFailure] | None = None, /, **more: object) -> Plugins:
+    """Load these plugins alone, with little patience, and note what fails."""
+    noted = [] if failures is None else failures
+    plugins = Plugins(limit=0.05, report_failure=noted.append)
     plugins.load(blocked=BUILT_IN, more=more)
     return plugins
 
@@ -198,13 +199,13 @@ def test_a_misspelt_hook_stops_the_start_with_a_sentence() -> None:
 
 async def test_a_raising_and_a_late_opinion_are_failures_of_their_own() -> None:
     """The third one's answer comes through; each failure names its plugin."""
-    heard: list[tuple[str, str, str]] = []
+    heard: list[PluginFailure] = []
     plugins = loaded(
+        heard,
         broken=CallbackJudge(boom),
         late=CallbackJudge(lambda: asyncio.sleep(10)),
         strict=CallbackJudge(lambda: Opinion("strict", VetoEffect.HOLD, "look")),
     )
-    plugins.on_failure = lambda *failure: heard.append(failure)
     broken, late, strict = await plugins.judge(QUESTION)
     assert broken.failure == (
         "The plugin 'broken' failed in leadmaster_judge_message; the log says why."
@@ -213,7 +214,7 @@ async def test_a_raising_and_a_late_opinion_are_failures_of_their_own() -> None:
         "The plugin 'late' did not answer leadmaster_judge_message within 0.05 s."
     )
     assert (strict.failure, strict.value) == ("", Opinion("strict", VetoEffect.HOLD, "look"))
-    assert sorted(plugin for plugin, _, _ in heard) == ["broken", "late"]
+    assert sorted(failure.plugin for failure in heard) == ["broken", "late"]
 
 
 def test_there_is_no_word_by_which_a_plugin_could_allow() -> None:
@@ -279,7 +280,7 @@ async def test_without_any_sender_there_is_no_answer() -> None:
 
 async def test_an_observer_that_fails_changes_nothing() -> None:
     """It is reported, and that is all."""
-    heard: list[tuple[str, str, str]] = []
+    heard: list[PluginFailure] = []
 
     class Observer:
         """Fails at every event."""
@@ -289,11 +290,10 @@ async def test_an_observer_that_fails_changes_nothing() -> None:
             """Fail."""
             boom()
 
-    plugins = loaded(watcher=Observer())
-    plugins.on_failure = lambda *failure: heard.append(failure)
+    plugins = loaded(heard, watcher=Observer())
     at = datetime(2026, 3, 3, tzinfo=UTC)
     await plugins.observe(SendingHalted(subject="installation", at=at, who="eva", reason="x"))
-    assert [plugin for plugin, _, _ in heard] == ["watcher"]
+    assert [failure.plugin for failure in heard] == ["watcher"]
 
 
 async def looked_at(folder: Path, answer: Callable[[], object]) -> str:

@@ -365,7 +365,7 @@ async def test_a_bad_plugin_loses_its_own_effects_only(tmp_path: Path, answer: o
         prospect = await desk.add_prospect()
         await desk.receive_text("hola")
         assert (await desk.get_prospect(prospect)).notes == "ok"
-        assert [plugin for plugin, _, _ in desk.failures] == ["bad"]
+        assert [failure.plugin for failure in desk.failures] == ["bad"]
 
 
 async def spent(desk: InboundServices, kind: SpendKind) -> int:

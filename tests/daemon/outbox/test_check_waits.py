@@ -275,7 +275,9 @@ async def test_its_expiry_is_announced_a_day_before_and_once(
     assert await count_expiring(services) == 1
     await services.clock.leap(DAY.total_seconds())
     await services.clock.advance(1)
-    assert await services.get_state(message) is S.EXPIRED
+    expired = await services.get_message(message)
+    assert (expired.state, expired.reason_code) == (S.EXPIRED, "past_its_window")
+    assert expired.sentence == "It expired: nobody checked or validated its number in time."
     assert (list_announcements(services), await count_expiring(services)) == ([message], 0)
 
 

@@ -27,7 +27,7 @@ from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
 from daemon.gate.scoring import Scoring
 from daemon.inbound import SignalHandlers, build_signal_handlers, contact_requests
-from daemon.plugin_manager import Plugins
+from daemon.plugin_manager import PluginFailure, Plugins
 from daemon.sessions.signal_check import SignalChecker
 from daemon.settings import RulesSettings, SendingSettings, Settings
 from statemachines.message import MessageState
@@ -123,7 +123,7 @@ class InboundServices:
     people: ContactServices
     handlers: SignalHandlers
     plugins: Plugins
-    failures: list[tuple[str, str, str]] = field(default_factory=list)
+    failures: list[PluginFailure] = field(default_factory=list)
     received: int = 0
 
     async def receive_text(
@@ -222,9 +222,9 @@ def build_inbound_services(
     people: ContactServices, *, confirmation: str = "", more: Mapping[str, object] | None = None
 ) -> InboundServices:
     """Build the handlers with the real scoring, the shipped phrases and the real listener."""
-    failures: list[tuple[str, str, str]] = []
+    failures: list[PluginFailure] = []
     # Short, because tests of a late plugin wait for this limit in real time.
-    plugins = Plugins(limit=0.1, on_failure=lambda *failure: failures.append(failure))
+    plugins = Plugins(limit=0.1, report_failure=failures.append)
     plugins.load(blocked=BLOCKED_BUT_LISTENER, more=more)
     handlers = build_signal_handlers(
         database=people.database,

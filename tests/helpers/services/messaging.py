@@ -15,7 +15,7 @@ from daemon.auth import AuthService
 from daemon.bootstrap import build_services, copy_fields, publish_events
 from daemon.bus import EventBus
 from daemon.outbox import SendRequest
-from daemon.plugin_manager import ENTRY_POINT_GROUP, Plugins
+from daemon.plugin_manager import ENTRY_POINT_GROUP, PluginFailureQueue, Plugins
 from daemon.plugins import sender, transport_manual
 from daemon.rulesets.active import ActiveRulesets
 from daemon.services import Foundation, Services
@@ -339,7 +339,8 @@ async def open_messaging_services(
         sending=sending or SendingSettings(),
         rules=rules or RulesSettings(),
     )
-    loaded = Plugins(limit=plugin_limit)
+    failures = PluginFailureQueue()
+    loaded = Plugins(limit=plugin_limit, report_failure=failures.put)
     installed = [point.name for point in entry_points(group=ENTRY_POINT_GROUP)]
     # Not the installed plugins: one of them declares the name of the test's channel.
     loaded.load(blocked=installed, more=_BUILT_IN | {"puppets": wire} | dict(plugins or {}))
@@ -361,6 +362,7 @@ async def open_messaging_services(
             clock=clock,
             started_at=clock.now(),
             plugins=loaded,
+            plugin_failures=failures,
             rulesets=rulesets or load_active_rulesets(settings.rules),
             bus=bus,
             database=database,
