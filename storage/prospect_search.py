@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from statemachines.prospect import ValidationState
-from storage.prospects import ProspectRecord, prospect_from_row
+from storage.column_formats import format_timestamp
+from storage.prospects import PERMISSION_AT, ProspectRecord, prospect_from_row
 from storage.suppressions import IS_CONTACT_SUPPRESSED
 from storage.tx import Reader
 
@@ -25,6 +27,7 @@ class ProspectDirectoryEntry:
 def search_prospect_directory(
     reader: Reader,
     *,
+    now: datetime,
     text: str = "",
     validation: str = "",
     permission: str = "",
@@ -32,7 +35,7 @@ def search_prospect_directory(
     after: str = "",
     limit: int = 50,
 ) -> list[ProspectDirectoryEntry]:
-    """Return prospects, newest first, past the id `after`.
+    """Return prospects as of ``now``, newest first, past the id `after`.
 
     `text` is part of a name, a trade or an origin, or digits of a number in any notation.
     """
@@ -41,11 +44,12 @@ def search_prospect_directory(
     rows = reader.all(
         f"SELECT p.*, {_IS_SUPPRESSED} AS suppressed FROM prospects AS p"
         " WHERE (:after = '' OR id < :after) AND (:validation = '' OR validation = :validation)"
-        " AND (:permission = '' OR permission = :permission)"
+        f" AND (:permission = '' OR {PERMISSION_AT} = :permission)"
         " AND (:import = '' OR import = :import) AND (:text = '' OR id = :text"
         " OR instr(lower(name || char(10) || trade || char(10) || cartera_origen), lower(:text))"
         " OR (:digits <> '' AND instr(phone, :digits))) ORDER BY id DESC LIMIT :limit",
         {
+            "now": format_timestamp(now),
             "after": after,
             "validation": validation,
             "permission": permission,
@@ -55,29 +59,34 @@ def search_prospect_directory(
             "limit": limit,
         },
     )
-    return [ProspectDirectoryEntry(prospect_from_row(row), bool(row["suppressed"])) for row in rows]
+    return [
+        ProspectDirectoryEntry(prospect_from_row(row).as_of(now), bool(row["suppressed"]))
+        for row in rows
+    ]
 
 
 def search_prospects(
     reader: Reader,
     *,
+    now: datetime,
     text: str = "",
     validation: ValidationState | None = None,
     permission: str | None = None,
     after: str = "",
     limit: int = 50,
 ) -> list[ProspectRecord]:
-    """Return prospects past the id ``after``, oldest first.
+    """Return prospects as of ``now``, past the id ``after``, oldest first.
 
     ``text`` is part of a name, a trade, an origin or a number.
     """
     rows = reader.all(
-        "SELECT * FROM prospects WHERE id > :after"
+        "SELECT * FROM prospects AS p WHERE id > :after"
         " AND (:validation IS NULL OR validation = :validation)"
-        " AND (:permission IS NULL OR permission = :permission)"
+        f" AND (:permission IS NULL OR {PERMISSION_AT} = :permission)"
         " AND instr(lower(name || char(10) || trade || char(10) || cartera_origen || char(10)"
         " || phone), lower(:text)) ORDER BY id LIMIT :limit",
         {
+            "now": format_timestamp(now),
             "after": after,
             "validation": validation,
             "permission": permission,
@@ -85,4 +94,4 @@ def search_prospects(
             "limit": limit,
         },
     )
-    return [prospect_from_row(row) for row in rows]
+    return [prospect_from_row(row).as_of(now) for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -16,14 +16,32 @@ if TYPE_CHECKING:
 
 
 _TIME_COLUMNS: Final = frozenset(
-    {"data_date", "checked_at", "validated_at", "expires_at", "created_at", "updated_at"}
+    {
+        "conversation_until",
+        "data_date",
+        "checked_at",
+        "validated_at",
+        "expires_at",
+        "created_at",
+        "updated_at",
+    }
 )
 _COLUMN_BY_FIELD: Final = {"import_id": "import"}  # `import` is a keyword in Python
 
 
+CONVERSATION: Final = "conversation"
+PERMISSION_AT: Final = (
+    f"CASE WHEN p.conversation_until > :now THEN '{CONVERSATION}' ELSE p.permission END"
+)
+"""SQL for the permission of a prospect ``p`` at ``:now``, like :meth:`ProspectRecord.as_of`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProspectRecord:
-    """A prospect as stored. Times are aware UTC; ``score_explanation`` is JSON."""
+    """A prospect as stored. Times are aware UTC; ``score_explanation`` is JSON.
+
+    ``permission`` is that outside a conversation; :meth:`as_of` also counts the conversation.
+    """
 
     id: str
     contact: str
@@ -36,6 +54,7 @@ class ProspectRecord:
     country: str | None
     line_type: str
     permission: str
+    conversation_until: datetime | None
     intent: str
     data_date: datetime | None
     on_whatsapp: str
@@ -51,6 +70,12 @@ class ProspectRecord:
     record: int | None
     created_at: datetime
     updated_at: datetime
+
+    def as_of(self, now: datetime) -> ProspectRecord:
+        """Return the record with the permission that it gives at ``now``."""
+        if self.conversation_until is None or self.conversation_until <= now:
+            return self
+        return replace(self, permission=CONVERSATION)
 
     def __repr__(self) -> str:
         """Keep name and number out of logs."""

@@ -183,7 +183,7 @@ def list_waiting_prospects(
         " ORDER BY c.review_reason IS NULL, c.review_asked_at, p.id LIMIT :limit",
         {**_band_parameters(band, at), "limit": limit},
     )
-    return [_waiting_prospect_from_row(row) for row in rows]
+    return [_waiting_prospect_from_row(row, at) for row in rows]
 
 
 def count_waiting_prospects(reader: Reader, band: range, at: datetime) -> int:
@@ -204,15 +204,15 @@ def get_waiting_prospect(
     in_band = prospect.score_contactabilidad in band
     decided = prospect_reviews.get_current_prospect_review(reader, prospect.contact, at) is not None
     asked = row["review_reason"] is not None or (in_band and not decided)
-    return _waiting_prospect_from_row(row) if asked else None
+    return _waiting_prospect_from_row(row, at) if asked else None
 
 
 def _band_parameters(band: range, at: datetime) -> dict[str, object]:
     return {"lowest": band.start, "highest": band.stop - 1, "at": format_timestamp(at)}
 
 
-def _waiting_prospect_from_row(row: sqlite3.Row) -> WaitingProspect:
-    prospect, reason = prospect_from_row(row), row["review_reason"]
+def _waiting_prospect_from_row(row: sqlite3.Row, at: datetime) -> WaitingProspect:
+    prospect, reason = prospect_from_row(row).as_of(at), row["review_reason"]
     if reason is None:
         sentence = f"A score of {prospect.score_contactabilidad} needs a person's approval"
         return WaitingProspect(prospect, sentence, prospect.created_at)

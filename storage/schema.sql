@@ -133,7 +133,8 @@ CREATE TABLE prospects (
     cartera_origen TEXT NOT NULL,        -- set at import, never changed
     country TEXT,
     line_type TEXT NOT NULL,
-    permission TEXT NOT NULL DEFAULT 'none',
+    permission TEXT NOT NULL DEFAULT 'none', -- outside a conversation
+    conversation_until TEXT,             -- till then it is `conversation`
     intent TEXT NOT NULL DEFAULT 'none',
     data_date TEXT,                      -- when the contact data was known to be true
     on_whatsapp TEXT NOT NULL DEFAULT 'unknown' CHECK (on_whatsapp IN ('yes', 'no', 'unknown')),

@@ -14,7 +14,7 @@ from daemon.contacts.aliases import Aliases
 from daemon.contacts.prospects import require_known_prospect
 from daemon.contacts.validation_transitions import build_validation_transitions, require_no_failure
 from daemon.errors import BadRequest, Conflict, NotFound, require_reason
-from daemon.gate.consent import Permission, derive_permission, find_last_refusal
+from daemon.gate.consent import Permission, derive_permission, find_last_refusal, find_nobody
 from daemon.gate.scoring import Scoring
 from daemon.settings import Settings
 from storage import audit, evidence, prospects, queue, suppressions
@@ -145,7 +145,9 @@ class ConsentService:
                 tx, now, who, "record_given_number", found.id, f"{place}: {manner}"
             )
             return EvidenceResult(
-                prospect=prospects.require_prospect(tx, found.id), record=record, reevaluated=0
+                prospect=prospects.require_prospect(tx, found.id).as_of(now),
+                record=record,
+                reevaluated=0,
             )
 
         return await self._database.write(job, urgent=True)
@@ -249,7 +251,7 @@ class ConsentService:
         judged = queue.requeue_contact_messages(
             tx, now, prospect.contact, reason_code=reason_code, sentence=sentence, who=who
         )
-        after = prospects.require_prospect(tx, prospect.id)
+        after = prospects.require_prospect(tx, prospect.id).as_of(now)
         return EvidenceResult(prospect=after, record=record, reevaluated=judged)
 
     def _require_recordable(
@@ -268,6 +270,12 @@ class ConsentService:
                 hint="If the entry is a mistake, correct it first.",
             )
         known = evidence.list_contact_evidence(reader, prospect.contact)
+        if nobody := find_nobody(known):
+            raise Conflict(
+                f"A message of {self._format_day(nobody.at)} says that this is another person, or"
+                " one who must not be written to.",
+                hint="Consent can't be recorded for this number.",
+            )
         refusal = find_last_refusal(known)
         if refusal is None:
             return

@@ -12,7 +12,7 @@ from daemon.api.clock import Clock
 from daemon.api.numbers import PhoneNumber
 from daemon.contacts.aliases import Aliases
 from daemon.errors import BadRequest, Conflict, NotFound, NumberRejected
-from daemon.gate.consent import Permission
+from daemon.gate.consent import Permission, find_last_refusal
 from daemon.gate.scoring import Scoring
 from daemon.settings import DaemonSettings
 from statemachines.prospect import ValidationState
@@ -74,7 +74,8 @@ class ProspectService:
         """Create a prospect, with its permission as evidence.
 
         Raises :class:`NumberRejected`, :class:`BadRequest` for an opt-in without a statement, and
-        :class:`Conflict` where the person is a prospect already, by any spelling of the number.
+        :class:`Conflict` where the person is a prospect already, by any spelling of the number, or
+        where they refused and the entry grants something.
         """
         number = self._parse_number(entry.phone)
         if entry.permission is Permission.OPTED_IN and not entry.statement.strip():
@@ -87,6 +88,7 @@ class ProspectService:
         def job(tx: Tx) -> ProspectRecord:
             contact = contacts.resolve_contact(tx, self._aliases.from_phone(number.e164), at)
             _require_no_prospect(tx, contact)
+            _require_grantable(tx, contact, entry.permission)
             prospect = prospects.insert_prospect(
                 tx, _build_new_prospect(entry, contact, number), at=at
             )
@@ -108,7 +110,7 @@ class ProspectService:
             audit.insert_audit_entry(
                 tx, at, who, "correct_prospect", prospect, reason, {"set": sorted(texts)}
             )
-            return prospects.require_prospect(tx, prospect)
+            return prospects.require_prospect(tx, prospect).as_of(at)
 
         return await self._database.write(job)
 
@@ -150,7 +152,7 @@ class ProspectService:
     ) -> ProspectRecord:
         contact = prospects.require_prospect(tx, prospect).contact
         self._scoring.refresh_prospect(tx, contact, at, reason_code=reason_code, sentence=sentence)
-        return prospects.require_prospect(tx, prospect)
+        return prospects.require_prospect(tx, prospect).as_of(at)
 
 
 def require_known_prospect(reader: Reader, prospect: str) -> ProspectRecord:
@@ -167,6 +169,18 @@ def _require_no_prospect(reader: Reader, contact: str) -> None:
         raise Conflict(
             f"This prospect exists already, as {existing.id}.",
             hint="Correct that one: each person is one prospect, under every form of the number.",
+        )
+
+
+def _require_grantable(reader: Reader, contact: str, permission: Permission) -> None:
+    """Raise :class:`Conflict` where a permission would be entered over a refusal of theirs."""
+    if permission not in {Permission.OPTED_IN, Permission.RELATIONSHIP}:
+        return
+    # It has no date of its own: it may be from before they refused, and counts no more then.
+    if find_last_refusal(evidence.list_contact_evidence(reader, contact)) is not None:
+        raise Conflict(
+            "They said no before, so they can't be added with a permission.",
+            hint="Add them without one. If they agreed since, record the consent with its date.",
         )
 
 

@@ -259,7 +259,7 @@ class ValidationTransitions:
         )
         if len(tx.emitted) > emitted_before:
             return
-        after = prospects.require_prospect(tx, prospect.id)
+        after = prospects.require_prospect(tx, prospect.id).as_of(now)
         tx.emit(
             ProspectChanged(
                 subject=after.id,

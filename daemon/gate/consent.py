@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -44,8 +45,30 @@ class Permission(StrEnum):
     REFUSED = "refused"
 
 
+@dataclass(frozen=True, slots=True)
+class PermissionState:
+    """A permission at any time: ``conversation`` until a moment, then the ``lasting`` one.
+
+    Time changes nothing else about it, so that these two can be stored and searched.
+    """
+
+    lasting: Permission
+    conversation_until: datetime | None
+
+    def at(self, now: datetime) -> Permission:
+        """Return the permission at ``now``."""
+        if self.conversation_until is not None and self.conversation_until > now:
+            return Permission.CONVERSATION
+        return self.lasting
+
+
 def derive_permission(evidence: Sequence[Evidence], now: datetime) -> Permission:
-    """Return the permission that ``evidence``, in any order, gives at ``now``.
+    """Return the permission that ``evidence``, in any order, gives at ``now``."""
+    return derive_permission_state(evidence).at(now)
+
+
+def derive_permission_state(evidence: Sequence[Evidence]) -> PermissionState:
+    """Return the permission that ``evidence``, in any order, gives now and later.
 
     Only what was understood as a welcome raises it. What was agreed before a refusal never returns
     by itself: a welcome or an opt-in of their own must come after it. Withdrawn pieces
@@ -55,17 +78,17 @@ def derive_permission(evidence: Sequence[Evidence], now: datetime) -> Permission
     welcome = _latest_inbound(evidence, _WELCOMES)
     opt_in = _latest_inbound(evidence, {ContactRequest.OPT_IN})
     reopened = _latest_time(filter(None, (welcome, opt_in)))
-    nobody = _latest_inbound(evidence, _NOBODY_TO_WRITE_TO)
-    if nobody:
-        return Permission.NONE
+    if find_nobody(evidence):
+        return PermissionState(Permission.NONE, None)
     last_no = find_last_refusal(evidence)
     refusal = last_no.at if last_no else None
     if refusal and (reopened is None or reopened <= refusal):
-        return Permission.REFUSED
+        return PermissionState(Permission.REFUSED, None)
     spoken = _latest_inbound(evidence, _OPENS_CONVERSATION)
-    if spoken and spoken > now - CONVERSATION_WINDOW:
-        return Permission.CONVERSATION
-    return _derive_from_record(evidence, refusal, welcome)
+    return PermissionState(
+        _derive_from_record(evidence, refusal, welcome),
+        None if spoken is None else spoken + CONVERSATION_WINDOW,
+    )
 
 
 def _derive_from_record(
@@ -84,6 +107,16 @@ def _derive_from_record(
     if Permission.PUBLIC_SOURCE in on_record and refusal is None:
         return Permission.PUBLIC_SOURCE
     return Permission.NONE
+
+
+def find_nobody(evidence: Sequence[Evidence]) -> Evidence | None:
+    """Return the newest inbound that says that nobody here can be written to, or None."""
+    found = (
+        each
+        for each in evidence
+        if each.kind is EvidenceKind.INBOUND and each.value in _NOBODY_TO_WRITE_TO
+    )
+    return max(found, key=lambda each: each.at, default=None)
 
 
 def find_refusal_time(evidence: Sequence[Evidence]) -> datetime | None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import structlog
 
 import rules
 from daemon.events import ProspectChanged
 from daemon.gate import facts
-from daemon.gate.consent import derive_permission
+from daemon.gate.consent import derive_permission_state
 from daemon.rulesets.active import ActiveRulesets
 from storage import contacts, evidence, prospects, suppressions
 from storage.evidence import Evidence
 from storage.prospects import ProspectRecord
 from storage.tx import Tx
+
+_PUBLISHED_COLUMNS: Final = ("permission", "score_contactabilidad", "score_explanation")
 
 log = structlog.get_logger("scoring")
 
@@ -53,7 +56,11 @@ class Scoring:
         if all(getattr(prospect, name) == value for name, value in changes.items()):
             return
         prospects.update_prospect(tx, prospect.id, at=now, **changes)
-        after = prospects.require_prospect(tx, prospect.id)
+        before, after = (
+            each.as_of(now) for each in (prospect, prospects.require_prospect(tx, prospect.id))
+        )
+        if all(getattr(before, name) == getattr(after, name) for name in _PUBLISHED_COLUMNS):
+            return  # a conversation that goes on for longer
         tx.emit(
             ProspectChanged(
                 subject=after.id,
@@ -78,7 +85,11 @@ class Scoring:
                 at=now,
             )
         )
-        columns: dict[str, object] = {"permission": derive_permission(pieces, now).value}
+        permission = derive_permission_state(pieces)
+        columns: dict[str, object] = {
+            "permission": permission.lasting.value,
+            "conversation_until": permission.conversation_until,
+        }
         # After a fault the old score stays, rather than none.
         if result is not None:
             columns["score_contactabilidad"] = result.score

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from daemon.api.clock import Clock
@@ -48,9 +49,11 @@ class ReviewService:
 
     async def list_numbers(self, limit: int = 100) -> list[NumberToValidate]:
         """Return the numbers that a person has to validate."""
-        return await self._database.read(
+        now = self._clock.now()
+        found = await self._database.read(
             lambda reader: review_queries.list_numbers_to_validate(reader, limit)
         )
+        return [replace(each, prospect=each.prospect.as_of(now)) for each in found]
 
     async def take(self, message: str, who: str) -> MessageRecord:
         """Take a message for review, so that nobody else decides it meanwhile. This is optional.
@@ -205,7 +208,7 @@ def _build_prospect_changed(prospect: ProspectRecord, review: ProspectReview) ->
         validation=str(prospect.validation),
         validado_tecnicamente=prospect.validado_tecnicamente,
         score_contactabilidad=prospect.score_contactabilidad,
-        permission=str(prospect.permission),
+        permission=str(prospect.as_of(review.at).permission),
         reason_code=f"review_{review.outcome}",
         sentence=review.reason,
     )

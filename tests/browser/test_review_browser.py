@@ -16,7 +16,6 @@ from storage import (
     contacts,
     messages,
     prospect_reviews,
-    prospect_search,
     prospects,
     suppressions,
 )
@@ -40,6 +39,7 @@ from tests.helpers.client.console import (
     wait_for_message_state,
 )
 from tests.helpers.client.http import DAYTIME, Json
+from tests.helpers.services.database import list_prospects
 
 PAST_UNDO = 11_000
 """Milliseconds of the page's clock after which no decision can be taken back any more."""
@@ -219,7 +219,7 @@ async def test_a_landline_waits_for_a_persons_word(
 async def test_a_prospect_is_rejected_by_keyboard(console: ConsoleServer, browser: Browser) -> None:
     """Its words ask for a look; x and enter say no, and what comes later is blocked."""
     await console.import_list((PROSPECT_CSV_HEADER + ANA_ROW).encode())
-    (ana,) = await console.services.database.read(prospect_search.search_prospects)
+    (ana,) = await console.services.database.read(list_prospects)
     columns: dict[str, object] = {"validation": "validated", "validado_tecnicamente": True}
 
     def ask(tx: Tx) -> None:
@@ -245,7 +245,7 @@ async def is_rejected(console: ConsoleServer, contact: str) -> bool:
 
 async def is_known(console: ConsoleServer, **fields: object) -> bool:
     """Tell whether the one prospect has these fields."""
-    (found,) = await console.services.database.read(prospect_search.search_prospects)
+    (found,) = await console.services.database.read(list_prospects)
     return all(getattr(found, name) == value for name, value in fields.items())
 
 

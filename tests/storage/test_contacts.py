@@ -13,7 +13,7 @@ from storage.contacts import Alias, AliasKind
 from storage.db import Database
 from storage.evidence import EvidenceKind
 from storage.tx import Tx
-from tests.helpers.services.database import open_database
+from tests.helpers.services.database import list_prospects, open_database
 
 AT = datetime(2026, 11, 2, 12, tzinfo=UTC)
 MOBILE = Alias("+5491141234567", "h1", AliasKind.PHONE)
@@ -206,7 +206,7 @@ async def test_two_prospects_of_one_person_become_one(database: Database) -> Non
         return kept
 
     kept = await database.write(job)
-    left = await database.read(lambda r: prospect_search.search_prospects(r, limit=10))
+    left = await database.read(lambda r: prospect_search.search_prospects(r, now=AT, limit=10))
     assert [each.id for each in left] == [kept]
     assert (left[0].name, left[0].trade, left[0].on_whatsapp) == ("Ana", "Panadería", "yes")
 
@@ -225,7 +225,7 @@ async def test_an_older_check_does_not_speak_for_both(database: Database) -> Non
         contacts.resolve_contact(tx, [MOBILE, OTHER], AT)
 
     await database.write(job)
-    (left,) = await database.read(prospect_search.search_prospects)
+    (left,) = await database.read(list_prospects)
     assert (left.on_whatsapp, left.checked_at) == ("yes", AT)
 
 

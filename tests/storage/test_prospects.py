@@ -81,27 +81,33 @@ async def test_a_search_narrows_and_pages(database: Database) -> None:
         )
     )
     assert names(
-        await database.read(lambda r: prospect_search.search_prospects(r, text="panader"))
+        await database.read(lambda r: prospect_search.search_prospects(r, now=AT, text="panader"))
     ) == [
         "Ana 0",
         "Ana 2",
     ]
     assert names(
-        await database.read(lambda r: prospect_search.search_prospects(r, text="93514"))
+        await database.read(lambda r: prospect_search.search_prospects(r, now=AT, text="93514"))
     ) == ["Ana 2"]
     assert names(
         await database.read(
-            lambda r: prospect_search.search_prospects(r, validation=ValidationState.VALIDATED)
+            lambda r: prospect_search.search_prospects(
+                r, now=AT, validation=ValidationState.VALIDATED
+            )
         )
     ) == ["Ana 0"]
     assert names(
-        await database.read(lambda r: prospect_search.search_prospects(r, permission="none"))
+        await database.read(
+            lambda r: prospect_search.search_prospects(r, now=AT, permission="none")
+        )
     ) == [
         "Ana 1",
         "Ana 2",
     ]
     assert names(
-        await database.read(lambda r: prospect_search.search_prospects(r, after=first, limit=1))
+        await database.read(
+            lambda r: prospect_search.search_prospects(r, now=AT, after=first, limit=1)
+        )
     ) == ["Ana 1"]
 
 

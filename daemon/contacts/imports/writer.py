@@ -11,6 +11,7 @@ from daemon.contacts.aliases import Aliases
 from daemon.contacts.imports.options import ImportPermission
 from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.contacts.validation_transitions import ValidationTransitions, has_delivery_failed
+from daemon.gate.consent import find_last_refusal
 from daemon.gate.scoring import Scoring
 from statemachines.prospect import CHECKABLE_STATES, ValidationState
 from storage import contacts, evidence, imports, prospects
@@ -84,7 +85,8 @@ class ImportWriter:
             outcome = _build_outcome(
                 record, get_accepted_outcome(record.line_type), record.phone, prospect
             )
-            granted = record.permission
+            # A list does not say when they agreed: it may have been before they refused.
+            limited = _has_refused(tx, contact)
         else:
             outcome = _build_outcome(
                 record,
@@ -92,7 +94,10 @@ class ImportWriter:
                 _upgrade_phone(tx, existing, record, at),
                 existing.id,
             )
-            granted = _limit_permission(record.permission, _get_recorded_permission(tx, contact))
+            limited = True
+        granted = record.permission
+        if limited:
+            granted = _limit_permission(granted, _get_recorded_permission(tx, contact))
         _add_permission_evidence(tx, import_record, contact, record, granted=granted, at=at)
         self._scoring.refresh_prospect(
             tx,
@@ -177,15 +182,21 @@ def _upgrade_phone(tx: Tx, existing: ProspectRecord, record: ParsedImportRow, at
 
 
 def _get_recorded_permission(reader: Reader, contact: str) -> ImportPermission:
-    """Return the best permission on record from lists."""
+    """Return the best permission on record from lists, of those later than the last refusal."""
+    pieces = evidence.drop_withdrawn(evidence.list_contact_evidence(reader, contact))
+    refusal = find_last_refusal(pieces)
     known = {
         each.value
-        for each in evidence.drop_withdrawn(evidence.list_contact_evidence(reader, contact))
-        if each.kind is EvidenceKind.PERMISSION
+        for each in pieces
+        if each.kind is EvidenceKind.PERMISSION and (refusal is None or each.at > refusal.at)
     }
     return next(
         (granted for granted in _PERMISSIONS_BEST_FIRST if granted in known), ImportPermission.NONE
     )
+
+
+def _has_refused(reader: Reader, contact: str) -> bool:
+    return find_last_refusal(evidence.list_contact_evidence(reader, contact)) is not None
 
 
 def _limit_permission(claimed: ImportPermission, recorded: ImportPermission) -> ImportPermission:

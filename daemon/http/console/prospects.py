@@ -75,6 +75,7 @@ async def show_prospects_page(request: web.Request) -> web.StreamResponse:
     found = await services.database.read(
         lambda reader: prospect_search.search_prospect_directory(
             reader,
+            now=services.clock.now(),
             text=query.text.strip(),
             validation=query.validation or "",
             permission=query.permission or "",

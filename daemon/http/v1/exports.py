@@ -87,6 +87,7 @@ async def _read_pages(
 ) -> AsyncIterator[list[ProspectRecord]]:
     ask = partial(
         prospect_search.search_prospects,
+        now=services.clock.now(),  # the same for every page
         text=query.text,
         validation=query.validation,
         permission=query.permission,

@@ -100,9 +100,11 @@ class ProspectDetail(ResponseBody, frozen=True):
 async def list_prospects(request: web.Request) -> web.Response:
     """Return prospects in order of creation."""
     query = read_query(request, ProspectQuery)
-    found = await get_services(request).database.read(
+    services = get_services(request)
+    found = await services.database.read(
         lambda reader: prospect_search.search_prospects(
             reader,
+            now=services.clock.now(),
             text=query.text,
             validation=query.validation,
             permission=query.permission,
@@ -203,7 +205,7 @@ def _read_prospect(reader: Reader, prospect_id: str, services: Services) -> Pros
     )
     if found is None:
         raise NotFound(f"There is no prospect {prospect_id}.")
-    return found
+    return found.as_of(services.clock.now())
 
 
 def _find_by_number(reader: Reader, prospect_id: str, services: Services) -> ProspectRecord | None:

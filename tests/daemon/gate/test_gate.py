@@ -25,6 +25,7 @@ from rules.verdict import Defer, DeferKind, Opinion, VetoEffect
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from storage import contacts, decisions
+from storage.column_formats import format_timestamp
 from storage.evidence import EvidenceKind
 from tests.helpers.services.messaging import ANA, BETO, MessagingServices, open_messaging_services
 
@@ -386,14 +387,18 @@ async def test_both_sets_are_kept_by_their_hash_with_their_text(
 
 
 async def test_the_column_follows_the_evidence_and_says_so(services: MessagingServices) -> None:
-    """An inbound brings score and permission up, in its own transaction, with one event."""
+    """An inbound brings score and permission up, in its own transaction, with one event.
+
+    The column has the permission outside the conversation, and beside it until when that lasts.
+    """
     contact = await services.resolve_contact(ANA)
     before = len([e for e in services.published if e.type == "prospect.changed"])
     await services.add_evidence(contact, EvidenceKind.INBOUND, "interested")
-    [(score, permission)] = await services.query_rows(
-        "SELECT score_contactabilidad, permission FROM prospects"
+    [(score, permission, until)] = await services.query_rows(
+        "SELECT score_contactabilidad, permission, conversation_until FROM prospects"
     )
-    assert (score, permission) == (100, "conversation")
+    ends = services.clock.now() + timedelta(hours=24)
+    assert (score, permission, until) == (100, "opted_in", format_timestamp(ends))
     await services.database.write(
         lambda tx: services.scoring.refresh_prospect(
             tx, contact, services.clock.now(), reason_code="again", sentence="Nothing new."
@@ -402,6 +407,7 @@ async def test_the_column_follows_the_evidence_and_says_so(services: MessagingSe
     changed = [event for event in services.published if event.type == "prospect.changed"]
     assert len(changed) == before + 1
     assert changed[-1].data["score_contactabilidad"] == 100
+    assert changed[-1].data["permission"] == "conversation"
 
 
 async def test_scoring_a_contact_without_a_prospect_only_makes_open_looks_stale(

@@ -13,8 +13,9 @@ from daemon.errors import BadRequest, Conflict, NotAllowed, NotFound
 from daemon.settings import PacingSettings
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
-from storage import prospect_search, prospects
+from storage import prospects
 from tests.helpers.puppet_channel import ScriptedSendResult
+from tests.helpers.services.database import list_prospects
 from tests.helpers.services.messaging import (
     ANA,
     BETO,
@@ -248,7 +249,7 @@ async def test_an_opt_out_takes_an_unseen_message_out_of_its_takers_hands(
 async def test_the_gate_is_asked_again_when_a_message_is_taken(services: MessagingServices) -> None:
     """The number turned out wrong since: blocked, with the gate's reason for the operator."""
     message = await by_hand(services)
-    found = await services.database.read(prospect_search.search_prospects)
+    found = await services.database.read(list_prospects)
     at = services.clock.now()
     await services.database.write(
         lambda tx: prospects.update_prospect(

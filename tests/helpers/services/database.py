@@ -16,12 +16,12 @@ from daemon.rulesets.active import ActiveRulesets
 from daemon.settings import RulesSettings
 from statemachines.session import ConnectionState, PhoneState, SendingState
 from statemachines.vocabulary import MessageKind
-from storage import contacts, messages, prospects, triggers
+from storage import contacts, messages, prospect_search, prospects, triggers
 from storage.db import Database
 from storage.errors import DiskFault, StorageError
 from storage.events import CommittedEvent
 from storage.migrations import MIGRATIONS
-from storage.prospects import NewProspectRecord
+from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.sessions import SessionRecord
 from storage.tx import Reader, Tx
 from tests.helpers.clock import MIDDAY
@@ -135,6 +135,11 @@ async def resolve_contact(database: Database, aliases: Aliases, phone: str, at: 
     return await database.write(
         lambda tx: contacts.resolve_contact(tx, aliases.from_phone(phone), at)
     )
+
+
+def list_prospects(reader: Reader) -> list[ProspectRecord]:
+    """Return every prospect as it is at `MIDDAY`, oldest first."""
+    return prospect_search.search_prospects(reader, now=MIDDAY, limit=10_000)
 
 
 def insert_prospect(

@@ -81,7 +81,9 @@ class ImportServices:
     async def list_prospects(self) -> Sequence[ProspectRecord]:
         """Return every prospect, in order of creation."""
         return await self.database.read(
-            lambda reader: prospect_search.search_prospects(reader, limit=10_000)
+            lambda reader: prospect_search.search_prospects(
+                reader, now=self.clock.now(), limit=10_000
+            )
         )
 
     async def get_prospect(self, phone: str) -> ProspectRecord:

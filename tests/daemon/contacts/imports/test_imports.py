@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -429,3 +429,32 @@ async def test_a_withdrawn_permission_does_not_return_with_the_same_list(
     await import_services.database.write(withdraw)
     await import_services.import_csv(text.replace("Ana", "Ana Paz"), "again.csv")
     assert (await import_services.get_prospect(ANA)).permission == Permission.NONE
+
+
+async def test_a_list_does_not_bring_back_what_was_agreed_before_a_refusal(
+    import_services: ImportServices,
+) -> None:
+    """An opt-in on a list has no date: who said no before is opted in by none, new or known."""
+    consented = ImportOptions(statement="ticked the box")
+    text = HEADER + f"Ana;{ANA};feria;sí;\n"
+    await import_services.import_csv(text, options=consented)
+    ana = await import_services.get_prospect(ANA)
+
+    def say(kind: EvidenceKind, value: str, hours: int) -> Callable[[Tx], None]:
+        at = IMPORTED_AT + timedelta(hours=hours)
+
+        def job(tx: Tx) -> None:
+            evidence.insert_evidence(tx, ana.contact, kind, value, at=at, source="test")
+            import_services.scoring.refresh_prospect(
+                tx, ana.contact, at, reason_code="test", sentence=""
+            )
+
+        return job
+
+    await import_services.database.write(say(EvidenceKind.DECLINED, "refused", 1))
+    await import_services.clock.advance(2 * 3600)
+    again = text.replace("Ana", "Ana Paz")
+    await import_services.import_csv(again, "again.csv", options=consented)
+    await import_services.database.write(say(EvidenceKind.INBOUND, "interested", 3))
+    await import_services.clock.advance(48 * 3600)
+    assert (await import_services.get_prospect(ANA)).permission == Permission.RELATIONSHIP

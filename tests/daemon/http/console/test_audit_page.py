@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from storage import prospect_search
 from tests.helpers.client.console import ConsoleServer
+from tests.helpers.services.database import list_prospects
 
 PEOPLE = (
     "Nombre;Teléfono;Origen;Consentimiento\nשרה;+5491141234567;feria;sí\n;+5491141234568;feria;no\n"
@@ -13,7 +13,7 @@ PEOPLE = (
 async def test_a_line_names_whom_it_is_about(console: ConsoleServer) -> None:
     """The name leads to their page, in its own direction; who has none is told by the id."""
     await console.import_list(PEOPLE.encode(), statement="ticked the box")
-    found = await console.services.database.read(prospect_search.search_prospects)
+    found = await console.services.database.read(list_prospects)
     word = {"validated": True, "reason": "I called them"}
     for each in found:
         await console.api.call("POST", f"/v1/prospects/{each.id}/validate", json=word)

@@ -19,7 +19,7 @@ from daemon.http import console as pages
 from daemon.http.console.layout import NAVIGATION, THEMES
 from daemon.sessions.signal_check import RejectedSignal
 from statemachines.message import MessageState
-from storage import imports, messages, prospect_search, rulesets
+from storage import imports, messages, rulesets
 from tests.helpers.client.console import (
     HTMX_HEADERS,
     ConsoleServer,
@@ -30,6 +30,7 @@ from tests.helpers.client.console import (
     render,
 )
 from tests.helpers.client.http import build_settings
+from tests.helpers.services.database import list_prospects
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +113,7 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     await console.import_list(content)
     upload = await console.api.call("POST", "/v1/uploads?filename=l.csv", data=content)
     database = console.services.database
-    (prospect, *_) = await database.read(prospect_search.search_prospects)
+    (prospect, *_) = await database.read(list_prospects)
     await console.services.outbox.stop(1)
     states = (MessageState.HELD, MessageState.SENT, MessageState.BLOCKED, MessageState.DEFERRED)
     for number, state in enumerate(states):

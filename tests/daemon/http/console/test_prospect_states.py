@@ -17,7 +17,7 @@ from daemon.gate.consent import Permission
 from daemon.http.console.evidence_view import EVIDENCE_SEVERITY
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
-from storage import contacts, evidence, imports, inbound, prospect_search, prospects
+from storage import contacts, evidence, imports, inbound, prospects
 from storage.evidence import EvidenceKind
 from storage.imports import ImportRowOutcome
 from storage.inbound import InboundRecord
@@ -35,6 +35,7 @@ from tests.helpers.client.console import (
     render,
 )
 from tests.helpers.client.http import DAYTIME, build_settings
+from tests.helpers.services.database import list_prospects
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +52,7 @@ MANY_REJECTS = (
 
 async def find_prospect(console: ConsoleServer, name: str = "Ana") -> ProspectRecord:
     """Return the prospect of a name."""
-    found = await console.services.database.read(prospect_search.search_prospects)
+    found = await console.services.database.read(list_prospects)
     return next(each for each in found if each.name == name)
 
 
@@ -251,7 +252,7 @@ async def test_no_prospect_yet(console: ConsoleServer) -> None:
     assert "No prospects yet" in shown
     assert "No prospect matches" in shown
     await console.api.post("/v1/prospects", phone=ANA, cartera_origen="a call")
-    (made,) = await console.services.database.read(prospect_search.search_prospects)
+    (made,) = await console.services.database.read(list_prospects)
     assert "Entered by hand" in await render(console, *LISTS, *list_paths(made))
 
 

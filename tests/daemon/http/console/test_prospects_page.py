@@ -11,7 +11,7 @@ import pytest
 from daemon.contacts.imports.options import IMPORT_COLUMNS
 from daemon.http.console.imports import COLUMN_ORDER, mask_cell
 from statemachines.message import MessageState
-from storage import imports, prospect_search
+from storage import imports
 from storage.column_formats import format_timestamp
 from storage.prospects import ProspectRecord
 from storage.tx import Tx
@@ -23,6 +23,7 @@ from tests.helpers.client.console import (
     hold_messages,
     wait_for_message_state,
 )
+from tests.helpers.services.database import list_prospects
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,7 @@ LIST = (
 
 async def person(console: ConsoleServer, name: str) -> ProspectRecord:
     """Return the prospect of this name."""
-    found = await console.services.database.read(prospect_search.search_prospects)
+    found = await console.services.database.read(list_prospects)
     return next(each for each in found if each.name == name)
 
 

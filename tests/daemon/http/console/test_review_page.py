@@ -14,7 +14,7 @@ from daemon.gate.consent import Permission
 from daemon.http.console import evidence_view
 from daemon.http.console.language import load_language
 from statemachines.message import MessageState
-from storage import contacts, evidence, messages, prospect_search, prospects, queue, review_queries
+from storage import contacts, evidence, messages, prospects, queue, review_queries
 from storage.evidence import Evidence, EvidenceKind
 from storage.tx import Tx
 from tests.helpers.client.console import (
@@ -30,6 +30,7 @@ from tests.helpers.client.console import (
     wait_for_message_state,
 )
 from tests.helpers.client.http import DAYTIME, build_settings
+from tests.helpers.services.database import list_prospects
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +93,7 @@ async def test_a_number_waits_where_no_check_can_settle_it(console: ConsoleServe
     database = console.services.database
     before = await database.read(lambda reader: review_queries.get_review_queue(reader, 10))
     assert [each.prospect.name for each in before.numbers] == ["Carla"]
-    ana = next(p for p in await database.read(prospect_search.search_prospects) if p.name == "Ana")
+    ana = next(p for p in await database.read(list_prospects) if p.name == "Ana")
     await database.write(
         lambda tx: prospects.update_prospect(tx, ana.id, at=DAYTIME, check_attempts=3)
     )
@@ -110,7 +111,7 @@ async def test_a_prospect_whose_words_are_to_be_read_is_decided_on_itself(
     """It stands between messages and numbers, with what a word would do; decided, it is over."""
     await console.import_list((PROSPECT_CSV_HEADER + ANA_ROW + LANDLINE_ROW).encode())
     database = console.services.database
-    ana = next(p for p in await database.read(prospect_search.search_prospects) if p.name == "Ana")
+    ana = next(p for p in await database.read(list_prospects) if p.name == "Ana")
     room = console.services.validation
     await room.set_by_hand(ana.id, validated=True, who="eva", reason="I called her")
     look = "They may be asking us to stop; a person should read the message."
@@ -135,7 +136,7 @@ async def test_a_prospect_in_the_review_band_says_its_score(console: ConsoleServ
     """In the reader's language."""
     await console.import_list((PROSPECT_CSV_HEADER + ANA_ROW).encode())
     database = console.services.database
-    (ana,) = await database.read(prospect_search.search_prospects)
+    (ana,) = await database.read(list_prospects)
     columns: dict[str, object] = {"validation": "validated", "score_contactabilidad": 60}
     await database.write(lambda tx: prospects.update_prospect(tx, ana.id, at=DAYTIME, **columns))
     shown = (await get_page(console, f"/review/{ana.id}")).document
@@ -178,7 +179,7 @@ async def test_nobody_is_offered_what_they_may_not_do(short_folder: Path) -> Non
     """A viewer sees the case whole, and not one button of decision."""
     async with open_console(build_settings(short_folder)) as console:
         await console.import_list((PROSPECT_CSV_HEADER + LANDLINE_ROW).encode())
-        (carla,) = await console.services.database.read(prospect_search.search_prospects)
+        (carla,) = await console.services.database.read(list_prospects)
     async with open_console(build_settings(short_folder), ROLE_SCOPES[Role.VIEWER]) as console:
         for path in (f"/review/{carla.id}", f"/prospects/{carla.id}"):
             shown = (await get_page(console, path)).document.split("<main")[1].split("</main>")[0]
@@ -211,7 +212,7 @@ async def test_every_question_tells_its_consequence(
 ) -> None:
     """In numbers, as of now."""
     (message,) = await hold_messages(console, short_folder, ANA_ROW)
-    (ana,) = await console.services.database.read(prospect_search.search_prospects)
+    (ana,) = await console.services.database.read(list_prospects)
     for path, words in (
         (f"/pieces/review/cases/{message}/approve", "then it goes out from ventas"),
         (f"/pieces/review/cases/{message}/reject", "It is blocked and never goes"),

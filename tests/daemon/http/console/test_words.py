@@ -27,7 +27,7 @@ from rules.verdict import DeferKind, Verdict
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from statemachines.session import ConnectionState, PhoneState, SendingState
-from storage import audit, decisions, evidence, imports, prospect_search, prospects
+from storage import audit, decisions, evidence, imports, prospects
 from storage.decisions import DecisionRecord
 from storage.evidence import EvidenceKind
 from storage.tx import Tx
@@ -37,6 +37,7 @@ from tests.helpers.client.console import (
     update_session_record,
 )
 from tests.helpers.client.http import DAYTIME
+from tests.helpers.services.database import list_prospects
 
 SPANISH, ENGLISH = load_language("es"), load_language("en")
 
@@ -66,7 +67,17 @@ IRREGULAR: Final = {
     "ver": ("ve", "ves"),
 }
 """Verbs whose imperative and present of tú follow no rule."""
-NOUNS: Final = {"fijas", "copias", "marcas", "notas", "llamas", "pasas", "das", "entregas", "muestras"}
+NOUNS: Final = {
+    "fijas",
+    "copias",
+    "marcas",
+    "notas",
+    "llamas",
+    "pasas",
+    "das",
+    "entregas",
+    "muestras",
+}
 """Present forms of tú that are nouns or adjectives, or forms of vos as well."""
 STATEMENTS: Final = re.compile(
     r"^(?:Espera (?:el escaneo|aprobación|aceptación|su turno)|Escribe$|Empieza en:|Cambia de canal"
@@ -407,7 +418,7 @@ async def test_pages_of_people_are_in_plain_words(console: ConsoleServer) -> Non
     await console.import_list(CSV)
     upload = await console.api.call("POST", "/v1/uploads?filename=l.csv", data=CSV)
     database = console.services.database
-    (ana, *_) = await database.read(prospect_search.search_prospects)
+    (ana, *_) = await database.read(list_prospects)
     piece = f"/pieces/prospects/{ana.id}"
     paths = (
         *(f"/prospects/{ana.id}", f"/review/{ana.id}", f"{piece}/validate", f"{piece}/correct"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.helpers.client.http import HttpClient, hold_message
+from storage import contacts, evidence
+from storage.evidence import EvidenceKind
+from storage.tx import Tx
+from tests.helpers.client.http import HttpClient, HttpServer, hold_message
 
 PHONE = "+5491141234567"
 CONSENT = {"how": "call", "when": "2026-03-01", "heard_by": "Marta", "words": "sí, escribime"}
@@ -92,3 +96,59 @@ async def test_a_record_that_is_none_is_not_found(api: HttpClient, record: str) 
     await enter_prospect(api)
     reply = await api.post(f"/v1/prospects/{PHONE}/evidence/{record}/withdraw", reason="wrong")
     assert reply.status == 404
+
+
+async def test_a_conversation_ends_in_every_answer_without_anything_coming_in(
+    server: HttpServer,
+) -> None:
+    """What was stored while they talked is shown as it is now: list, filter, export and detail."""
+    api, services = server.control, server.services
+    made = await enter_prospect(api)
+    spoke_at = services.clock.now() - timedelta(hours=30)
+
+    def hear(tx: Tx) -> None:
+        contact = made["contact"]
+        evidence.insert_evidence(
+            tx, contact, EvidenceKind.INBOUND, "interested", at=spoke_at, source="test"
+        )
+        services.scoring.refresh_prospect(
+            tx, contact, spoke_at, reason_code="test", sentence="They wrote."
+        )
+
+    await services.database.write(hear)
+    listed = (await api.get("/v1/prospects")).document["items"]
+    detail = (await api.get(f"/v1/prospects/{PHONE}")).document["prospect"]
+    exported = (await api.get("/v1/exports/prospects.csv?permission=relationship")).document
+    assert [each["permission"] for each in (*listed, detail)] == ["relationship"] * 2
+    assert exported.count("\n") == 2
+    assert (await api.get("/v1/prospects?permission=conversation")).document["items"] == []
+
+
+async def test_no_consent_for_who_is_somebody_else(server: HttpServer) -> None:
+    """They wrote that it is another person's number: nobody's consent opens that."""
+    made = await enter_prospect(server.control)
+    at = server.services.clock.now()
+    await server.services.database.write(
+        lambda tx: evidence.insert_evidence(
+            tx, made["contact"], EvidenceKind.INBOUND, "wrong_person", at=at, source="test"
+        )
+    )
+    refused = await server.control.post(f"/v1/prospects/{PHONE}/consent", **CONSENT)
+    assert (refused.status, "another person" in refused.document["detail"]) == (409, True)
+
+
+async def test_no_permission_is_entered_over_a_refusal(server: HttpServer) -> None:
+    """Somebody who said no as a stranger is added without a permission, or not at all."""
+    services, at = server.services, server.services.clock.now()
+
+    def refuse(tx: Tx) -> None:
+        contact = contacts.resolve_contact(tx, services.aliases.from_phone(PHONE), at)
+        evidence.insert_evidence(
+            tx, contact, EvidenceKind.DECLINED, "refused", at=at, source="test"
+        )
+
+    await services.database.write(refuse)
+    entry = {"phone": PHONE, "cartera_origen": "feria", "permission": "relationship"}
+    refused = await server.control.post("/v1/prospects", **entry)
+    assert (refused.status, refused.document["detail"].startswith("They said no")) == (409, True)
+    assert (await enter_prospect(server.control))["permission"] == "refused"
