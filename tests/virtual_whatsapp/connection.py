@@ -21,7 +21,7 @@ from tests.virtual_whatsapp.phone import LinkedDevice
 from tests.virtual_whatsapp.protobufs import ClientPayload
 from tests.virtual_whatsapp.token_table import TokenTable
 
-_CLOSE_SECONDS = 5.0
+_CLOSE_SECONDS = 0.5
 
 
 class ClientConnection:

@@ -44,7 +44,7 @@ from daemon.api.transport import (
     Unknown,
 )
 from daemon.linked_worker.driver import DriverEnvironment
-from daemon.linked_worker.neonize_driver.events import EventTranslator, format_jid
+from daemon.linked_worker.neonize_driver.events import EventTranslator, format_jid, read_failure
 from daemon.linked_worker.neonize_driver.library import (
     LIBRARY,
     REQUIRED_VERSION,
@@ -73,6 +73,10 @@ _KEEP_ALIVE_SECONDS: Final = 5.0
 _LOGOUT_CONNECT_SECONDS: Final = 5.0
 _FRAME_LOGGER: Final = "whatsmeow.Client.Recv"
 _TIMELOCK: Final = 463
+_UNREADABLE_EVENT: Final = "required field"
+"""In an error of the library: it could not pass on an event, as with an unknown code."""
+_FAILURE_SECONDS: Final = 1.0
+"""Its log, in which the failure is, is written by another thread."""
 _SERVER_ERROR: Final = re.compile(r"server returned error (\d+)")
 _NOT_SENT: Final = (
     "not connected",
@@ -109,6 +113,8 @@ class NeonizeDriver:
         self._codes = 0
         self._leaving = False
         self._last_sign = 0.0
+        self._failed = threading.Event()
+        self._failure = ""
         self._client: Any = None
 
     def has_login(self) -> bool:
@@ -203,6 +209,9 @@ class NeonizeDriver:
         try:
             self._client.connect()
         except Exception as error:  # noqa: BLE001 - whatever it is, the connection is over
+            if _UNREADABLE_EVENT in str(error) and self._failed.wait(_FAILURE_SECONDS):
+                self._happen("failure", self._failure)
+                return
             self._end(f"the library raised {type(error).__name__}")
         self._end("the library's connection ended")
 
@@ -225,6 +234,8 @@ class NeonizeDriver:
             yield from _translate_login_status(event)
         elif name == "frame":
             yield KeepAlive()
+        elif name == "failure":
+            yield read_failure(event)
         else:
             if name == "Connected":
                 yield from self._report_login()
@@ -259,7 +270,10 @@ class NeonizeDriver:
         frames.propagate = False  # they hold codes and numbers
         frames.addHandler(_FrameHandler(self._on_frame))
 
-    def _on_frame(self) -> None:
+    def _on_frame(self, frame: str) -> None:
+        if frame.startswith("<failure "):
+            self._failure = frame
+            self._failed.set()
         now = time.monotonic()
         if self._connected.is_set() and now - self._last_sign >= _KEEP_ALIVE_SECONDS:
             self._last_sign = now
@@ -290,16 +304,15 @@ class NeonizeDriver:
 
 
 class _FrameHandler(logging.Handler):
-    """Calls a function for each frame; what is in it is not looked at."""
+    """Calls a function for each frame, with its text."""
 
-    def __init__(self, on_frame: Callable[[], None]) -> None:
+    def __init__(self, on_frame: Callable[[str], None]) -> None:
         super().__init__(logging.DEBUG)
         self._on_frame = on_frame
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one."""
-        del record
-        self._on_frame()
+        self._on_frame(record.getMessage())
 
 
 def _translate_login_status(status: str) -> Iterator[Signal]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,7 @@ _LOGOUT_CODES: Final[Mapping[int, int]] = {2: 401, 4: 403, 5: 406}
 """The library numbers the reasons itself; these are WhatsApp's codes."""
 _BAN_CODES: Final[Mapping[int, int]] = {1: 101, 2: 102, 3: 103, 4: 104, 5: 106}
 _OUTDATED, _REPLACED, _BANNED, _LOGGED_OUT = 405, 440, 402, 401
+_ATTRIBUTE: Final = re.compile(r'(\w+)="([^"]*)"')
 _MILLISECONDS_FROM: Final = 1 << 40
 """A number of seconds as large as this would lie far in the future."""
 
@@ -229,6 +231,18 @@ def _translate_failure(event: Any) -> Iterator[Signal]:  # noqa: ANN401
     attributes = {each.name: each.text for each in event.Raw.Attrs}
     code = attributes.get("reason", "")
     yield ConnectionRefused.from_code(int(code) if code.isdecimal() else 0)
+
+
+def read_failure(frame: str) -> ConnectionRefused:
+    """Return why a login was refused, from WhatsApp's own frame: ``<failure reason="415" .../>``.
+
+    For the codes that the library can't pass on.
+    """
+    attributes = dict(_ATTRIBUTE.findall(frame))
+    numbers = {name: int(text) for name, text in attributes.items() if text.isdecimal()}
+    seconds = numbers.get("expire")
+    until = datetime.now(UTC) + timedelta(seconds=seconds) if seconds else None
+    return ConnectionRefused.from_code(numbers.get("reason", 0), numbers.get("code"), until)
 
 
 def _read_time(number: int) -> datetime:
