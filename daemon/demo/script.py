@@ -43,7 +43,7 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Buen día {name}, soy Ana de Soporte; respondemos tu consulta del formulario.",
     ),
     "is not there": (SUPPORT, "{name}, te paso el presupuesto que pediste en nuestra página."),
-    "sleeps": (SALES, "Qué tal {name}, aquí el catálogo que solicitaste; dime qué te interesa."),
+    "sleeps": (SALES, "Qué tal {name}, acá va el catálogo que pediste; decime qué te interesa."),
     "was a customer": (
         SALES,
         "{name}, ¿cómo viene funcionando lo que te instalamos el año pasado?",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 SAMPLE: Final = Path(__file__).parent / "sample" / "prospects_es.csv"
-STATEMENT: Final = "ticked the box on our web form"
+STATEMENT: Final = "marcó la casilla de nuestro formulario web"
 VISITOR: Final = "visitor"
 _WAIT_SECONDS: Final = 30.0
 _ROLES: Final = (
@@ -196,7 +196,7 @@ def _validate_by_person(
 
 
 def _validate_number(client: ControlClient, phone: str, *, works: bool) -> None:
-    reason = "they answered our call" if works else "we called: nobody has WhatsApp there"
+    reason = "atendieron nuestra llamada" if works else "llamamos: ahí nadie tiene WhatsApp"
     client.post("prospects", phone, "validate", validated=works, reason=reason)
 
 
@@ -226,7 +226,7 @@ def _decide_by_person(
 ) -> None:
     _print_heading(7, "A person decides: one message is approved, one is sent by hand")
     held, found = messages["was a customer"]["id"], messages["was found"]["id"]
-    client.post("review", held, "approve", reason="I know them; they asked to be called")
+    client.post("review", held, "approve", reason="nos conocemos; pidió que lo llamemos")
     client.post("manual", found, "take")
     link = client.post("manual", found, "reveal")["link"]
     print_text(f"   the chat opens with {link.partition('?')[0]}")

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from markupsafe import Markup
+
 LANGUAGES: Final = {"en": "English", "es": "Español"}
 """Each language by its code, named in itself; the first is the default."""
 DEFAULT_LANGUAGE: Final = next(iter(LANGUAGES))
@@ -37,12 +39,15 @@ class Language:
     def __call__(self, key: str, **values: object) -> str:
         """Return the word of a key; where `n` is 0 or 1 its `.none` or `.one` form, if it has one.
 
+        With an element among the values, such as a time, the word is markup; the rest is escaped.
         Raises KeyError for a key that the catalogue lacks: that is a defect of the page.
         """
         form = _PLURAL_FORMS.get(values.get("n"))
         if form and f"{key}.{form}" in self.words:
             key = f"{key}.{form}"
-        return self.words[key].format(**values) if values else self.words[key]
+        has_markup = any(isinstance(value, Markup) for value in values.values())
+        word = Markup(self.words[key]) if has_markup else self.words[key]  # noqa: S704 - our own
+        return word.format(**values) if values else word
 
     def has(self, key: str) -> bool:
         """Return whether the catalogue has this key."""

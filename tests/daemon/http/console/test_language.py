@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from markupsafe import Markup
 
 import rules
 from daemon.api.signals import InboundKind
@@ -184,6 +185,14 @@ def test_one_is_said_as_one(n: int, said: str) -> None:
     """A key's `.one` is for exactly one."""
     document: dict[str, Any] = {"a": {"b": "{n} things", "b.one": "one thing"}}
     assert Language("xx", document)("a.b", n=n) == said
+
+
+def test_an_element_in_a_word_stays_an_element() -> None:
+    """A time is a `<time>` in the middle of a sentence, and what stands beside it is escaped."""
+    words = Language("xx", {"a": "{n} for {who}: {at}"})
+    shown = words("a", n=2, who="<Ana>", at=Markup("<time>now</time>"))
+    assert str(shown) == "2 for &lt;Ana&gt;: <time>now</time>"
+    assert isinstance(shown, Markup)
 
 
 def test_each_language_is_named_in_itself() -> None:
