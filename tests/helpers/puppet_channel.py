@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -96,6 +96,14 @@ class PuppetChannel:
     lines: dict[str, PuppetLine] = field(default_factory=dict)
     answers: dict[str, NumberAnswer] = field(default_factory=dict)
     """Answers of the number check; any other number is on WhatsApp."""
+    knows_all_numbers: bool = True
+    """Whether a number without an answer is on WhatsApp; else nothing is said about it."""
+    checks: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    """Each number check that reached the wire: the session, and the numbers."""
+    before_check_answer: Callable[[], Awaitable[object]] | None = None
+    """Awaited after a number check has reached the wire, before its answer."""
+    check_fault: Exception | None = None
+    """Raised in place of an answer to a number check."""
     verifier: PermitVerifier | None = None
     """Verifies permits in place of the daemon's own verifier, where a test sets it."""
 
@@ -135,6 +143,20 @@ class PuppetChannel:
         result = self.results.popleft() if self.results else self.default_result
         self.sends.append(RecordedSend(session, permit, outgoing, self.clock.now(), result))
         return result
+
+    async def answer_number_check(
+        self, session: str, phones: Sequence[str]
+    ) -> Sequence[NumberAnswer]:
+        """Note a number check that reached the wire, and answer it as a test says."""
+        self.checks.append((session, tuple(phones)))
+        if self.before_check_answer is not None:
+            await self.before_check_answer()
+        if self.check_fault is not None:
+            raise self.check_fault
+        # In reverse, because nobody may rely on the order of answers.
+        known = {phone: NumberAnswer(phone, OnWhatsApp.YES) for phone in phones}
+        found = (known if self.knows_all_numbers else {}) | self.answers
+        return [found[phone] for phone in reversed(phones) if phone in found]
 
     async def answer_send(self, result: ScriptedSendResult) -> SendResult:
         """Answer a send with its result, at once, late or never."""
@@ -191,8 +213,7 @@ class PuppetLine(PuppetTransport):
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Answer with the channel's answers."""
         self.checked += phones
-        found = self._channel.answers
-        return [found.get(phone, NumberAnswer(phone, OnWhatsApp.YES)) for phone in phones]
+        return await self._channel.answer_number_check(self.context.session.name, phones)
 
     async def close(self) -> None:
         """Close, and end the keep-alives."""

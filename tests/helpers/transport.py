@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -171,35 +171,6 @@ def read_text(outgoing: Outgoing) -> str:
     """Return the text of a text message."""
     assert isinstance(outgoing.content, Text)
     return outgoing.content.text
-
-
-async def answer_at_once() -> None:
-    """Do nothing before an answer."""
-
-
-@dataclass
-class ScriptedNumberChecker:
-    """Answers number checks in place of the sessions, and records the questions."""
-
-    answers: dict[str, NumberAnswer] = field(default_factory=dict)
-    asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-    fails: bool = False
-    before_answer: Callable[[], Awaitable[object]] = answer_at_once
-
-    async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Answer the known numbers, in reverse order."""
-        self.asked.append((name, tuple(phones)))
-        await self.before_answer()
-        if self.fails:
-            raise OSError
-        # In reverse, because nobody may rely on the order of answers.
-        return [self.answers[phone] for phone in reversed(phones) if phone in self.answers]
-
-    def set_answer(self, phone: str, answer: str, whatsapp_id: str = "", lid: str = "") -> None:
-        """Set the answer for a number."""
-        self.answers[phone] = NumberAnswer(
-            phone, OnWhatsApp(answer), whatsapp_id or None, parse_identity(lid) if lid else None
-        )
 
 
 class PuppetTransport:

@@ -29,9 +29,9 @@ async def test_yes_validates_scores_and_explains(checks: ValidationServices) -> 
     """A yes makes the prospect valid for 90 days, raises the score, and wakes who waited."""
     before = await checks.get_prospect(ANA)
     await checks.defer_until_checked(ANA)
-    checks.number_checker.set_answer(ANA, "yes", whatsapp_id="5491141234567@s.whatsapp.net")
+    checks.set_answer(ANA, "yes", whatsapp_id="5491141234567@s.whatsapp.net")
     assert await checks.check_number(ANA) is OnWhatsApp.YES
-    after, now = await checks.get_prospect(ANA), checks.import_services.clock.now()
+    after, now = await checks.get_prospect(ANA), checks.services.clock.now()
     assert (before.validado_tecnicamente, after.validado_tecnicamente) == (None, True)
     assert (after.validation, after.on_whatsapp) == (State.VALIDATED, "yes")
     assert after.expires_at == now + timedelta(days=90)
@@ -44,7 +44,7 @@ async def test_yes_validates_scores_and_explains(checks: ValidationServices) -> 
 
 async def test_no_makes_it_not_reachable(checks: ValidationServices) -> None:
     """A no sets the flag false; a first no is no bounce."""
-    checks.number_checker.set_answer(ANA, "no")
+    checks.set_answer(ANA, "no")
     assert await checks.check_number(ANA) is OnWhatsApp.NO
     after = await checks.get_prospect(ANA)
     assert (after.validation, after.validado_tecnicamente) == (State.NOT_REACHABLE, False)
@@ -54,7 +54,7 @@ async def test_no_makes_it_not_reachable(checks: ValidationServices) -> None:
 @pytest.mark.parametrize("broken", [False, True])
 async def test_unknown_never_becomes_no(checks: ValidationServices, *, broken: bool) -> None:
     """No answer, or a line that breaks, leaves the prospect undecided and counts the attempt."""
-    checks.number_checker.fails = broken
+    checks.wire.check_fault = OSError() if broken else None
     for attempt in (1, 2, 3):
         assert await checks.check_number(ANA) is OnWhatsApp.UNKNOWN
         after = await checks.get_prospect(ANA)
@@ -65,12 +65,12 @@ async def test_unknown_never_becomes_no(checks: ValidationServices, *, broken: b
 
 async def test_a_yes_that_turns_no_is_a_bounce(checks: ValidationServices) -> None:
     """After the validation ran out, a no of what was a yes is a bounce, and no send."""
-    checks.number_checker.set_answer(ANA, "yes")
+    checks.set_answer(ANA, "yes")
     await checks.check_number(ANA)
-    await checks.import_services.clock.advance(timedelta(days=90).total_seconds())
+    await checks.services.clock.leap(timedelta(days=90).total_seconds())
     assert await checks.validation.sweep() == 1
     assert (await checks.get_prospect(ANA)).validation is State.EXPIRED
-    checks.number_checker.set_answer(ANA, "no")
+    checks.set_answer(ANA, "no")
     await checks.check_number(ANA)
     assert await checks.list_evidence(ANA, EvidenceKind.BOUNCE) == ["check_turned_no"]
     assert (await checks.get_prospect(ANA)).validado_tecnicamente is False
@@ -78,11 +78,11 @@ async def test_a_yes_that_turns_no_is_a_bounce(checks: ValidationServices) -> No
 
 async def test_an_expired_validation_waits_and_does_not_block(checks: ValidationServices) -> None:
     """Null, not false, after 90 days; and not a moment before."""
-    checks.number_checker.set_answer(ANA, "yes")
+    checks.set_answer(ANA, "yes")
     await checks.check_number(ANA)
-    await checks.import_services.clock.advance(timedelta(days=90).total_seconds() - 1)
+    await checks.services.clock.leap(timedelta(days=90).total_seconds() - 1)
     assert await checks.validation.sweep() == 0
-    await checks.import_services.clock.advance(1)
+    await checks.services.clock.advance(1)
     assert await checks.validation.sweep() == 1
     after = await checks.get_prospect(ANA)
     assert (after.validado_tecnicamente, after.expires_at) == (None, None)
@@ -91,15 +91,15 @@ async def test_an_expired_validation_waits_and_does_not_block(checks: Validation
 
 async def test_what_is_known_is_not_asked_again(checks: ValidationServices) -> None:
     """A yes holds as long as the validation; a no is taken as it is for 7 days, then by hand."""
-    checks.number_checker.set_answer(ANA, "yes")
-    checks.number_checker.set_answer(BETO, "no")
+    checks.set_answer(ANA, "yes")
+    checks.set_answer(BETO, "no")
     for phone, answer in ((ANA, OnWhatsApp.YES), (BETO, OnWhatsApp.NO)):
         assert [await checks.check_number(phone), await checks.check_number(phone)] == [
             answer,
             answer,
         ]
-    assert len(checks.number_checker.asked) == 2
-    await checks.import_services.clock.advance(timedelta(days=7).total_seconds())
+    assert len(checks.wire.checks) == 2
+    await checks.services.clock.leap(timedelta(days=7).total_seconds())
     assert await checks.check_number(ANA) is OnWhatsApp.YES
     with pytest.raises(Conflict, match="not_reachable"):
         await checks.check_number(BETO)
@@ -107,22 +107,22 @@ async def test_what_is_known_is_not_asked_again(checks: ValidationServices) -> N
 
 async def test_a_hidden_id_joins_the_contact(checks: ValidationServices) -> None:
     """A LID that comes with the answer is another name of the same person from then on."""
-    elder = await checks.import_services.database.write(
+    elder = await checks.services.database.write(
         lambda tx: contacts.resolve_contact(
             tx,
-            checks.import_services.aliases.from_identities(parse_identity(LID)),
-            checks.import_services.clock.now() - timedelta(days=1),
+            checks.services.aliases.from_identities(parse_identity(LID)),
+            checks.services.clock.now() - timedelta(days=1),
         )
     )
     await checks.defer_until_checked(ANA)
-    checks.number_checker.set_answer(ANA, "yes", lid=LID)
+    checks.set_answer(ANA, "yes", lid=LID)
     await checks.check_number(ANA)
     after = await checks.get_prospect(ANA)
     assert after.contact == elder
     assert checks.requeued_contacts == [elder]
     assert after.validation is State.VALIDATED
     assert (
-        await checks.import_services.database.read(lambda r: contacts.find_contact_by_alias(r, LID))
+        await checks.services.database.read(lambda r: contacts.find_contact_by_alias(r, LID))
         == elder
     )
 
@@ -136,8 +136,8 @@ async def test_a_word_that_came_first_stands(checks: ValidationServices) -> None
             prospect.id, validated=True, who="ana", reason="she called"
         )
 
-    checks.number_checker.set_answer(ANA, "no")
-    checks.number_checker.before_answer = she_calls
+    checks.set_answer(ANA, "no")
+    checks.wire.before_check_answer = she_calls
     await checks.check_number(ANA)
     assert (await checks.get_prospect(ANA)).validation is State.VALIDATED
 
@@ -159,7 +159,7 @@ async def test_an_operators_word(
     assert (after.validation, after.validado_tecnicamente) == (state, flag)
     assert (after.expires_at is not None) is validated
     entry = (
-        await checks.import_services.database.read(
+        await checks.services.database.read(
             lambda r: audit.list_subject_audit_entries(r, prospect.id)
         )
     )[-1]
@@ -175,9 +175,9 @@ async def test_a_word_needs_a_reason_and_somebody(checks: ValidationServices) ->
         await checks.validation.set_by_hand(prospect.id, validated=True, who="ana", reason=" ")
     with pytest.raises(NotFound):
         await checks.validation.check("pro_x", "ana")
-    await checks.import_services.database.write(
+    await checks.services.database.write(
         lambda tx: prospects.update_prospect(
-            tx, prospect.id, at=checks.import_services.clock.now(), validation="erased"
+            tx, prospect.id, at=checks.services.clock.now(), validation="erased"
         )
     )
     with pytest.raises(Conflict):

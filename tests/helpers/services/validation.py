@@ -8,25 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from daemon.api.transport import OnWhatsApp
-from daemon.contacts.number_checks import NumberCheckPolicy
+from daemon.api.identity import parse_identity
+from daemon.api.transport import NumberAnswer, OnWhatsApp
 from daemon.contacts.validation import ValidationService
-from daemon.plugins.transport_simulated import leadmaster_declare_channels
-from daemon.settings import Settings
+from daemon.settings import PacingSettings
 from statemachines.message import MessageState
-from storage import contacts, evidence, messages, sessions, spends
+from storage import contacts, evidence, messages, prospects, spends
 from storage.evidence import EvidenceKind
 from storage.prospects import ProspectRecord
 from storage.spends import SpendKind
-from storage.tx import Tx
+from storage.tx import Reader, Tx
+from tests.helpers.puppet_channel import PuppetChannel
 from tests.helpers.services.contacts import ANA, BETO
-from tests.helpers.services.database import build_session_record, insert_prospect, queue_message
-from tests.helpers.services.imports import (
-    SYNC_ONLY_SETTINGS,
-    ImportServices,
-    open_import_services,
-)
-from tests.helpers.transport import ScriptedNumberChecker
+from tests.helpers.services.database import insert_prospect, queue_message
+from tests.helpers.services.messaging import MessagingServices, open_messaging_services
 
 OUR_PHONE = "+5491150001111"
 
@@ -35,22 +30,44 @@ OUR_PHONE = "+5491150001111"
 class ValidationServices:
     """The validation service with two prospects and one session that may check numbers."""
 
-    import_services: ImportServices
-    number_checker: ScriptedNumberChecker
-    validation: ValidationService
+    services: MessagingServices
+
+    @property
+    def validation(self) -> ValidationService:
+        """Return the service."""
+        return self.services.validation
+
+    @property
+    def wire(self) -> PuppetChannel:
+        """Return the channel that answers number checks."""
+        return self.services.wire
+
+    def set_answer(self, phone: str, answer: str, whatsapp_id: str = "", lid: str = "") -> None:
+        """Set the answer to a check of a number."""
+        self.wire.answers[phone] = NumberAnswer(
+            phone, OnWhatsApp(answer), whatsapp_id or None, parse_identity(lid) if lid else None
+        )
 
     @property
     def requeued_contacts(self) -> list[object]:
         """Return the contacts whose messages were queued again after a check."""
         return [
             event.data["contact"]
-            for event in self.import_services.published
+            for event in self.services.published
             if event.data.get("reason_code") == "checked_happened"
         ]
 
     async def get_prospect(self, phone: str) -> ProspectRecord:
         """Return the prospect of a number."""
-        return await self.import_services.get_prospect(phone)
+
+        def query(reader: Reader) -> ProspectRecord:
+            contact = contacts.find_contact_by_alias(reader, phone)
+            assert contact is not None
+            found = prospects.find_prospect_by_contact(reader, contact)
+            assert found is not None
+            return found
+
+        return await self.services.database.read(query)
 
     async def check_number(self, phone: str) -> OnWhatsApp:
         """Check a number by an operator's command."""
@@ -59,21 +76,21 @@ class ValidationServices:
     async def list_evidence(self, phone: str, kind: EvidenceKind) -> list[str]:
         """Return the evidence of one kind, newest first."""
         contact = (await self.get_prospect(phone)).contact
-        known = await self.import_services.database.read(
+        known = await self.services.database.read(
             lambda r: evidence.list_contact_evidence(r, contact)
         )
         return [each.value for each in known if each.kind is kind]
 
     async def count_checks(self) -> int:
         """Return how many checks were charged to the budget."""
-        long_ago = self.import_services.clock.now() - timedelta(days=400)
-        return await self.import_services.database.read(
+        long_ago = self.services.clock.now() - timedelta(days=400)
+        return await self.services.database.read(
             lambda r: spends.count_spends(r, OUR_PHONE, SpendKind.CHECK, long_ago)
         )
 
     async def defer_until_checked(self, phone: str) -> str:
         """Defer a message of the prospect until its check; return the contact."""
-        prospect, at = await self.get_prospect(phone), self.import_services.clock.now()
+        prospect, at = await self.get_prospect(phone), self.services.clock.now()
 
         def job(tx: Tx) -> None:
             messages.transition_message(
@@ -87,11 +104,11 @@ class ValidationServices:
                 waits_for="checked",
             )
 
-        await self.import_services.database.write(job)
+        await self.services.database.write(job)
         return prospect.contact
 
 
-def insert_prospects(tx: Tx, services: ImportServices, at: datetime) -> None:
+def insert_prospects(tx: Tx, services: MessagingServices, at: datetime) -> None:
     """Insert two prospects."""
     for phone in (ANA, BETO):
         contact = contacts.resolve_contact(tx, services.aliases.from_phone(phone), at)
@@ -99,34 +116,19 @@ def insert_prospects(tx: Tx, services: ImportServices, at: datetime) -> None:
         services.scoring.refresh_prospect(tx, contact, at, reason_code="brought", sentence="")
 
 
-def insert_linked_session(
-    tx: Tx, at: datetime, *, days: int = 30, name: str = "main", phone: str = OUR_PHONE
-) -> None:
-    """Insert a ready session whose number was linked ``days`` before ``at``."""
-    record = build_session_record(name, phone=phone, at=at, linked_days=days)
-    sessions.insert_session(tx, record)
-
-
 @contextlib.asynccontextmanager
 async def open_validation_services(
-    folder: Path, *, days: int = 30, settings: Settings = SYNC_ONLY_SETTINGS
+    folder: Path, *, days: float = 30, pacing: PacingSettings | None = None
 ) -> AsyncIterator[ValidationServices]:
-    """Open the service with two prospects, and one session linked ``days`` ago."""
-    async with open_import_services(folder) as imports:
-        at = imports.clock.now()
-        await imports.database.write(lambda tx: insert_prospects(tx, imports, at))
-        await imports.database.write(lambda tx: insert_linked_session(tx, at, days=days))
-        checker = ScriptedNumberChecker()
-        policy = NumberCheckPolicy(
-            settings.pacing, {each.name: each for each in leadmaster_declare_channels()}
-        )
-        validation = ValidationService(
-            imports.database,
-            checker,
-            imports.scoring,
-            imports.aliases,
-            imports.clock,
-            policy,
-            settings,
-        )
-        yield ValidationServices(imports, checker, validation)
+    """Open the services with two prospects, and one session linked ``days`` ago.
+
+    The outbox does not run, so that messages wait where a test has put them.
+    """
+    async with open_messaging_services(
+        folder, pacing=pacing or PacingSettings(), started=False
+    ) as services:
+        at = services.clock.now()
+        services.wire.knows_all_numbers = False
+        await services.database.write(lambda tx: insert_prospects(tx, services, at))
+        await services.add_session(number=OUR_PHONE, linked_days=days)
+        yield ValidationServices(services)
