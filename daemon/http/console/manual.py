@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from daemon.api import numbers
+from daemon.gate.consent import Permission
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import RequestQuery, read_query
 from daemon.http.console import review_case
@@ -19,7 +20,8 @@ from daemon.http.console.review_case import ContactProfile
 from daemon.http.health import get_services
 from daemon.services import Services
 from statemachines.message import LEASED_STATES, MessageState
-from storage import console_queries, messages, queue, suppressions
+from statemachines.vocabulary import MessageKind
+from storage import console_queries, messages, queue
 from storage.messages import MessageRecord
 from storage.tx import Reader
 
@@ -35,6 +37,9 @@ class ManualPageQuery(RequestQuery, frozen=True):
     was: str = ""
 
 
+_NO_PERMISSION: Final = frozenset({Permission.NONE, Permission.REFUSED})
+
+
 @dataclass(frozen=True, slots=True)
 class ManualQueueEntry:
     """One message of the list, and the name of its recipient."""
@@ -48,7 +53,8 @@ class OpenManualMessage:
     """The message that the reader has taken. `link` opens the chat, once it was revealed.
 
     `seconds_left` and `lease_seconds` are real seconds, whatever the daemon's clock does;
-    `withdrawn` says that the recipient opted out meanwhile.
+    `withdrawn` says that the recipient opted out meanwhile, or that a commercial message has lost
+    its permission.
     """
 
     message: MessageRecord
@@ -141,14 +147,16 @@ def _build_open_message(
     lease = services.settings.sending.manual_lease_minutes * 60
     left = (message.lease_until - now).total_seconds() if message.lease_until else 0.0
     revealed = message.state is MessageState.REVEALED
+    sells = message.kind == MessageKind.COMMERCIAL
+    person = review_case.build_contact_profile(reader, message.contact, now)
     return OpenManualMessage(
         message=message,
-        person=review_case.build_contact_profile(reader, message.contact, now),
+        person=person,
         # Only after the reveal, which is the moment when the message counts as possibly sent.
         link=numbers.build_wa_link(message.recipient, message.text) if revealed else "",
         seconds_left=round(max(0.0, left) / rate, 1),
         lease_seconds=round(lease / rate, 1),
-        withdrawn=suppressions.is_contact_suppressed(reader, message.contact),
+        withdrawn=person.suppressed or (sells and person.permission in _NO_PERMISSION),
     )
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from statemachines.message import MessageState
-from storage import messages
+from storage import evidence, messages
+from storage.evidence import EvidenceKind
+from storage.tx import Tx
 from tests.helpers.client.console import ConsoleServer, get_page, queue_manual_messages
 
 pytestmark = pytest.mark.slow
@@ -84,3 +86,26 @@ async def test_what_was_in_hand_and_withdrawn_is_told_once(
     await console.api.call("POST", "/v1/suppressions", json=order)
     assert "Do not send" in (await get_page(console, f"/pieces/manual?was={message}")).document
     assert "Do not send" not in (await get_page(console, "/pieces/manual")).document
+
+
+async def test_an_opened_message_that_has_lost_its_permission_says_not_to_send_it(
+    console: ConsoleServer, short_folder: Path
+) -> None:
+    """The link was shown, then they said no in words that are no opt-out."""
+    (message,) = await queue_manual_messages(console, short_folder, 1)
+    await console.api.post(f"/v1/manual/{message}/take")
+    await console.api.post(f"/v1/manual/{message}/reveal")
+    assert "Do not send" not in (await get_page(console, "/pieces/manual")).document
+    now = console.services.clock.now()
+
+    def decline(tx: Tx) -> None:
+        contact = messages.require_message(tx, message).contact
+        evidence.insert_evidence(
+            tx, contact, EvidenceKind.DECLINED, "refused", at=now, source="their own message"
+        )
+
+    await console.services.database.write(decline)
+    shown = (await get_page(console, "/pieces/manual")).document
+    assert "Do not send it." in shown
+    assert "no longer have permission" in shown
+    assert "wa.me" not in shown
