@@ -151,3 +151,35 @@ async def test_axe_finds_nothing_serious_about_prospects(
         await page.set_input_files("input[type=file]", files=[FILE])
         await expect(page.locator("[data-import]")).to_be_visible()
         assert found + await list_axe_violations(page) == []
+
+
+async def test_a_consent_is_recorded_seen_and_withdrawn(
+    console: ConsoleServer, browser: Browser
+) -> None:
+    """The form says what it opens; the page follows; a wrong record is withdrawn with a reason."""
+    await console.import_list(LIST)
+    people = {each.phone: each for each in await console.services.database.read(list_prospects)}
+    ana, carla = people["+5491141234567"], people["+5491141234568"]
+    async with open_page(browser, console, f"/prospects/{ana.id}") as page:
+        await wait_until_live(page)
+        permission = page.locator("section[aria-labelledby=permission]")
+        await expect(permission).to_contain_text("Public listing")
+        await page.get_by_role("button", name="Record consent").click()
+        dialog = page.locator("dialog[open]")
+        await expect(dialog).to_contain_text("They count as agreed from then on")
+        await dialog.locator("[name=how]").select_option("paper")
+        await dialog.locator("[name=when]").fill("2026-03-01")
+        await dialog.locator("[name=words]").fill("signed at our stand")
+        assert await list_axe_violations(page) == []
+        await dialog.get_by_role("button", name="Record consent").click()
+        await expect(permission).to_contain_text("They agreed; how and when is on record.")
+        await expect(permission).to_contain_text("signed at our stand")
+        await permission.get_by_role("button", name="Withdraw").click()
+        await dialog.get_by_role("button", name="It was about somebody else").click()
+        await dialog.get_by_role("button", name="Withdraw").click()
+        await expect(permission).to_contain_text("Public listing")
+        await page.goto(f"{console.url}/prospects/{carla.id}")
+        await page.get_by_role("button", name="Record consent").click()
+        await expect(dialog).to_contain_text("They said no on")
+        await expect(dialog).to_contain_text("Only a message of theirs opens it again.")
+        await expect(dialog.locator("form")).to_have_count(0)
