@@ -46,15 +46,29 @@ class Alias:
         return f"Alias({self.kind.value})"
 
 
+class HoldScope(StrEnum):
+    """Which messages to a contact wait for a person."""
+
+    COMMERCIAL = "commercial"
+    ALL = "all"
+    """Replies too; the confirmation of an opt-out goes."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContactRecord:
-    """A contact as stored. ``review_reason`` is why commercial messages wait for a person."""
+    """A contact as stored.
+
+    ``review_reason`` is why a person should look, and ``hold_scope`` which messages wait for that.
+    ``stopped_reason`` is why nothing goes to them until a person has decided.
+    """
 
     id: str
     created_at: datetime
     revision: int
     merged_into: str | None
     review_reason: str | None
+    hold_scope: HoldScope | None
+    stopped_reason: str | None
 
 
 def resolve_contact(tx: Tx, aliases: Sequence[Alias], at: datetime) -> str:
@@ -116,6 +130,8 @@ def get_contact(reader: Reader, contact: str) -> ContactRecord | None:
         row["revision"],
         row["merged_into"],
         row["review_reason"],
+        HoldScope(row["hold_scope"]) if row["hold_scope"] else None,
+        row["stopped_reason"],
     )
 
 
@@ -141,14 +157,30 @@ def get_contact_revision(reader: Reader, contact: str) -> int:
     return number
 
 
-def request_contact_review(tx: Tx, contact: str, reason: str, at: datetime) -> None:
-    """Hold commercial messages to the contact until a person has reviewed it, for this reason.
+def request_contact_review(
+    tx: Tx,
+    contact: str,
+    reason: str,
+    at: datetime,
+    *,
+    scope: HoldScope = HoldScope.COMMERCIAL,
+) -> None:
+    """Hold messages to the contact until a person has reviewed it, for this reason.
 
-    Decisions on the prospect from before ``at`` do not count any more.
+    Decisions on the prospect from before ``at`` do not count any more. While all messages are held,
+    a review that would hold fewer changes neither the reason nor the scope.
     """
     tx.execute(
-        "UPDATE contacts SET review_reason = ?, review_asked_at = ? WHERE id = ?",
-        (reason, format_timestamp(at), contact),
+        "UPDATE contacts SET review_asked_at = :at,"
+        " review_reason = iif(hold_scope = :all AND :scope <> :all, review_reason, :reason),"
+        " hold_scope = iif(hold_scope = :all, hold_scope, :scope) WHERE id = :contact",
+        {
+            "at": format_timestamp(at),
+            "all": HoldScope.ALL.value,
+            "scope": scope.value,
+            "reason": reason,
+            "contact": contact,
+        },
     )
     bump_contact_revision(tx, contact)
 
@@ -156,10 +188,30 @@ def request_contact_review(tx: Tx, contact: str, reason: str, at: datetime) -> N
 def end_contact_review(tx: Tx, contact: str, *, reason: str | None = None) -> None:
     """End the contact's review; with ``reason``, only a review that was asked for that reason."""
     tx.execute(
-        "UPDATE contacts SET review_reason = NULL"
+        "UPDATE contacts SET review_reason = NULL, hold_scope = NULL"
         " WHERE id = :contact AND (:reason IS NULL OR review_reason = :reason)",
         {"contact": contact, "reason": reason},
     )
+    bump_contact_revision(tx, contact)
+
+
+def get_contact_hold(reader: Reader, contact: str) -> tuple[str | None, HoldScope | None]:
+    """Return why a person should look, and which messages wait for that."""
+    row = reader.one("SELECT review_reason, hold_scope FROM contacts WHERE id = ?", (contact,))
+    if row is None:
+        return None, None
+    return row["review_reason"], HoldScope(row["hold_scope"]) if row["hold_scope"] else None
+
+
+def stop_contact(tx: Tx, contact: str, reason: str) -> None:
+    """Let nothing go to the contact, as if it were suppressed, until a person has decided."""
+    tx.execute("UPDATE contacts SET stopped_reason = ? WHERE id = ?", (reason, contact))
+    bump_contact_revision(tx, contact)
+
+
+def lift_contact_stop(tx: Tx, contact: str) -> None:
+    """Note that a person decided that the stop was a mistake."""
+    tx.execute("UPDATE contacts SET stopped_reason = NULL WHERE id = ?", (contact,))
     bump_contact_revision(tx, contact)
 
 
@@ -197,6 +249,10 @@ def _merge_contacts(tx: Tx, *, elder: str, younger: str) -> None:
     tx.execute(
         "UPDATE contacts SET revision = 1 + max(contacts.revision, other.revision),"
         " review_reason = coalesce(contacts.review_reason, other.review_reason),"
+        # 'all' comes first in the alphabet: the wider of both.
+        " hold_scope = min(coalesce(contacts.hold_scope, other.hold_scope),"
+        " coalesce(other.hold_scope, contacts.hold_scope)),"
+        " stopped_reason = coalesce(contacts.stopped_reason, other.stopped_reason),"
         " review_asked_at = nullif(max(coalesce(contacts.review_asked_at, ''),"
         " coalesce(other.review_asked_at, '')), '')"
         " FROM contacts AS other WHERE other.id = ? AND contacts.id = ?",

@@ -25,6 +25,7 @@ from storage.spends import FIRST_CONTACT_KINDS
 from storage.sql_text import format_sql_list
 
 if TYPE_CHECKING:
+    from storage.contacts import HoldScope
     from storage.evidence import Evidence
     from storage.messages import MessageRecord
     from storage.prospect_reviews import ProspectReview
@@ -46,7 +47,8 @@ _EVIDENCE_SINCE = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = c.conta
 _ANSWERED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.INBOUND}')"
 _ANSWERED_WITHOUT_REFUSAL = (
     f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.INBOUND}'"
-    " AND e.value NOT IN ('declined', 'opt_out'))"
+    " AND e.value NOT IN ('opt_out', 'declined', 'complaint', 'wrong_person', 'minor',"
+    " 'deceased', 'unclear'))"
 )
 _COMPLAINED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.COMPLAINT}')"
 # An answer proves that a message arrived, though no receipt came.
@@ -185,6 +187,7 @@ class EvaluationContext:
     evidence: tuple[Evidence, ...]
     suppressed: bool
     review_reason: str | None
+    hold_scope: HoldScope | None
     reviewed: ProspectReview | None
     approved: bool
     halted: bool
@@ -200,6 +203,7 @@ def read_evaluation_context(
     """Return the context of a message, all from the reader's one consistent state."""
     contact = message.contact
     session = read_session_context(reader, message.session, at)
+    review_reason, hold_scope = contacts.get_contact_hold(reader, contact)
     return EvaluationContext(
         at=at,
         contact=contact,
@@ -207,7 +211,8 @@ def read_evaluation_context(
         prospect=prospects.find_prospect_by_contact(reader, contact),
         evidence=tuple(evidence.list_contact_evidence(reader, contact)),
         suppressed=suppressions.is_contact_suppressed(reader, contact),
-        review_reason=reader.value("SELECT review_reason FROM contacts WHERE id = ?", (contact,)),
+        review_reason=review_reason,
+        hold_scope=hold_scope,
         reviewed=prospect_reviews.get_current_prospect_review(reader, contact, at),
         approved=decisions.is_message_approved(
             reader,

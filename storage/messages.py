@@ -269,13 +269,16 @@ def cancel_unsent_messages(
     who: str,
     commercial_only: bool,
     queued_by: datetime | None = None,
+    confirmations: bool = False,
 ) -> int:
     """Cancel a contact's messages that have certainly not left; return how many.
 
-    With ``commercial_only`` replies and transactional messages stay; with ``queued_by`` those
-    enqueued later stay. An opt-out's confirmation always stays.
+    With ``commercial_only`` replies and confirmations stay; without ``confirmations`` the
+    confirmation of an opt-out stays; with ``queued_by`` what was asked for later stays.
     """
-    kinds = f"kind = '{MessageKind.COMMERCIAL}'" if commercial_only else _IS_NO_CONFIRMATION
+    kinds = "TRUE" if confirmations else _IS_NO_CONFIRMATION
+    if commercial_only:
+        kinds = f"kind = '{MessageKind.COMMERCIAL}'"
     found = tx.all(
         f"SELECT id FROM messages WHERE contact = :contact AND {kinds} AND {_IS_CANCELLABLE}"
         " AND (:queued_by IS NULL OR created_at <= :queued_by)",

@@ -36,10 +36,8 @@ UNCHECKED_SENTENCE: Final = "Nobody has checked or validated the number yet."
 
 _FIXED_LINE: Final = "fixed_line"
 _OUT_OF_REACH: Final = format_sql_list({ValidationState.NOT_REACHABLE, ValidationState.ERASED})
-_MAY_BE_WRITTEN_TO: Final = (
-    "p.permission NOT IN ('none', 'refused')"
-    f" AND NOT {IS_CONTACT_SUPPRESSED.format(contact='p.contact')}"
-)
+_IS_SUPPRESSED: Final = IS_CONTACT_SUPPRESSED.format(contact="p.contact")
+_MAY_BE_WRITTEN_TO: Final = f"p.permission NOT IN ('none', 'refused') AND NOT {_IS_SUPPRESSED}"
 _NO_MESSAGE_NEEDS_REVIEW: Final = (
     f"NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = p.contact AND {NEEDS_REVIEW})"
 )
@@ -61,9 +59,10 @@ _PROSPECTS_NEEDING_REVIEW: Final = (
     " (SELECT id FROM prospects WHERE score_contactabilidad BETWEEN :lowest AND :highest"
     " UNION SELECT w.id FROM contacts AS a JOIN prospects AS w ON w.contact = a.id"
     " WHERE a.review_reason IS NOT NULL)"
-    f" AND {_MAY_BE_WRITTEN_TO} AND {_NO_MESSAGE_NEEDS_REVIEW}"
-    f" AND p.validation NOT IN {_OUT_OF_REACH}"
-    f" AND NOT ({_NUMBER_NEEDS_REVIEW})"
+    # Whoever wrote what a person should read is listed, whether we may write to them or not.
+    f" AND (c.review_reason IS NOT NULL AND NOT {_IS_SUPPRESSED} OR {_MAY_BE_WRITTEN_TO}"
+    f" AND p.validation NOT IN {_OUT_OF_REACH} AND NOT ({_NUMBER_NEEDS_REVIEW}))"
+    f" AND {_NO_MESSAGE_NEEDS_REVIEW}"
     f" AND NOT EXISTS ({CURRENT_PROSPECT_REVIEW.format(contact='p.contact')})"
 )
 

@@ -70,7 +70,9 @@ CREATE TABLE contacts (
     revision INTEGER NOT NULL DEFAULT 0, -- grows with each change of facts; a send compares it
     merged_into TEXT REFERENCES contacts (id),
     review_reason TEXT,                  -- why commercial messages wait for a person, if they do
-    review_asked_at TEXT                 -- when: reviews from before do not count
+    review_asked_at TEXT,                -- when: reviews from before do not count
+    hold_scope TEXT CHECK (hold_scope IN ('commercial', 'all')), -- which messages wait for a person
+    stopped_reason TEXT                  -- why nothing goes to them until a person has decided
 ) STRICT;
 CREATE TABLE aliases (
     alias TEXT PRIMARY KEY,              -- E.164 in any of its forms, or a hidden id (LID)

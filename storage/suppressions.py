@@ -65,9 +65,14 @@ class SuppressionRecord:
 
 
 def is_contact_suppressed(reader: Reader, contact: str) -> bool:
-    """Return whether the contact, or any alias that it has by now, is suppressed."""
+    """Return whether the contact, or any alias that it has by now, is suppressed or stopped.
+
+    Who may be a minor, or may have died, is stopped as if suppressed, until a person has decided.
+    """
     found = reader.value(
-        f"SELECT 1 FROM suppressions WHERE {_ACTIVE_OF_CONTACT}", {"contact": contact}
+        f"SELECT 1 FROM suppressions WHERE {_ACTIVE_OF_CONTACT}"
+        " UNION ALL SELECT 1 FROM contacts WHERE id = :contact AND stopped_reason IS NOT NULL",
+        {"contact": contact},
     )
     return found is not None
 

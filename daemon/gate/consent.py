@@ -20,14 +20,14 @@ REFUSED_SENTENCE: Final = "They said no"
 QUESTION_ABOUT_US: Final = "question_about_us"
 """The value of an inbound that asks who we are: a conversation, and no interest in the offer."""
 
-_REFUSALS: Final = frozenset(
+REFUSALS: Final = frozenset(
     {ContactRequest.OPT_OUT, ContactRequest.DECLINED, ContactRequest.COMPLAINT}
 )
-_NOBODY_TO_WRITE_TO: Final = frozenset(
+NOBODY_TO_WRITE_TO: Final = frozenset(
     {ContactRequest.WRONG_PERSON, ContactRequest.MINOR, ContactRequest.DECEASED}
 )
-_WELCOMES: Final = frozenset({ContactRequest.INTERESTED, ContactRequest.QUESTION})
-_OPENS_CONVERSATION: Final = _WELCOMES | {
+WELCOMES: Final = frozenset({ContactRequest.INTERESTED, ContactRequest.QUESTION})
+CONVERSATION_OPENERS: Final = WELCOMES | {
     ContactRequest.COURTESY,
     ContactRequest.OPT_IN,
     QUESTION_ABOUT_US,
@@ -75,7 +75,7 @@ def derive_permission_state(evidence: Sequence[Evidence]) -> PermissionState:
     are ignored.
     """
     evidence = drop_withdrawn(evidence)
-    welcome = _latest_inbound(evidence, _WELCOMES)
+    welcome = _latest_inbound(evidence, WELCOMES)
     opt_in = _latest_inbound(evidence, {ContactRequest.OPT_IN})
     reopened = _latest_time(filter(None, (welcome, opt_in)))
     if find_nobody(evidence):
@@ -84,7 +84,7 @@ def derive_permission_state(evidence: Sequence[Evidence]) -> PermissionState:
     refusal = last_no.at if last_no else None
     if refusal and (reopened is None or reopened <= refusal):
         return PermissionState(Permission.REFUSED, None)
-    spoken = _latest_inbound(evidence, _OPENS_CONVERSATION)
+    spoken = _latest_inbound(evidence, CONVERSATION_OPENERS)
     return PermissionState(
         _derive_from_record(evidence, refusal, welcome),
         None if spoken is None else spoken + CONVERSATION_WINDOW,
@@ -114,9 +114,14 @@ def find_nobody(evidence: Sequence[Evidence]) -> Evidence | None:
     found = (
         each
         for each in evidence
-        if each.kind is EvidenceKind.INBOUND and each.value in _NOBODY_TO_WRITE_TO
+        if each.kind is EvidenceKind.INBOUND and each.value in NOBODY_TO_WRITE_TO
     )
     return max(found, key=lambda each: each.at, default=None)
+
+
+def is_somebody_else(evidence: Sequence[Evidence]) -> bool:
+    """Return whether they wrote that they are not the person whose number this was."""
+    return _latest_inbound(evidence, {ContactRequest.WRONG_PERSON}) is not None
 
 
 def find_refusal_time(evidence: Sequence[Evidence]) -> datetime | None:
@@ -145,7 +150,7 @@ def _is_refusal(piece: Evidence) -> bool:
         case EvidenceKind.PERMISSION:
             return piece.value == Permission.REFUSED
         case EvidenceKind.INBOUND:
-            return piece.value in _REFUSALS
+            return piece.value in REFUSALS
     return False
 
 

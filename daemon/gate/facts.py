@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
-from daemon.gate.consent import Permission, derive_permission
+from daemon.gate.consent import Permission, derive_permission, is_somebody_else
 from rules.facts import CENTURY_DAYS, COUNT_WINDOWS, NO_BLOCK
 from statemachines.vocabulary import BuiltinChannel, MessageKind
 from storage.evaluation_context import (
@@ -48,7 +48,9 @@ def build_prospect_facts(
         return facts
     inbound = _latest_evidence(evidence, EvidenceKind.INBOUND)
     return facts | {
-        "prospect.validado_tecnicamente": compute_validado(prospect, at),
+        "prospect.validado_tecnicamente": None
+        if is_somebody_else(evidence)
+        else compute_validado(prospect, at),
         "prospect.validation_age_days": _days_since(prospect.validated_at, at),
         "prospect.on_whatsapp": str(prospect.on_whatsapp),
         "prospect.intent": str(prospect.intent),

@@ -242,7 +242,10 @@ class Gate:
         except rules.GateFault as fault:
             return self._record_fault(fault.reason_code, fault.sentence, fault.dump)
         limited = hard_limits.apply_hard_limits(decision, message_facts)
-        return _date_refusal(limited, context)
+        dated = _date_refusal(limited, context)
+        return hard_limits.hold_for_person(
+            dated, message_facts, reason=context.review_reason, scope=context.hold_scope
+        )
 
     def _record_fault(
         self, reason_code: str, sentence: str, dump: Mapping[str, object]

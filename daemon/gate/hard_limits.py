@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from daemon.gate.consent import REFUSED_SENTENCE, Permission
 from rules import Decision, Defer, Verdict
@@ -14,8 +15,12 @@ from rules.decide import FACT_MISSING
 from rules.facts import NO_BLOCK
 from rules.verdict import DeferKind
 from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
+from storage.contacts import HoldScope
 
 _ANSWER_KINDS = frozenset({MessageKind.REPLY, MessageKind.OPT_OUT_CONFIRMATION})
+WAITS_FOR_PERSON: Final = "waits_for_a_person"
+"""The reason of a message that is held by what the contact wrote."""
+
 _OTHER_WAITS = frozenset({DeferKind.UNTIL_CHECKED, DeferKind.UNTIL_SESSION_CAN_SEND})
 
 
@@ -64,6 +69,42 @@ def _defer_to_session(decision: Decision, facts: Mapping[str, object]) -> Decisi
     sentence = "The session cannot send now"
     waiting = _replace_verdict(decision, Verdict.DEFER, str(block), sentence)
     return replace(waiting, defers=(*decision.defers, Defer(DeferKind.UNTIL_SESSION_CAN_SEND)))
+
+
+def hold_for_person(
+    decision: Decision,
+    facts: Mapping[str, object],
+    *,
+    reason: str | None,
+    scope: HoldScope | None,
+) -> Decision:
+    """Return a decision that waits for a person, where what the contact wrote asks for one.
+
+    An approval of this very message ends the wait for it, and nothing else. What other rules would
+    block waits too, because the person's reading may change what they say; it is judged again.
+    """
+    if reason is None or facts.get("message.approved") is True or not _is_held(facts, scope):
+        return decision
+    if decision.verdict is Verdict.DEFER or decision.reason_code == FACT_MISSING:
+        return decision
+    held = _replace_verdict(decision, Verdict.REVIEW, WAITS_FOR_PERSON, reason)
+    return replace(held, needs_review=True)
+
+
+def _is_held(facts: Mapping[str, object], scope: HoldScope | None) -> bool:
+    """Return whether the message waits: not one that is closed to them for another reason."""
+    closed = (
+        facts["prospect.suppressed"] is not False
+        or facts.get("prospect.validado_tecnicamente") is False
+        or facts["prospect.permission"] == Permission.NONE
+    )
+    kind = facts["message.kind"]
+    if closed or kind == MessageKind.OPT_OUT_CONFIRMATION:
+        return False
+    if scope is HoldScope.ALL:
+        return True
+    refused = facts["prospect.permission"] == Permission.REFUSED
+    return kind == MessageKind.COMMERCIAL and not refused
 
 
 def _find_block_reason(facts: Mapping[str, object]) -> tuple[str, str] | None:

@@ -13,12 +13,12 @@ from daemon.api.signals import InboundMessage
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
 from daemon.events import InboundReceived
-from daemon.gate.consent import Permission, derive_permission
+from daemon.gate.consent import QUESTION_ABOUT_US, Permission, derive_permission
 from daemon.gate.scoring import Scoring
 from daemon.inbound import plugin_effects
 from daemon.inbound.contact_requests import ContactRequestReader
 from daemon.inbound.context import InboundContext
-from daemon.inbound.conversation import cancel_commercial
+from daemon.inbound.conversation import set_read_intent, stop_messages
 from daemon.inbound.durable_write import DurableWriter
 from daemon.inbound.reading import InboundReading, read_inbound
 from daemon.plugin_manager import Plugins
@@ -26,11 +26,12 @@ from daemon.settings import Settings
 from statemachines.prospect import ValidationState
 from statemachines.vocabulary import MessageKind, WaitsFor
 from storage import contacts, evidence, inbound, prospects, queue, suppressions
-from storage.contacts import Alias
+from storage.contacts import Alias, HoldScope
 from storage.db import Database
 from storage.evidence import EvidenceKind
 from storage.ids import new_id
 from storage.inbound import InboundRecord
+from storage.prospects import ProspectRecord
 from storage.suppressions import SuppressionSource
 from storage.tx import Reader, Tx
 
@@ -38,7 +39,6 @@ CONFIRMATION_WINDOW: Final = timedelta(minutes=5)
 OPT_OUT_REASON: Final = "asked us to stop, in a message"
 
 _INBOUND_SOURCE: Final = "their own message"
-_NOES: Final = frozenset({ContactRequest.OPT_OUT, ContactRequest.DECLINED})
 _RENEWABLE_STATES: Final = frozenset(
     {
         ValidationState.UNCHECKED,
@@ -119,15 +119,9 @@ class InboundHandler:
         inbound.insert_inbound(tx, context.record)
         _insert_evidence(tx, context)
         cancelled, lifted = self._apply_request(tx, context)
-        if reading.ends_selling:
-            cancelled += cancel_commercial(
-                tx,
-                context.contact,
-                written_at=context.record.at,
-                now=context.now,
-                reason_code="they_wrote",
-            )
+        cancelled += stop_messages(tx, context)
         self._renew_validation(tx, context)
+        set_read_intent(tx, context, effects)
         plugin_effects.commit_effects(tx, context, effects, reply_expires=self._reply_expires)
         self._scoring.refresh_prospect(
             tx,
@@ -175,14 +169,18 @@ class InboundHandler:
         """
         contact, at, reading = context.contact, context.record.at, context.reading
         lifted: list[str] = []
-        if reading.request is ContactRequest.OPT_OUT:
+        if reading.review_reason:
+            scope = reading.effects.holds or HoldScope.COMMERCIAL
+            contacts.request_contact_review(
+                tx, contact, reading.review_reason, context.now, scope=scope
+            )
+        if reading.words.says(ContactRequest.OPT_OUT):
             if not _asked_later(tx, context, ContactRequest.OPT_IN):
                 return self._suppress_contact(tx, context), []
-        elif reading.request is ContactRequest.OPT_IN:
-            if not _asked_later(tx, context, ContactRequest.OPT_OUT):
-                lifted = self._suppression.reopen(tx, contact, at=at)
-        elif reading.review_reason:
-            contacts.request_contact_review(tx, contact, reading.review_reason, context.now)
+        elif reading.words.says(ContactRequest.OPT_IN) and not _asked_later(
+            tx, context, ContactRequest.OPT_OUT
+        ):
+            lifted = self._suppression.reopen(tx, contact, at=at)
         # A message may show another name of somebody who is suppressed.
         self._suppression.extend_to_new_aliases(tx, contact, at=context.now)
         return 0, lifted
@@ -204,7 +202,8 @@ class InboundHandler:
             said_at + CONFIRMATION_WINDOW,
         )
         reading = context.reading
-        silent = reading.past or reading.automatic  # nobody waits, or a program would answer
+        # Nobody waits, a program would answer, or nothing may go to whoever reads it.
+        silent = reading.past or reading.automatic or reading.effects.stops
         if text and done.new and not silent and context.now < not_after:
             plugin_effects.queue_reply(
                 tx,
@@ -217,9 +216,15 @@ class InboundHandler:
         return done.cancelled_messages
 
     def _renew_validation(self, tx: Tx, context: InboundContext) -> None:
-        """Count their message as a number check: it proves that they can be reached."""
+        """Count their message as a number check: it proves that they can be reached.
+
+        Who is somebody else proves nothing of the prospect, whose number is not decided any more.
+        """
         prospect = prospects.find_prospect_by_contact(tx, context.contact)
         if prospect is None:
+            return
+        if context.reading.words.says(ContactRequest.WRONG_PERSON):
+            _withdraw_validation(tx, prospect, context.now)
             return
         at, now = context.record.at, context.now
         expires_at = at + timedelta(days=self._settings.validation.valid_days)
@@ -240,6 +245,20 @@ class InboundHandler:
         queue.requeue_waiting_messages(tx, now, WaitsFor.CHECKED, contact=context.contact)
 
 
+def _withdraw_validation(tx: Tx, prospect: ProspectRecord, now: datetime) -> None:
+    """Leave it undecided whether the number is the prospect's, until a person has decided."""
+    if prospect.validation in _RENEWABLE_STATES:
+        prospects.update_prospect(
+            tx,
+            prospect.id,
+            at=now,
+            validation=ValidationState.UNCHECKED.value,
+            validado_tecnicamente=None,
+            validated_at=None,
+            expires_at=None,
+        )
+
+
 def _asked_later(tx: Tx, context: InboundContext, request: ContactRequest) -> bool:
     """Tell whether they asked for this after they wrote the message that is being stored."""
     latest = evidence.get_latest_evidence_time(
@@ -250,18 +269,35 @@ def _asked_later(tx: Tx, context: InboundContext, request: ContactRequest) -> bo
 
 def _insert_evidence(tx: Tx, context: InboundContext) -> None:
     """Add what the message proves, each piece by the date of its writing."""
-    record, request = context.record, context.reading.request
+    record, reading = context.record, context.reading
     found = [(EvidenceKind.ON_WHATSAPP, "yes", "")]
-    if context.reading.opens_conversation or request in _NOES:
-        found.append((EvidenceKind.INBOUND, record.request, ""))
-    if request is ContactRequest.DECLINED:
+    found += [(EvidenceKind.INBOUND, value, "") for value in _list_inbound_values(reading)]
+    if reading.words.says(ContactRequest.DECLINED):
         found.append((EvidenceKind.DECLINED, Permission.REFUSED.value, record.text))
-    if request is ContactRequest.OPT_IN:
+    if reading.words.says(ContactRequest.COMPLAINT):
+        found.append((EvidenceKind.COMPLAINT, "hostile_refusal", record.text))
+    if reading.words.says(ContactRequest.OPT_IN):
         found.append((EvidenceKind.PERMISSION, "opted_in", record.text))
     for kind, value, quote in found:
         evidence.insert_evidence(
             tx, record.contact, kind, value, at=record.at, source=_INBOUND_SOURCE, quote=quote
         )
+
+
+def _list_inbound_values(reading: InboundReading) -> list[str]:
+    """Return what they wrote as values of evidence: nothing for what was no message of theirs.
+
+    Beside a no, what was not understood says nothing more.
+    """
+    if not (reading.opens_conversation or reading.is_refusal):
+        return []
+    values = {
+        QUESTION_ABOUT_US if each.about_us else each.request.value
+        for each in reading.words.findings
+    }
+    if len(values) > 1:
+        values.discard(ContactRequest.UNCLEAR.value)
+    return sorted(values)
 
 
 def _emit_received(tx: Tx, context: InboundContext, cancelled: int) -> None:

@@ -89,11 +89,14 @@ def commit_effects(
     *,
     reply_expires: timedelta,
 ) -> None:
-    """Write every effect, in the order of the plugins' names."""
+    """Write every effect, in the order of the plugins' names.
+
+    An intent is written where the message may show one, and dropped where it was not understood.
+    """
     for plugin, effect in effects:
         match effect:
-            case SetIntent(intent, quote):
-                _set_intent(tx, context, intent.value, quote, plugin)
+            case SetIntent(intent, quote) if context.reading.shows_interest:
+                set_intent(tx, context, intent.value, quote, plugin)
             case AskReview(reason):
                 contacts.request_contact_review(tx, context.contact, reason, context.now)
             case QueueReply(text):
@@ -138,7 +141,8 @@ def queue_reply(
     return True
 
 
-def _set_intent(tx: Tx, context: InboundContext, intent: str, quote: str, plugin: str) -> None:
+def set_intent(tx: Tx, context: InboundContext, intent: str, quote: str, source: str) -> None:
+    """Store a purchase intent with the words that show it; the latest written one counts."""
     latest = evidence.get_latest_evidence_time(tx, context.contact, EvidenceKind.INTENT)
     evidence.insert_evidence(
         tx,
@@ -146,7 +150,7 @@ def _set_intent(tx: Tx, context: InboundContext, intent: str, quote: str, plugin
         EvidenceKind.INTENT,
         intent,
         at=context.record.at,
-        source=plugin,
+        source=source,
         quote=quote,
     )
     if latest and latest > context.record.at:

@@ -119,7 +119,10 @@ class SignalQuarantine:
         return self._read_text(text), sender
 
     def _read_text(self, text: object) -> ContactRequest:
-        return self._request_reader.read(text if isinstance(text, str) else "").first.request
+        reading = self._request_reader.read(text if isinstance(text, str) else "")
+        if reading.says(ContactRequest.OPT_OUT):
+            return ContactRequest.OPT_OUT
+        return reading.first.request
 
     def _suppress_contact(self, tx: Tx, contact: str, *, said_at: datetime, now: datetime) -> None:
         """Suppress a contact, unless they opted in after they said so."""

@@ -178,3 +178,70 @@ def test_whoever_says_stop_is_meant_in_every_form_and_whoever_is_nobody_leaves_n
     own = read_signal_cases("F7-own-private")
     replay.report(*own * 10)
     assert own[0]["recipient"] not in replay.daemon.log.read_text(encoding="utf-8")
+
+
+OPTED_OUT_NOW, ANGRY, SHOP, SPOKE = (f"+549115100002{digit}" for digit in range(4))
+WRITTEN = {
+    OPTED_OUT_NOW: {"text": "sacame de tu base de datos"},
+    ANGRY: {"text": "los voy a denunciar"},
+    SHOP: {"text": "¡Hola! Gracias por comunicarte con Óptica Sur. En breve te atenderemos."},
+    SPOKE: {"text": "", "kind": "voice"},
+}
+A_DAY_AND_THREE_HOURS_LATER = "2026-03-04T17:00:00Z"
+
+
+def test_nobody_who_gave_no_welcome_is_written_to_a_day_later(replay: Replay) -> None:
+    """An opt-out, a threat, a shop's greeting and a voice message, by people found in a list."""
+    client = replay.daemon.client
+    for phone in WRITTEN:
+        made = client.post(
+            "prospects", phone=phone, cartera_origen="guía", permission="public_source"
+        )
+        client.post("prospects", made["id"], "validate", validated=True, reason="I called them")
+    replay.report(
+        *(
+            {"k": "InboundMessage", "wire_id": f"W{phone}", "sender": phone, "at": 0, **words}
+            for phone, words in WRITTEN.items()
+        )
+    )
+    assert replay.daemon.stop() == 0
+    replay.daemon.settings = replay.daemon.settings.replace(
+        "2026-03-03T14:00:00Z", A_DAY_AND_THREE_HOURS_LATER
+    )
+    replay.daemon.start()
+    poll_until(lambda: client.get("sessions", "main")["state"] == "ready", "it is ready again")
+
+    sent = {
+        phone: client.send(phone, f"Promo {phone}", session="main", wait=True)["id"]
+        for phone in WRITTEN
+    }
+    found = {phone: client.get("messages", id_)["message"] for phone, id_ in sent.items()}
+    assert {phone: (each["state"], each["reason_code"]) for phone, each in found.items()} == {
+        OPTED_OUT_NOW: ("blocked", "suppressed"),
+        ANGRY: ("held", "waits_for_a_person"),
+        SHOP: ("cleared", "allowed"),  # for a person, who sends it by hand or not at all
+        SPOKE: ("held", "waits_for_a_person"),
+    }
+    assert found[SHOP]["channel"] == "manual"
+    people = {phone: _find_prospect(replay, phone) for phone in WRITTEN}
+    assert {phone: each["prospect"]["permission"] for phone, each in people.items()} == {
+        OPTED_OUT_NOW: "refused",
+        ANGRY: "refused",
+        SHOP: "public_source",
+        SPOKE: "public_source",
+    }
+    _check_where_an_operator_sees_them(replay, sent)
+
+
+def _check_where_an_operator_sees_them(replay: Replay, sent: dict[str, str]) -> None:
+    """Suppressions, the review, and for the greeting the person's history."""
+    client = replay.daemon.client
+    assert replay.is_suppressed(OPTED_OUT_NOW)
+    in_review = {each["id"] for each in client.get("review")["items"]}
+    assert in_review == {sent[ANGRY], sent[SPOKE]}
+    requests = {
+        each["request"]
+        for each in client.get("inbound", limit=200)["items"]
+        if each["text"] == WRITTEN[SHOP]["text"]
+    }
+    assert requests == {"automatic"}

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from daemon.api.effects import ContactRequest
-from daemon.gate.consent import Permission
+from daemon.gate.consent import (
+    CONVERSATION_OPENERS,
+    NOBODY_TO_WRITE_TO,
+    REFUSALS,
+    WELCOMES,
+    Permission,
+)
 from daemon.severity import Severity
 from storage.evidence import Evidence, EvidenceKind, drop_withdrawn
 
@@ -46,8 +51,6 @@ EVIDENCE_SEVERITY: Mapping[tuple[EvidenceKind, str], Severity] = MappingProxyTyp
     }
 )
 """Every value that has words of its own; any other one has the words of its kind."""
-
-_DECLINING_VALUES = frozenset({ContactRequest.DECLINED.value, ContactRequest.OPT_OUT.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +96,13 @@ def _supports_permission(permission: Permission, each: Evidence) -> bool:
     is_inbound = each.kind is EvidenceKind.INBOUND
     match permission:
         case Permission.REFUSED:
-            return each.kind is EvidenceKind.DECLINED or (
-                is_inbound and each.value in _DECLINING_VALUES
-            )
+            return each.kind is EvidenceKind.DECLINED or (is_inbound and each.value in REFUSALS)
         case Permission.CONVERSATION:
-            return is_inbound
+            return is_inbound and each.value in CONVERSATION_OPENERS
         case Permission.RELATIONSHIP if is_inbound:
-            return True
+            return each.value in WELCOMES
+        case Permission.NONE if is_inbound:
+            return each.value in NOBODY_TO_WRITE_TO
         case Permission.OPTED_IN if each.kind is EvidenceKind.CONSENT:
             return True
         case _:

@@ -11,6 +11,7 @@ import pytest
 from daemon.api.effects import QueueReply
 from daemon.api.signals import InboundKind, Origin
 from daemon.gate.consent import Permission, derive_permission
+from daemon.inbound.reading import WORDS_REVIEW_REASON
 from statemachines.message import MessageState
 from storage import console_queries, contacts, evaluation_context, evidence, messages
 from storage.tx import Reader, Tx
@@ -68,13 +69,22 @@ async def test_a_reaction_an_edit_a_deletion_and_a_poll_open_no_conversation(
     assert await count_unanswered(desk) == 0
 
 
-@pytest.mark.parametrize("kind", [*ASIDE, *UNREADABLE])
+@pytest.mark.parametrize("kind", [*(k for k in ASIDE if k is not K.REACTION), *UNREADABLE])
 async def test_words_of_every_kind_are_read_for_a_no(
     desk: InboundServices, kind: InboundKind
 ) -> None:
     """An edit is read again; a caption counts like a text."""
     await desk.receive_text("BAJA", kind=kind)
     assert await desk.people.suppression.check(ANA)
+
+
+async def test_a_reaction_that_is_a_no_is_read_by_a_person(desk: InboundServices) -> None:
+    """An emoji is no sentence: nothing is refused, and nothing commercial goes out meanwhile."""
+    sale = await desk.people.queue_message(ANA)
+    await desk.receive_text("👎", kind=K.REACTION)
+    assert await read_review_reason(desk) == WORDS_REVIEW_REASON
+    assert await read_permission(desk) is Permission.NONE
+    assert await desk.people.get_message_state(sale) is MessageState.QUEUED
 
 
 async def test_an_edit_that_says_no_ends_selling_and_refuses(desk: InboundServices) -> None:

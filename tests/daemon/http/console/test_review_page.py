@@ -243,8 +243,8 @@ def test_every_piece_of_evidence_has_words() -> None:
     [
         (Permission.REFUSED, EvidenceKind.DECLINED, "refused"),
         (Permission.REFUSED, EvidenceKind.INBOUND, "opt_out"),
-        (Permission.CONVERSATION, EvidenceKind.INBOUND, "none"),
-        (Permission.RELATIONSHIP, EvidenceKind.INBOUND, "none"),
+        (Permission.CONVERSATION, EvidenceKind.INBOUND, "courtesy"),
+        (Permission.RELATIONSHIP, EvidenceKind.INBOUND, "interested"),
         (Permission.OPTED_IN, EvidenceKind.PERMISSION, "opted_in"),
         (Permission.PUBLIC_SOURCE, EvidenceKind.PERMISSION, "public_source"),
     ],
