@@ -194,14 +194,14 @@ RAMP = {"from_value": 30.0, "from_points": 0.0, "to_value": 90.0, "to_points": -
     [
         ("gate.thresholds.allow", {"value": 50}, {"value": "It goes from 51 to 100."}),
         ("gate.thresholds.review", {"value": 70}, {"value": "It goes from 1 to 69."}),
-        ("gate.thresholds.allow", {"value": 70}, {"value": "It is that already: write another"}),
+        ("gate.thresholds.allow", {"value": 70}, {"value": "It has that value already: write another"}),
         ("gate.thresholds.allow", {"value": 75.5}, {"value": "Write a whole number."}),
         ("gate.thresholds.allow", {"value": None}, {"value": "Write a number."}),
         ("gate.scores.unanswered", {"value": 1e9}, {"value": "It goes from -1000 to 1000."}),
         ("gate.groups.fatigue", {"value": -1}, {"value": "It goes from 0 to 1000."}),
         ("gate.groups.fatigue", {}, {"value": "Write a number."}),
         ("gate.scores.stale", {**RAMP, "to_value": 30}, {"to_value": "A ramp ends at a higher"}),
-        ("gate.scores.stale", RAMP, {"from_value": "It is that already"}),
+        ("gate.scores.stale", RAMP, {"from_value": "It has that value already"}),
         (
             "gate.scores.stale",
             {**RAMP, "from_value": -1, "to_points": 0.5},
@@ -238,7 +238,7 @@ def test_a_ramp_with_a_condition_keeps_to_one_side() -> None:
 @pytest.mark.parametrize(
     ("target", "value", "said"),
     [
-        ("gate.thresholds.block", 5, "lowest score"),
+        ("gate.thresholds.block", 5, "lowest possible score"),
         ("gate.thresholds.alow", 5, "no threshold alow"),
         ("gate.scores.nothing", 5, "no rule nothing"),
         ("gate.scores.stale", 5, "both ends of a ramp"),
