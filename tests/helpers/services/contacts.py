@@ -214,8 +214,9 @@ class InboundServices:
         )
 
     async def get_prospect(self, prospect: str) -> prospects.ProspectRecord:
-        """Return a prospect."""
-        return await self.people.database.read(lambda r: prospects.require_prospect(r, prospect))
+        """Return the prospect as it is now."""
+        found = await self.people.database.read(lambda r: prospects.require_prospect(r, prospect))
+        return found.as_of(self.people.clock.now())
 
 
 def build_inbound_services(
