@@ -194,7 +194,7 @@ RAMP = {"from_value": 30.0, "from_points": 0.0, "to_value": 90.0, "to_points": -
     [
         ("gate.thresholds.allow", {"value": 50}, {"value": "It goes from 51 to 100."}),
         ("gate.thresholds.review", {"value": 70}, {"value": "It goes from 1 to 69."}),
-        ("gate.thresholds.allow", {"value": 70}, {"value": "It has that value already: write another"}),
+        ("gate.thresholds.allow", {"value": 70}, {"value": "It has that value already"}),
         ("gate.thresholds.allow", {"value": 75.5}, {"value": "Write a whole number."}),
         ("gate.thresholds.allow", {"value": None}, {"value": "Write a number."}),
         ("gate.scores.unanswered", {"value": 1e9}, {"value": "It goes from -1000 to 1000."}),
