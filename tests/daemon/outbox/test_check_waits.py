@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from daemon.api.transport import Capabilities, Channel
 from daemon.clock_steps import ClockStepWatcher
-from daemon.contacts.number_checks import CHECK_BLOCK_SENTENCES
+from daemon.contacts.number_checks import CHECK_BLOCK_SENTENCES, NumberCheckPolicy
 from daemon.outbox.check_waits import count_expiring_messages
 from daemon.outbox.forecast import WAIT_SENTENCES, SendForecast, forecast_message
 from statemachines.message import MessageState
@@ -202,6 +204,21 @@ async def test_a_phone_that_may_check_is_no_obstacle(tmp_path: Path) -> None:
         found = await services.get_message(await services.enqueue_and_settle())
         assert (found.waits_for, found.blocked_by, found.due_at) == ("checked", None, None)
         assert found.sentence == "The number has not been checked on WhatsApp yet"
+
+
+async def test_a_channel_that_checks_no_numbers_is_not_counted(tmp_path: Path) -> None:
+    """It is ready and was linked long ago; but it did not declare that it can."""
+    async with open_messaging_services(tmp_path) as services:
+        await services.add_session()
+        now = services.clock.now()
+        for capable in (True, False):
+            channel = Channel(
+                "simulated", "a channel", None, Capabilities(number_check=capable), simulated=True
+            )
+            policy = NumberCheckPolicy(UNLIMITED_PACING, {"simulated": channel})
+            obstacle = await services.database.read(partial(policy.find_obstacle, now=now))
+            session, _ = await services.database.read(partial(policy.choose_session, now=now))
+            assert (obstacle is None, session is not None) == (capable, capable)
 
 
 async def test_a_message_that_expires_before_the_date_says_so(
