@@ -75,7 +75,7 @@ async def test_their_message_validates_scores_and_shows_intent(desk: InboundServ
     assert after.validation is ValidationState.VALIDATED
     assert after.validado_tecnicamente is True
     assert after.expires_at == desk.people.clock.now() + timedelta(days=90)
-    assert (after.on_whatsapp, after.permission, after.intent) == ("yes", "relationship", "asked")
+    assert (after.on_whatsapp, after.permission, after.intent) == ("yes", "conversation", "asked")
     assert after.score_contactabilidad == 90
     known = await desk.people.database.read(
         lambda r: evidence.list_contact_evidence(r, after.contact)
