@@ -27,7 +27,7 @@ _LIMIT_SENTENCES: Final[Mapping[str, str]] = {
     ">": "must be more than {0}",
     "<": "must be less than {0}",
 }
-_NO_FIELDS: Final = "there is no such field; none is asked for"
+_NO_FIELDS: Final = "there is no such field; no field is expected"
 _JSON_ERRORS: Final[Mapping[str, str]] = {"Input data was truncated": "it ends too early"}
 _PATH_SUFFIX: Final = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>.*)`$", re.DOTALL)
 _PATH_STEP: Final = re.compile(r"\.(\w+)|\[")
@@ -99,12 +99,12 @@ def _explain_type_mismatch(found: re.Match[str], _declared: inspect.Type | None)
 def _explain_unknown_choice(found: re.Match[str], declared: inspect.Type | None) -> str:
     words = _list_allowed_values(declared)
     may = f"; it may be {', '.join(words)}" if words else ""
-    return f"{found['word']} is no word that it knows{may}"
+    return f"{found['word']} is not one of its values{may}"
 
 
 def _explain_pattern(_found: re.Match[str], declared: inspect.Type | None) -> str:
     form = _get_pattern_description(declared)
-    return f"must be {form}" if form else "has a sign in it that it can't have"
+    return f"must be {form}" if form else "has a character that is not allowed"
 
 
 def _explain_unknown_field(found: re.Match[str], declared: inspect.Type | None) -> str:
@@ -140,7 +140,7 @@ _EXPLANATIONS: Final[Mapping[str, ErrorExplainer]] = {
     r"Object missing required field `(?P<field>.*)`": _fixed_explanation("is missing"),
     r"Object contains unknown field `(?P<field>.*)`": _explain_unknown_field,
     r"(?:Integer value|Number|Timestamp is) out of range": _fixed_explanation(
-        "is a number too far out"
+        "is a number out of range"
     ),
 }
 

@@ -152,7 +152,7 @@ class _NodeReader:
             # `compose` does not refuse repeated keys, and one of the two would be lost.
             if key in entries:
                 first = entries[key].place.line
-                self._problems.add(at, f"`{key}` stands here a second time (first on line {first})")
+                self._problems.add(at, f"`{key}` is here a second time (first on line {first})")
                 continue
             entries[key] = YamlEntry(key, at, self.read_node(raw_value, depth + 1))
         return YamlMapping(place, entries)

@@ -216,7 +216,7 @@ def _join_entries(first: YamlEntry, second: YamlEntry, problems: ProblemCollecto
         ):
             return _join_mappings(first, one, other, problems)
     if first.key not in ("format", "override"):
-        problems.add(second.place, f"`{first.key}` stands already at {first.place}")
+        problems.add(second.place, f"`{first.key}` is already at {first.place}")
     return first
 
 
@@ -225,7 +225,7 @@ def _join_mappings(
 ) -> YamlEntry:
     for key in second.entries.keys() & first.entries.keys():
         earlier = first.entries[key].place
-        problems.add(second.entries[key].place, f"`{key}` stands already at {earlier}")
+        problems.add(second.entries[key].place, f"`{key}` is already at {earlier}")
     joined = {**second.entries, **first.entries}
     return YamlEntry(entry.key, entry.place, YamlMapping(first.place, joined))
 
@@ -262,7 +262,7 @@ def _check_keys(document: YamlMapping, kind: RuleFormat, problems: ProblemCollec
     for key, entry in document.entries.items():
         if key not in _KEYS[kind]:
             hint = did_you_mean(key, _KEYS[kind])
-            problems.add(entry.place, f"`{key}` is no part of a `{kind}` file{hint}")
+            problems.add(entry.place, f"`{key}` is not part of a `{kind}` file{hint}")
     override = document.get("override")
     if override is not None and not (
         isinstance(override, YamlScalar) and isinstance(override.value, bool)

@@ -89,7 +89,7 @@ class RuleReader:
         rule_id = fields.text("id")
         if rule_id and not _ID.fullmatch(rule_id):
             fields.wrong(
-                "id", f"`{rule_id}` is no id: lower case letters, digits and _, 64 at most"
+                "id", f"`{rule_id}` is not an id: lower case letters, digits and _, 64 at most"
             )
         return rule_id
 

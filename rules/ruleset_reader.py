@@ -68,7 +68,7 @@ def _read_days(fields: FieldReader) -> frozenset[int]:
         ends = [first, last] if dash else [first]
         unknown = next((day for day in ends if day not in WEEKDAYS), None)
         if unknown is not None:
-            fields.wrong("days", f"`{unknown}` is no day{did_you_mean(unknown, WEEKDAYS)}")
+            fields.wrong("days", f"`{unknown}` is not a day{did_you_mean(unknown, WEEKDAYS)}")
             continue
         start, stop = WEEKDAYS.index(ends[0]), WEEKDAYS.index(ends[-1])
         # Modulo 7, so that fri-mon goes over the end of the week.
@@ -179,7 +179,7 @@ class RulesetReader:
             if found and start >= found[-1].start:
                 fields.wrong("from", f"`{section}` go from the top down: {start} is not lower")
             if name in [band.name for band in found]:
-                fields.wrong(key, f"`{name}` stands here a second time")
+                fields.wrong(key, f"`{name}` is here a second time")
             found.append(ScoreBand(name, start, each.place))
         # Otherwise the lowest scores would have no band, and so no verdict.
         if not found or found[-1].start != low:
@@ -206,7 +206,7 @@ class RulesetReader:
             earlier = first.setdefault(rule.id, rule)
             if earlier is not rule:
                 self._problems.add(
-                    rule.place, f"The id `{rule.id}` is taken: it stands at {earlier.place}"
+                    rule.place, f"The id `{rule.id}` is taken: it is at {earlier.place}"
                 )
 
     def _written_ids(self, section: str) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ def _parse_fact_value(name: str, word: str) -> object:
     value = _convert_fact_value(fact, word)
     if not known_values([fact], {name: value}):
         values = ", ".join(fact.values) or f"{fact.low:g} to {fact.high:g}"
-        raise BadRequest(f"{word} is no value of {name}.", hint=f"It knows: {values}")
+        raise BadRequest(f"{word} is not a value of {name}.", hint=f"It knows: {values}")
     return value
 
 

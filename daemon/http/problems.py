@@ -63,7 +63,7 @@ def problem_from_error(error: Exception, request_id: str) -> dict[str, object]:
         500,
         "internal",
         "The daemon failed at this request; nothing was changed.",
-        f"Look for {request_id} in the daemon's log and report what stands there.",
+        f"Look for {request_id} in the daemon's log and report what it says.",
     )
 
 

@@ -33,7 +33,7 @@ def cancel_commercial(
         contact,
         at=now,
         reason_code=reason_code,
-        sentence="A conversation with them has begun, so it is not sent on top of it.",
+        sentence="A conversation with them has started, so this is not sent.",
         who="inbound",
         commercial_only=True,
         queued_by=written_at + WRITING_TOLERANCE,

@@ -284,7 +284,7 @@ def check_identity(value: object) -> Identity:
     except NotAContact as refused:
         if refused.reason_code in _NOBODY:
             raise
-        raise ValueRejected("name_unreadable", "is no name that can be read") from None
+        raise ValueRejected("name_unreadable", "is not an identifier that can be read") from None
 
 
 def check_member(value: object, kind: type[MemberT]) -> MemberT:

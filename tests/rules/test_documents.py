@@ -43,7 +43,7 @@ NOT_A_MAPPING = "1:1: A rule file is a mapping that starts with `format: …`"
         (f"a: {'9' * 5000}\n", f"1:4: `{'9' * 40}…` is not a number that can be reckoned with"),
         ("a: &x 1\nb: *x\n", "1:4: Anchors and aliases are not used in rule files"),
         ("a: &x [*x]\n", "1:4: Anchors and aliases are not used in rule files"),
-        ("a: 1\na: 2\n", "2:1: `a` stands here a second time (first on line 1)"),
+        ("a: 1\na: 2\n", "2:1: `a` is here a second time (first on line 1)"),
     ],
 )
 def test_what_is_no_rule_file_is_told_in_a_sentence(text: str, expected: str) -> None:

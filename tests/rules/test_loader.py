@@ -48,9 +48,9 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
         f"2:15: `base` is points, or a required number such as {base} (did you mean {base}?)",
         "3:14: The last of `thresholds` must start at min, 0",
         "3:24: `verdict` is one of allow, review, block, not `alow` (did you mean allow?)",
-        "4:1: `vetos` is no part of a `leadmaster/gate@1` file (did you mean vetoes?)",
+        "4:1: `vetos` is not part of a `leadmaster/gate@1` file (did you mean vetoes?)",
         "8:12: There is no fact `prospect.suppresed` (did you mean prospect.suppressed?)",
-        "9:5: `when` stands here a second time (first on line 8)",
+        "9:5: `when` is here a second time (first on line 8)",
     ]
 
 
@@ -235,7 +235,7 @@ def test_files_do_not_say_the_same_thing_twice() -> None:
     windows = 'windows: {business: {days: mon, from: "09:00", to: "10:00"}}\n'
     second = f"format: leadmaster/gate@1\nscore: {{base: 5, min: 0, max: 9}}\n{windows}"
     found = list_problems(GATE_HEAD, second)
-    assert [problem.split(" stands")[0] for problem in found] == [
+    assert [problem.split(" is already at")[0] for problem in found] == [
         "2.yaml:2:1: `score`",
         "2.yaml:3:11: `business`",
     ]

@@ -105,7 +105,7 @@ def test_a_new_file_cannot_repeat_what_stands_once() -> None:
     """The id of a shipped rule, or its thresholds, are changed in a file of the same name."""
     text = FORMAT + "vetoes: [{id: closed, reason: r, when: {message.duplicate: true}}]\n"
     (problem,) = _problems(text, "ours.yaml")
-    assert problem.startswith("rules.d/ours.yaml:2:10: The id `closed` is taken: it stands at ")
+    assert problem.startswith("rules.d/ours.yaml:2:10: The id `closed` is taken: it is at ")
 
 
 def test_the_same_rule_twice_in_one_file_is_a_problem() -> None:
@@ -141,11 +141,11 @@ def test_problems_of_all_files_are_told_together() -> None:
         load_rulesets([*SHIPPED, *own])
     assert [str(problem) for problem in caught.value.problems] == [
         (
-            "rules.d/gate.yaml:2:1: `vetos` is no part of a `leadmaster/gate@1` file "
+            "rules.d/gate.yaml:2:1: `vetos` is not part of a `leadmaster/gate@1` file "
             "(did you mean vetoes?)"
         ),
         (
-            "rules.d/score.yaml:2:1: `bonds` is no part of a `leadmaster/score@1` file "
+            "rules.d/score.yaml:2:1: `bonds` is not part of a `leadmaster/score@1` file "
             "(did you mean bands?)"
         ),
     ]

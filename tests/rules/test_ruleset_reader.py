@@ -12,8 +12,8 @@ HEAD_LINES = GATE_HEAD.count("\n")
 @pytest.mark.parametrize(
     ("window", "expected"),
     [
-        ("{days: mon-fry, from: '09:00', to: '10:00'}", "`fry` is no day (did you mean fri?)"),
-        ("{days: [mon, 5], from: '09:00', to: '10:00'}", "`5` is no day"),
+        ("{days: mon-fry, from: '09:00', to: '10:00'}", "`fry` is not a day (did you mean fri?)"),
+        ("{days: [mon, 5], from: '09:00', to: '10:00'}", "`5` is not a day"),
         ("{from: '09:00', to: '10:00'}", "`days` is mon-fri, or a list"),
         ("{days: mon, from: '9:00', to: '10:00'}", "`from` is a time of the day in quotes"),
         ("{days: mon, from: 930, to: '10:00'}", "`from` is a time of the day in quotes"),
@@ -34,7 +34,7 @@ def test_a_window_with_a_mistake_is_refused(window: str, expected: str) -> None:
     [
         ("from: 0}", "from: 10}", "The last of `thresholds` must start at min, 0"),
         ("from: 50}", "from: 70}", "`thresholds` go from the top down: 70 is not lower"),
-        ("review, from", "allow, from", "`allow` stands here a second time"),
+        ("review, from", "allow, from", "`allow` is here a second time"),
         ("from: 70}", "from: 101}", "`from` must be a whole number from 0 to 100"),
         ("max: 100", "max: 0", "`max` must be above `min`"),
         ("base: prospect.score_contactabilidad", "base: message.links", "`base` is points, or"),
@@ -61,7 +61,7 @@ def test_an_id_is_given_once_over_vetoes_and_scores() -> None:
     rule = "{id: a, reason: r, when: {message.duplicate: true}"
     text = f"{GATE_HEAD}vetoes: [{rule}}}]\nscores: [{rule}, points: 1}}]\n"
     (problem,) = list_problems(text)
-    assert problem.startswith(f"{HEAD_LINES + 2}:10: The id `a` is taken: it stands at ")
+    assert problem.startswith(f"{HEAD_LINES + 2}:10: The id `a` is taken: it is at ")
 
 
 def test_an_id_is_a_plain_word() -> None:
@@ -69,7 +69,7 @@ def test_an_id_is_a_plain_word() -> None:
     (problem,) = list_problems(
         f"{GATE_HEAD}vetoes: [{{id: A-b, reason: r, when: {{message.duplicate: true}}}}]"
     )
-    assert "`A-b` is no id" in problem
+    assert "`A-b` is not an id" in problem
 
 
 GROUPED = SCORE_HEAD + "scores: [{id: a, reason: r, points: 1, when: {prospect.bounces: 1}}]\n"

@@ -110,7 +110,7 @@ def test_no_jargon_for_a_single_wrong_field(data: st.DataObject) -> None:
             "POST",
             "/v1/messages?wait=long",
             {"to": "1", "text": "x"},
-            "wait: 'long' is no word that it knows; it may be verdict.",
+            "wait: 'long' is not one of its values; it may be verdict.",
         ),
         (
             "POST",
