@@ -27,7 +27,8 @@ from daemon.event_dispatcher import EventDispatcher
 from daemon.events import decode_event
 from daemon.gate.gate import Gate
 from daemon.gate.scoring import Scoring
-from daemon.inbound import SignalHandlers, build_signal_handlers, contact_requests
+from daemon.inbound import SignalHandlers, build_signal_handlers
+from daemon.inbound.phrase_file import PhraseFile
 from daemon.outbox import Outbox
 from daemon.outbox.enqueue import MessageEnqueuer
 from daemon.outbox.evaluator import MessageEvaluator
@@ -142,13 +143,13 @@ def build_services(base: Foundation) -> Services:
     settings, clock, database, plugins = base.settings, base.clock, base.database, base.plugins
     journal, signer = SuppressionJournal(settings.state_dir), PermitSigner()
     aliases, scoring = Aliases(journal.hash), Scoring(base.rulesets)
+    phrase_file = PhraseFile(settings.inbound)
     suppression = SuppressionService(database, journal, aliases, clock)
-    handlers = _build_signal_handlers(base, aliases, suppression, scoring)
+    handlers = _build_signal_handlers(base, aliases, suppression, scoring, phrase_file)
     sessions = _build_sessions(base, handlers, PermitVerifier(signer.public_key))
     checks = NumberCheckPolicy(settings.pacing, base.channels)
     validation = ValidationService(database, sessions, scoring, aliases, clock, checks, settings)
-    gate = Gate(database, plugins, base.rulesets, signer, clock)
-    pacing = Pacing(settings.pacing)
+    gate, pacing = Gate(database, plugins, base.rulesets, signer, clock), Pacing(settings.pacing)
     evaluator = MessageEvaluator(database, gate, checks, settings.sending)
     outbox = _build_outbox(base, aliases, gate, pacing, evaluator, sessions, checks)
     rulesets = _build_ruleset_service(base)
@@ -159,6 +160,7 @@ def build_services(base: Foundation) -> Services:
         aliases=aliases,
         suppression=suppression,
         scoring=scoring,
+        phrase_file=phrase_file,
         signal_handlers=handlers,
         imports=ImportService(database, plugins, scoring, aliases, clock, settings),
         prospects=ProspectService(database, scoring, aliases, clock, settings.daemon),
@@ -184,7 +186,11 @@ def copy_fields(container: Foundation) -> dict[str, Any]:
 
 
 def _build_signal_handlers(
-    base: Foundation, aliases: Aliases, suppression: SuppressionService, scoring: Scoring
+    base: Foundation,
+    aliases: Aliases,
+    suppression: SuppressionService,
+    scoring: Scoring,
+    phrase_file: PhraseFile,
 ) -> SignalHandlers:
     return build_signal_handlers(
         database=base.database,
@@ -192,7 +198,7 @@ def _build_signal_handlers(
         suppression=suppression,
         scoring=scoring,
         aliases=aliases,
-        request_reader=contact_requests.load_contact_request_reader(),
+        request_reader=phrase_file.reader,
         clock=base.clock,
         settings=base.settings,
     )

@@ -21,6 +21,7 @@ from daemon.contacts.validation import ValidationService
 from daemon.gate.gate import Gate
 from daemon.gate.scoring import Scoring
 from daemon.inbound import SignalHandlers
+from daemon.inbound.phrase_file import PhraseFile
 from daemon.outbox import Outbox
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.halt import Halt
@@ -68,6 +69,7 @@ class Services(Foundation):
     aliases: Aliases
     suppression: SuppressionService
     scoring: Scoring
+    phrase_file: PhraseFile
     signal_handlers: SignalHandlers
     imports: ImportService
     prospects: ProspectService

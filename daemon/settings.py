@@ -88,6 +88,13 @@ class PacingSettings(SettingsSection, frozen=True):
     number_check_min_age_days: NonNegativeInt = 14
 
 
+class InboundSettings(SettingsSection, frozen=True):
+    """How what contacts write is read."""
+
+    phrases_file: str = ""
+    """A file of your own phrases, which change the shipped lists; empty: none."""
+
+
 class SendingSettings(SettingsSection, frozen=True):
     """Limits of one send and of one message's life."""
 
@@ -155,6 +162,7 @@ class Settings(SettingsSection, frozen=True):
     plugins: PluginSettings = PluginSettings()
     rules: RulesSettings = RulesSettings()
     pacing: PacingSettings = PacingSettings()
+    inbound: InboundSettings = InboundSettings()
     sending: SendingSettings = SendingSettings()
     validation: ValidationSettings = ValidationSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -112,9 +112,10 @@ class _DaemonService:
         return f"{ready} of {len(views)} sessions ready{halted}; {addresses}"
 
     def reload(self) -> None:
-        """Reload the rules folder."""
+        """Reload the rules folder and the file of phrases."""
         if self._health.services is not None:
             self._health.services.ruleset_watcher.request_reload()
+            self._health.services.phrase_file.reload()
 
     def closing(self) -> None:
         """Let `/ready` answer 503 before anything is closed."""

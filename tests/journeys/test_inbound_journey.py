@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -245,3 +246,29 @@ def _check_where_an_operator_sees_them(replay: Replay, sent: dict[str, str]) -> 
         if each["text"] == WRITTEN[SHOP]["text"]
     }
     assert requests == {"automatic"}
+
+
+def test_an_operators_own_phrases_count_from_the_reload_on(replay: Replay, tmp_path: Path) -> None:
+    """At the start one phrase, after a SIGHUP another; a bad file changes nothing."""
+    own = tmp_path / "own.txt"
+    own.write_text("[opt_out]\nchau chau\n", encoding="utf-8")
+    daemon = replay.daemon
+    assert daemon.stop() == 0
+    daemon.settings += f'[inbound]\nphrases_file = "{own}"\n'
+    daemon.start()
+    poll_until(lambda: daemon.client.get("sessions", "main")["state"] == "ready", "it is ready")
+
+    process = daemon.process
+    assert process is not None
+    own.write_text("[opt_out]\nhasta nunca\n", encoding="utf-8")
+    process.send_signal(signal.SIGHUP)
+    poll_until(lambda: "phrases_reloaded" in daemon.log.read_text(encoding="utf-8"), "the reload")
+    own.write_text("[opt_out]\n-baja\n", encoding="utf-8")
+    process.send_signal(signal.SIGHUP)
+    poll_until(lambda: "phrases_rejected" in daemon.log.read_text(encoding="utf-8"), "the refusal")
+
+    for phone, text in ((HISTORIC, "chau chau"), (OWN_PEER, "hasta nunca")):
+        said = {"wire_id": f"P{phone}", "sender": phone, "text": text, "at": 0}
+        replay.report({"k": "InboundMessage", **said})
+    assert not replay.is_suppressed(HISTORIC)
+    assert replay.is_suppressed(OWN_PEER)

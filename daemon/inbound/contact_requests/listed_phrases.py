@@ -22,6 +22,7 @@ _REQUESTS: Final = {
     "declined": ContactRequest.DECLINED,
 }
 _LISTS: Final = (*_REQUESTS, "courtesy")
+_REMOVAL: Final = "-"
 
 
 def normalise_text(text: str) -> str:
@@ -97,27 +98,73 @@ _LONGEST_COURTESY: Final = 3
 _COURTESY_LENGTHS: Final = range(_LONGEST_COURTESY, 0, -1)
 
 
-def load_listed_phrases(path: Path = SHIPPED_PHRASES) -> ListedPhrases:
-    """Read a phrase file; raises :class:`PhrasesRejected` with every problem and its line."""
+def load_listed_phrases(
+    path: Path = SHIPPED_PHRASES, *, own_path: Path | None = None
+) -> ListedPhrases:
+    """Read a phrase file, and an operator's own that changes it.
+
+    In the own file a line adds a phrase to its list, and `-phrase` removes one; no phrase can be
+    removed from `[opt_out]`. Raises :class:`PhrasesRejected` with every problem and its line.
+    """
+    lists: dict[str, set[str]] = {name: set() for name in _LISTS}
+    problems = _read_entries(path, lists)
+    problems += [
+        f"{path}: the list [{name}] is missing or empty" for name in _REQUESTS if not lists[name]
+    ]
+    if own_path is not None:
+        problems += _read_own_entries(own_path, lists)
+    if problems:
+        raise PhrasesRejected("The phrase lists have problems: " + "; ".join(problems))
+    by_phrase = {phrase: request for name, request in _REQUESTS.items() for phrase in lists[name]}
+    return ListedPhrases(by_phrase, frozenset(lists["courtesy"]))
+
+
+def _read_file(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PhrasesRejected(f"{path}: can't be read: {error}") from error
-    lists: dict[str, set[str]] = {name: set() for name in _LISTS}
+
+
+def _read_entries(path: Path, lists: dict[str, set[str]]) -> list[str]:
+    """Add the phrases of a file to the lists; return the problems."""
     problems: list[str] = []
-    for number, name, phrase in parse_phrase_entries(text):
+    for number, name, phrase in parse_phrase_entries(_read_file(path)):
         problem = _find_problem(name, phrase, lists)
         if problem:
             problems.append(f"{path}:{number}: {problem}")
         elif phrase:
             lists[name].add(normalise_text(phrase))
-    problems += [
-        f"{path}: the list [{name}] is missing or empty" for name in _REQUESTS if not lists[name]
-    ]
-    if problems:
-        raise PhrasesRejected("The phrase lists have problems: " + "; ".join(problems))
-    by_phrase = {phrase: request for name, request in _REQUESTS.items() for phrase in lists[name]}
-    return ListedPhrases(by_phrase, frozenset(lists["courtesy"]))
+    return problems
+
+
+def _read_own_entries(path: Path, lists: dict[str, set[str]]) -> list[str]:
+    """Add and remove what an operator's file says; return the problems.
+
+    Removals count first, so that a phrase may move from one list to another.
+    """
+    entries = list(parse_phrase_entries(_read_file(path)))
+    problems: list[str] = []
+    for number, name, phrase in entries:
+        if not phrase.startswith(_REMOVAL) or name not in lists:
+            continue
+        removed = normalise_text(phrase.removeprefix(_REMOVAL))
+        if name == "opt_out":
+            problems.append(
+                f"{path}:{number}: {phrase!r} can't be removed from [opt_out]: whoever writes it is"
+                " never written to again"
+            )
+        elif removed not in lists[name]:
+            problems.append(f"{path}:{number}: {phrase!r} removes what is not in [{name}]")
+        lists[name].discard(removed if name != "opt_out" else "")
+    for number, name, phrase in entries:
+        if phrase.startswith(_REMOVAL) and name in lists:
+            continue
+        if problem := _find_problem(name, phrase, lists):
+            problems.append(f"{path}:{number}: {problem}")
+        elif phrase:
+            lists[name].add(normalise_text(phrase))
+    return problems
 
 
 def parse_phrase_entries(text: str) -> Iterator[tuple[int, str, str]]:

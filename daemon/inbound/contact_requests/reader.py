@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from daemon.api.effects import ContactRequest
 from daemon.inbound.contact_requests.clauses import Clause, split_clauses
@@ -54,6 +55,10 @@ class ContactRequestReader:
     """Reads messages by one set of listed phrases and the shipped lexicon."""
 
     def __init__(self, phrases: ListedPhrases) -> None:
+        self._phrases = phrases
+
+    def use_phrases(self, phrases: ListedPhrases) -> None:
+        """Read by these lists from the next message on."""
         self._phrases = phrases
 
     def read(self, text: str) -> Reading:
@@ -179,12 +184,16 @@ def _has_courtesy_word(clause: Clause) -> bool:
     return WordKind.COURTESY in kinds
 
 
+def load_contact_request_reader(own_path: Path | None = None) -> ContactRequestReader:
+    """Return a reader by the shipped lists, changed by an operator's own file."""
+    return ContactRequestReader(load_listed_phrases(own_path=own_path))
+
+
 @cache
-def load_contact_request_reader() -> ContactRequestReader:
-    """Return the reader by the shipped lists."""
-    return ContactRequestReader(load_listed_phrases())
+def _load_shipped_reader() -> ContactRequestReader:
+    return load_contact_request_reader()
 
 
 def read_contact_request(text: str) -> Reading:
     """Return what ``text`` says by the shipped lists; see :class:`ContactRequestReader`."""
-    return load_contact_request_reader().read(text)
+    return _load_shipped_reader().read(text)

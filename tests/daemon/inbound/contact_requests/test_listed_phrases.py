@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from daemon.api.effects import ContactRequest
 from daemon.errors import PhrasesRejected
-from daemon.inbound.contact_requests import ContactRequestReader, read_contact_request
+from daemon.inbound.contact_requests import (
+    ContactRequestReader,
+    load_contact_request_reader,
+    read_contact_request,
+)
 from daemon.inbound.contact_requests.listed_phrases import (
     SHIPPED_PHRASES,
     load_listed_phrases,
@@ -119,3 +123,30 @@ def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(PhrasesRejected, match="can't be read"):
         load_listed_phrases(tmp_path / "bytes.txt")
+
+
+def test_an_operators_file_adds_and_removes(tmp_path: Path) -> None:
+    """What it does not name stays as shipped; a phrase may move to another list."""
+    own = write(tmp_path, "[opt_out]\nchau chau\n[declined]\n-no gracias\n[courtesy]\nno gracias\n")
+    reader = load_contact_request_reader(own)
+    assert reader.read("¡Chau, chau!").first.listed
+    assert reader.read("no gracias, chau chau").first.request is ContactRequest.OPT_OUT
+    assert reader.read("BAJA").first.listed
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[opt_out]\n-baja\n", ":2: '-baja' can't be removed from [opt_out]"),
+        ("[declined]\n-nunca listed\n", ":2: '-nunca listed' removes what is not in [declined]"),
+        ("[opt_in]\nbaja\n", ":2: 'baja' stands in [opt_out] too"),
+        ("[whatever]\n-x\n", ":1: there is no list [whatever]"),
+    ],
+)
+def test_a_bad_operators_file_is_refused_with_a_sentence(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    """Nothing takes an opt-out away."""
+    with pytest.raises(PhrasesRejected) as caught:
+        load_contact_request_reader(write(tmp_path, text))
+    assert sentence in str(caught.value)
