@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -42,6 +43,7 @@ HELLO_SECONDS: Final = 40.0
 """How long a worker may take to load its library, on a busy machine."""
 _MAX_SIGNALS: Final = 1000
 _WRITE_SECONDS: Final = 5.0
+_ORDERLY_SECONDS: Final = 1.0
 
 
 class NotAsked(WorkerFailed):
@@ -120,7 +122,11 @@ class WorkerClient:
         return taking.result() if taking.done() else None
 
     async def close(self) -> None:
-        """End the worker, whatever it does. Idempotent, bounded."""
+        """End the worker: it ends by itself when its socket does, or is killed. Idempotent."""
+        self._worker.writer.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ORDERLY_SECONDS):
+                await self._worker.wait()
         await self._worker.close()
         self._reading.cancel()
         await asyncio.wait({self._reading})

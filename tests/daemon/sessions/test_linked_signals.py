@@ -51,6 +51,19 @@ async def test_a_session_is_linked_by_its_code(linked: LinkedSessions) -> None:
     assert reasons == expected
 
 
+async def test_codes_that_nobody_scans_run_out(linked: LinkedSessions) -> None:
+    """The library shows one after the other, 20 seconds each where there are fewer than six."""
+    linked.whatsapp.faults.pairing_codes = 2
+    await linked.start("ventas")
+    view = await linked.wait_for("ventas", S.QR_EXPIRED)
+    assert (view.status, view.user_action) == ("FAILED", "restart_pairing")
+    assert linked.sessions.qr("ventas") is None
+    # A person starts it again, and the phone is at hand this time.
+    await linked.wait_for_code("ventas", linked.sessions.restart("ventas", "ana"))
+    await linked.scan("ventas", linked.whatsapp.add_phone(NUMBER))
+    await linked.wait_for("ventas", S.READY)
+
+
 @pytest.mark.parametrize(
     ("failure", "state", "reason", "action"),
     [
