@@ -31,17 +31,18 @@ class LibraryMissing(Exception):
         return "The linked-device library is not installed here: run `make venv`."
 
 
-def _import_message(module: str, name: str) -> Any:  # noqa: ANN401 - generated at run time
+def import_message(module: str, name: str) -> Any:  # noqa: ANN401 - generated at run time
+    """Return a message by its module and name; raise :class:`LibraryMissing` without them."""
     folder = str(find_library_folder() / "proto")
     if folder not in sys.path:
         sys.path.append(folder)  # the generated modules import each other by these names
     return getattr(import_module(module), name)
 
 
-HandshakeMessage = _import_message("waWa6.WAWebProtobufsWa6_pb2", "HandshakeMessage")
-ClientPayload = _import_message("waWa6.WAWebProtobufsWa6_pb2", "ClientPayload")
-CertChain = _import_message("waCert.WACert_pb2", "CertChain")
-ADVDeviceIdentity = _import_message("waAdv.WAAdv_pb2", "ADVDeviceIdentity")
-ADVSignedDeviceIdentity = _import_message("waAdv.WAAdv_pb2", "ADVSignedDeviceIdentity")
-ADVSignedDeviceIdentityHMAC = _import_message("waAdv.WAAdv_pb2", "ADVSignedDeviceIdentityHMAC")
-Message = _import_message("waE2E.WAWebProtobufsE2E_pb2", "Message")
+HandshakeMessage = import_message("waWa6.WAWebProtobufsWa6_pb2", "HandshakeMessage")
+ClientPayload = import_message("waWa6.WAWebProtobufsWa6_pb2", "ClientPayload")
+CertChain = import_message("waCert.WACert_pb2", "CertChain")
+ADVDeviceIdentity = import_message("waAdv.WAAdv_pb2", "ADVDeviceIdentity")
+ADVSignedDeviceIdentity = import_message("waAdv.WAAdv_pb2", "ADVSignedDeviceIdentity")
+ADVSignedDeviceIdentityHMAC = import_message("waAdv.WAAdv_pb2", "ADVSignedDeviceIdentityHMAC")
+Message = import_message("waE2E.WAWebProtobufsE2E_pb2", "Message")
