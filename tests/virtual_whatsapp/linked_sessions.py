@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -135,6 +136,17 @@ class LinkedSessions:
         pid = self.workers[-1].pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
+
+    def measure_workers(self) -> list[int]:
+        """Return the proportional set size of each worker that runs, in MB."""
+        measured = []
+        for worker in self.workers:
+            with contextlib.suppress(OSError):
+                rollup = Path(f"/proc/{worker.pid}/smaps_rollup").read_text(encoding="ascii")
+                measured += [
+                    int(size) // 1024 for size in re.findall(r"^Pss: +(\d+)", rollup, re.MULTILINE)
+                ]
+        return measured
 
     def list_reasons(self, name: str) -> list[str]:
         """Return the reason codes of a session's events, in order; repetitions are left out."""

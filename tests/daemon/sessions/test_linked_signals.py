@@ -217,3 +217,6 @@ async def test_three_sessions_live_and_die_apart(linked: LinkedSessions) -> None
     assert isinstance(await linked.send("tres", CONTACT, "Hola"), Acknowledged)
     assert [each.text for each in ana.received] == ["Hola"]
     assert linked.sessions.view("tres").state is S.READY
+    megabytes = linked.measure_workers()
+    print(f"proportional set size of the worker that is left: {megabytes} MB")
+    assert len(megabytes) == 1
