@@ -48,7 +48,7 @@ def test_a_problem_is_one_line_and_exits_with_2(
     """File, line, column, and what was meant."""
     (folder / "rules.d" / "gate.yaml").write_text(FORMAT + "vetos: []\n")
     assert _run_rules_command(folder, "check") == 2
-    assert "gate.yaml:2:1: `vetos` is no part of" in capsys.readouterr().err
+    assert "gate.yaml:2:1: `vetos` is not part of" in capsys.readouterr().err
 
 
 def test_failing_examples_are_shown_as_a_diff(
