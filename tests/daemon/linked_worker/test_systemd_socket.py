@@ -12,6 +12,7 @@ from pathlib import Path
 from daemon.api.permit import PermitSigner
 
 ROOT = Path(__file__).parents[3]
+AS_SYSTEMD = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"
 PROGRAM = "tests.helpers.programs.scripted_linked_worker"
 
 
@@ -21,14 +22,14 @@ def test_a_worker_serves_the_socket_that_systemd_passes(tmp_path: Path) -> None:
     key = PermitSigner().public_key.public_bytes_raw().hex()
     with ours, theirs:
         command = [
-            *("sh", "-c", f'exec "$@" 3<&{theirs.fileno()}', "sh"),
+            *(sys.executable, "-c", AS_SYSTEMD, str(theirs.fileno())),
             *(sys.executable, "-m", PROGRAM, "--session", "ventas"),
             *("--folder", os.fspath(tmp_path / "ventas"), "--permit-key", key),
         ]
         process = subprocess.Popen(
             command, cwd=ROOT, pass_fds=[theirs.fileno()], stdout=subprocess.DEVNULL
         )
-        theirs.close()
+        theirs.close()  # the worker's end is its own now
         ours.settimeout(30)
         with ours.makefile("rb") as lines:
             hello = json.loads(lines.readline())["body"]
