@@ -20,7 +20,7 @@ MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { 
 KEPT   := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$${PYTHONPYCACHEPREFIX:-$(CURDIR)/build/bytecode}
 SUITE  := TMPDIR=$${TMPDIR:-$(MEMORY)} $(KEPT) $(BIN)/$(PYTEST) -n $(N) --dist worksteal
 # What needs a browser, a proxy or a house of its own, and is left out of `make quick`.
-OTHERS := browser nginx journeys systemd clients
+OTHERS := browser journeys systemd clients
 SOURCE := daemon rules statemachines storage
 PAGES  := $(shell grep -rlF '[[[cog' docs clients --include=*.md --include=events.py) README.md
 CHECKED := $(SOURCE) tests bench clients examples tools

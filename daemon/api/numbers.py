@@ -116,6 +116,8 @@ def load_numbering_library(names: Sequence[str] = NUMBERING_LIBRARIES) -> Any:  
 def parse_phone_with(plan: Any, raw: str, region: str) -> PhoneNumber:  # noqa: ANN401 - see library()
     """Parse a number as :func:`parse_phone`, with the given numbering-plan module."""
     text = _extract_number(raw)
+    # The libraries know a country in capitals only, and differ in what they make of another case.
+    region = region.strip().upper()
     try:
         number = plan.parse(text, region)
         canonical = _normalise_spelling(plan.format_number(number, plan.PhoneNumberFormat.E164))
