@@ -7,12 +7,13 @@ import json
 import os
 import time
 
+from bench import contact_requests
 from bench.backtest import driver as backtest
 from bench.decision import driver as decision
 from bench.fanout import driver as fanout
 from bench.processes import PEERS
 
-JOBS = ("decision", "backtest", "fanout")
+JOBS = ("decision", "backtest", "fanout", "requests")
 
 
 def main() -> None:
@@ -40,6 +41,8 @@ def _run_job(job: str, rows: int) -> object:
             return decision.run()
         case "backtest":
             return backtest.run(rows)
+        case "requests":
+            return contact_requests.run()
         case _:
             return fanout.run()
 

@@ -60,9 +60,9 @@ _DOING_ENDINGS: Final = ("ar", "er", "ir", "arme", "erme", "irme", "arnos", "irn
 _UNSAID: Final = frozenset({WordKind.COURTESY, WordKind.FILLER})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clause:
-    """The words of one clause, read."""
+    """The words of one clause, read; equal to itself alone."""
 
     words: tuple[ReadWord, ...]
 

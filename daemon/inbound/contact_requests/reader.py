@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from daemon.api.effects import ContactRequest
@@ -46,6 +46,11 @@ class _Message:
     text: str
     line: WordLine
     clauses: Sequence[Clause]
+
+    @cached_property
+    def declined(self) -> frozenset[Clause]:
+        """Return the clauses that are a plain no."""
+        return frozenset(filter(_is_declined, self.clauses))
 
     def quote(self, start: int, end: int) -> str:
         return self.text[start:end].strip()
@@ -116,13 +121,17 @@ def _find_opt_out(message: _Message, *, covered: bool) -> tuple[set[Finding], bo
     shaped = [clause for clause, strength in strengths if strength is not OptOutStrength.NONE]
     if not shaped:
         return set(), any(
-            may_ask_to_stop(clause) for clause in message.clauses if not _is_declined(clause)
+            may_ask_to_stop(clause) for clause in message.clauses if clause not in message.declined
         )
     others = [clause for clause, strength in strengths if strength is OptOutStrength.NONE]
     if any(_speaks_otherwise(clause) for clause in others):
         return set(), True
     strong = any(strength is OptOutStrength.STRONG for _, strength in strengths)
-    if strong or all(_is_understood(clause) for clause in others) or covered:
+    if (
+        strong
+        or all(_is_courtesy(clause) or clause in message.declined for clause in others)
+        or covered
+    ):
         quote = message.quote(shaped[0].start, shaped[0].end)
         return {Finding(ContactRequest.OPT_OUT, quote)}, False
     return set(), True
@@ -134,11 +143,6 @@ def _speaks_otherwise(clause: Clause) -> bool:
     asking = next(load_situations().asking.find_all(WordLine(clause.tokens)), None)
     wanted = asking is not None and WordKind.NEGATION not in kinds
     return wanted or asks_for_message(clause) or WordKind.LIMIT in kinds
-
-
-def _is_understood(clause: Clause) -> bool:
-    """Tell whether nothing in a clause can change what the others say."""
-    return _is_courtesy(clause) or _is_declined(clause)
 
 
 def _is_courtesy(clause: Clause) -> bool:
@@ -161,7 +165,7 @@ def _find_declined(message: _Message) -> set[Finding]:
     declined: list[Clause] = []
     others: list[Clause] = []
     for clause in message.clauses:
-        (declined if _is_declined(clause) else others).append(clause)
+        (declined if clause in message.declined else others).append(clause)
     if not declined or any(map(_speaks_otherwise, others)):
         return set()
     return {
