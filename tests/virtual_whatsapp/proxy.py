@@ -20,6 +20,8 @@ class LoopbackProxy:
         self._host = host
         self._port = port
         self._tasks: set[asyncio.Task[None]] = set()
+        self.is_closed = False
+        """Whether nobody gets through, as without a network."""
         self.refused: list[str] = []
         """Where else clients wanted to go."""
 
@@ -53,7 +55,7 @@ class LoopbackProxy:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         method, target, *_ = request.split()
-        if (method, target) != ("CONNECT", f"{self._host}:443"):
+        if self.is_closed or (method, target) != ("CONNECT", f"{self._host}:443"):
             self.refused.append(target)
             writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
             await writer.drain()

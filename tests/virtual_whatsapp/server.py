@@ -186,6 +186,10 @@ class VirtualWhatsApp:
         for connection in list(self._connections):
             connection.cut()
 
+    def close_network(self) -> None:
+        """Let no client come here any more."""
+        self._proxy.is_closed = True
+
     def fall_silent(self) -> None:
         """Keep every connection and answer nothing any more."""
         for connection in self._connections:

@@ -212,6 +212,9 @@ class NeonizeDriver:
             if _UNREADABLE_EVENT in str(error) and self._failed.wait(_FAILURE_SECONDS):
                 self._happen("failure", self._failure)
                 return
+            if not self._connected.is_set():
+                self._happen("unreachable", None)  # no network: that is no crash
+                return
             self._end(f"the library raised {type(error).__name__}")
         self._end("the library's connection ended")
 
@@ -234,6 +237,8 @@ class NeonizeDriver:
             yield from _translate_login_status(event)
         elif name == "frame":
             yield KeepAlive()
+        elif name == "unreachable":
+            yield Disconnected("WhatsApp could not be reached")
         elif name == "failure":
             yield read_failure(event)
         else:

@@ -150,6 +150,17 @@ async def test_a_connection_that_is_cut_comes_back_by_another_worker(
     assert (len(linked.workers), len(linked.whatsapp.logins)) == (2, 2)
 
 
+async def test_without_a_network_a_session_waits_and_does_not_count_as_crashed(
+    linked: LinkedSessions,
+) -> None:
+    """The library gives up at once; five crashes would need a person."""
+    linked.whatsapp.close_network()
+    await linked.sessions.create("ventas", "linked", "America/Bogota", {})
+    await linked.sessions.start("ventas", "ana")
+    view = await linked.wait_for("ventas", S.BACKOFF)
+    assert view.reason_code == "disconnected"
+
+
 async def test_a_worker_that_is_killed_is_followed_by_another(linked: LinkedSessions) -> None:
     """What was written meanwhile is not lost."""
     phone = linked.whatsapp.add_phone(NUMBER)
