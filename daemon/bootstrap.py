@@ -23,11 +23,14 @@ from daemon.contacts.prospects import ProspectService
 from daemon.contacts.retention import Retention
 from daemon.contacts.suppression import SuppressionService
 from daemon.contacts.validation import ValidationService
+from daemon.contacts.validation_transitions import build_validation_transitions
 from daemon.event_dispatcher import EventDispatcher
 from daemon.events import decode_event
 from daemon.gate.gate import Gate
 from daemon.gate.scoring import Scoring
 from daemon.inbound import SignalHandlers, build_signal_handlers
+from daemon.inbound.classification import ClassificationService
+from daemon.inbound.classification_effects import ClassificationEffects
 from daemon.inbound.phrase_file import PhraseFile
 from daemon.outbox import Outbox
 from daemon.outbox.enqueue import MessageEnqueuer
@@ -143,7 +146,7 @@ def build_services(base: Foundation) -> Services:
     settings, clock, database, plugins = base.settings, base.clock, base.database, base.plugins
     journal, signer = SuppressionJournal(settings.state_dir), PermitSigner()
     aliases, scoring = Aliases(journal.hash), Scoring(base.rulesets)
-    phrase_file = PhraseFile(settings.inbound)
+    phrase_file, rulesets = PhraseFile(settings.inbound), _build_ruleset_service(base)
     suppression = SuppressionService(database, journal, aliases, clock)
     handlers = _build_signal_handlers(base, aliases, suppression, scoring, phrase_file)
     sessions = _build_sessions(base, handlers, PermitVerifier(signer.public_key))
@@ -152,7 +155,6 @@ def build_services(base: Foundation) -> Services:
     gate, pacing = Gate(database, plugins, base.rulesets, signer, clock), Pacing(settings.pacing)
     evaluator = MessageEvaluator(database, gate, checks, settings.sending)
     outbox = _build_outbox(base, aliases, gate, pacing, evaluator, sessions, checks)
-    rulesets = _build_ruleset_service(base)
     return Services(
         **copy_fields(base),
         ruleset_service=rulesets,
@@ -162,6 +164,7 @@ def build_services(base: Foundation) -> Services:
         scoring=scoring,
         phrase_file=phrase_file,
         signal_handlers=handlers,
+        classification=_build_classification(base, aliases, suppression, scoring),
         imports=ImportService(database, plugins, scoring, aliases, clock, settings),
         prospects=ProspectService(database, scoring, aliases, clock, settings.daemon),
         consents=ConsentService(database, scoring, aliases, clock, settings),
@@ -183,6 +186,14 @@ def build_services(base: Foundation) -> Services:
 def copy_fields(container: Foundation) -> dict[str, Any]:
     """Return the fields of a container by name, to build a larger one with."""
     return {field.name: getattr(container, field.name) for field in fields(container)}
+
+
+def _build_classification(
+    base: Foundation, aliases: Aliases, suppression: SuppressionService, scoring: Scoring
+) -> ClassificationService:
+    transitions = build_validation_transitions(scoring, aliases, base.settings)
+    effects = ClassificationEffects(suppression, scoring, transitions)
+    return ClassificationService(base.database, effects, base.clock)
 
 
 def _build_signal_handlers(

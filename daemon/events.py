@@ -143,6 +143,22 @@ class InboundReceived(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class InboundClassified(DomainEvent):
+    """A person said what a message of a contact means (subject: the inbound id).
+
+    ``released_messages`` are evaluated again; ``cancelled_messages`` are not sent.
+    """
+
+    event_type: ClassVar[str] = "inbound.classified"
+    contact: str
+    prospect: str | None
+    meaning: str
+    who: str
+    released_messages: int
+    cancelled_messages: int
+
+
+@dataclass(frozen=True, slots=True)
 class SignalQuarantined(DomainEvent):
     """A signal from a channel could not be stored (subject: the id in quarantine).
 

@@ -21,6 +21,7 @@ from daemon.contacts.validation import ValidationService
 from daemon.gate.gate import Gate
 from daemon.gate.scoring import Scoring
 from daemon.inbound import SignalHandlers
+from daemon.inbound.classification import ClassificationService
 from daemon.inbound.phrase_file import PhraseFile
 from daemon.outbox import Outbox
 from daemon.outbox.evaluator import MessageEvaluator
@@ -71,6 +72,7 @@ class Services(Foundation):
     scoring: Scoring
     phrase_file: PhraseFile
     signal_handlers: SignalHandlers
+    classification: ClassificationService
     imports: ImportService
     prospects: ProspectService
     consents: ConsentService

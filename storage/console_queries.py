@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from statemachines.message import LEFT_OR_UNCERTAIN_STATES, LEFT_STATES, MessageState
 from storage.column_formats import format_timestamp, parse_timestamp
+from storage.inbound_reviews import WAITING_INBOUND
 from storage.messages import MessageRecord, message_from_row
 from storage.sql_text import format_sql_list
 from storage.suppressions import IS_CONTACT_SUPPRESSED
@@ -170,6 +171,13 @@ def count_quarantined_signals(reader: Reader) -> WaitingCount:
             "SELECT count(*) AS n, min(received_at) AS since FROM quarantined_signals"
             " WHERE settled_at IS NULL"
         )
+    )
+
+
+def count_unread_inbound(reader: Reader) -> WaitingCount:
+    """Return how many messages of contacts a person has to read, and since when."""
+    return _waiting_count_from_row(
+        reader.one(f"SELECT count(*) AS n, min(r.asked_at) AS since FROM {WAITING_INBOUND}")
     )
 
 

@@ -16,6 +16,7 @@ _CONTACT_TABLES: Final = (
     "aliases",
     "evidence",
     "inbound",
+    "inbound_reviews",
     "messages",
     "prospect_reviews",
     "quarantined_signals",

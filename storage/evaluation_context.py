@@ -44,13 +44,17 @@ _FIRST_CONTACT_LEFT = (
     f" OR (m.state = '{MessageState.FAILED}' AND m.sent_at IS NOT NULL))"
 )
 _EVIDENCE_SINCE = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = c.contact AND e.at >= c.at"
+_IS_NOT_WITHDRAWN = (
+    "NOT EXISTS (SELECT 1 FROM evidence AS w WHERE w.contact = e.contact"
+    f" AND w.kind = '{EvidenceKind.WITHDRAWN}' AND w.value = CAST(e.id AS TEXT))"
+)
 _ANSWERED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.INBOUND}')"
 _ANSWERED_WITHOUT_REFUSAL = (
     f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.INBOUND}'"
     " AND e.value NOT IN ('opt_out', 'declined', 'complaint', 'wrong_person', 'minor',"
     " 'deceased', 'unclear'))"
 )
-_COMPLAINED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.COMPLAINT}')"
+_COMPLAINED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.COMPLAINT}' AND {_IS_NOT_WITHDRAWN})"
 # An answer proves that a message arrived, though no receipt came.
 _UNDELIVERED = (
     f"(c.state = '{MessageState.FAILED}' OR (c.state = '{MessageState.SENT}' AND NOT {_ANSWERED}))"

@@ -42,6 +42,8 @@ class EvidenceKind(StrEnum):
     """[validated, not_reachable, expired]: technical validation."""
     BOUNCE = "bounce"
     """[check_turned_no, undeliverable, undelivered_72h]: a sign that messages do not arrive."""
+    CLASSIFICATION = "classification"
+    """[a meaning]: a person read what they wrote, and said what it means."""
     COMPLAINT = "complaint"
     """[hostile_refusal, refused_marketing, block_signal]: a sign that messages are unwanted."""
     INTENT = "intent"
@@ -50,7 +52,10 @@ class EvidenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One dated piece of evidence; ``id`` is 0 where it is not stored."""
+    """One dated piece of evidence; ``id`` is 0 where it is not stored.
+
+    ``inbound`` is the message of the contact that it was read from, if it was.
+    """
 
     kind: EvidenceKind
     value: str
@@ -58,6 +63,7 @@ class Evidence:
     source: str
     quote: str
     id: int = 0
+    inbound: str | None = None
 
 
 def insert_evidence(
@@ -69,14 +75,17 @@ def insert_evidence(
     at: datetime,
     source: str,
     quote: str = "",
+    inbound: str | None = None,
 ) -> int:
     """Append one piece of evidence and return its id.
 
-    ``source`` says in a few words where it comes from.
+    ``source`` says in a few words where it comes from; ``inbound`` is the id of the message that it
+    was read from.
     """
     cursor = tx.execute(
-        "INSERT INTO evidence (contact, at, kind, value, source, quote) VALUES (?, ?, ?, ?, ?, ?)",
-        (contact, format_timestamp(at), kind, value, source, quote),
+        "INSERT INTO evidence (contact, at, kind, value, source, quote, inbound)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (contact, format_timestamp(at), kind, value, source, quote, inbound),
     )
     return int(cursor.lastrowid or 0)
 
@@ -111,7 +120,7 @@ def get_latest_evidence_time(
 def list_contact_evidence(reader: Reader, contact: str) -> list[Evidence]:
     """Return all evidence about a contact, newest first."""
     rows = reader.all(
-        "SELECT id, kind, value, at, source, quote FROM evidence WHERE contact = ?"
+        "SELECT id, kind, value, at, source, quote, inbound FROM evidence WHERE contact = ?"
         " ORDER BY at DESC, id DESC",
         (contact,),
     )
@@ -120,7 +129,9 @@ def list_contact_evidence(reader: Reader, contact: str) -> list[Evidence]:
 
 def get_evidence(reader: Reader, id_: int) -> Evidence | None:
     """Return one piece by its id, or None."""
-    row = reader.one("SELECT id, kind, value, at, source, quote FROM evidence WHERE id = ?", (id_,))
+    row = reader.one(
+        "SELECT id, kind, value, at, source, quote, inbound FROM evidence WHERE id = ?", (id_,)
+    )
     return None if row is None else _evidence_from_row(row)
 
 
@@ -132,4 +143,5 @@ def _evidence_from_row(row: sqlite3.Row) -> Evidence:
         row["source"],
         row["quote"],
         row["id"],
+        row["inbound"],
     )

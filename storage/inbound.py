@@ -71,6 +71,12 @@ def has_inbound(reader: Reader, session: str, contact: str, wire_id: str) -> boo
     return found is not None
 
 
+def get_inbound(reader: Reader, id_: str) -> InboundRecord | None:
+    """Return one message by its id, or None; an own message is none of theirs."""
+    row = reader.one("SELECT * FROM inbound WHERE id = ? AND own = 0", (id_,))
+    return None if row is None else _inbound_from_row(row)
+
+
 def list_contact_inbound(reader: Reader, contact: str, *, limit: int = 20) -> list[InboundRecord]:
     """Return the latest inbound and own messages of a contact, newest first."""
     rows = reader.all(

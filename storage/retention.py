@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from statemachines.message import SETTLED_STATES
 from storage.column_formats import format_timestamp
+from storage.erasure import erase_contact
 from storage.evidence import EvidenceKind
 from storage.sql_text import format_sql_list
 
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 _SETTLED = format_sql_list(SETTLED_STATES)
 # Kept, because a permission and a validated number have to be explained for as long as they count.
 _PROOFS = format_sql_list(
-    {EvidenceKind.CONSENT, EvidenceKind.GIVEN_AS_WHATSAPP, EvidenceKind.WITHDRAWN}
+    {
+        EvidenceKind.CLASSIFICATION,
+        EvidenceKind.CONSENT,
+        EvidenceKind.GIVEN_AS_WHATSAPP,
+        EvidenceKind.WITHDRAWN,
+    }
 )
 _UNCONTACTED_PROSPECTS = (
     "SELECT p.contact FROM prospects AS p WHERE p.created_at < ?"
@@ -58,6 +64,11 @@ def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
             f" AND kind NOT IN {_PROOFS} LIMIT ?)",
             cut,
         ).rowcount
+        + tx.execute(
+            "UPDATE inbound_reviews SET quote = '' WHERE inbound IN"
+            " (SELECT inbound FROM inbound_reviews WHERE quote <> '' AND asked_at < ? LIMIT ?)",
+            cut,
+        ).rowcount
     )
 
 
@@ -75,7 +86,7 @@ def forget_strangers(tx: Tx, before: datetime, limit: int) -> int:
     ).rowcount
     strangers = tx.all(_SILENT_STRANGERS, {"before": cut, "limit": limit})
     for row in strangers:
-        _erase_contact(tx, row["id"])
+        erase_contact(tx, row["id"])
     return words + len(strangers)
 
 
@@ -90,19 +101,8 @@ def erase_uncontacted_prospects(tx: Tx, before: datetime, limit: int) -> int:
             " (SELECT id FROM prospects WHERE contact = ?)",
             (contact,),
         )
-        _erase_contact(tx, contact)
+        erase_contact(tx, contact)
     return len(contacts)
-
-
-def _erase_contact(tx: Tx, contact: str) -> None:
-    """Delete everything about a contact; a suppression stays, by its keyed hash alone."""
-    # Unlinked, not deleted: a suppression holds for ever, by its keyed hash.
-    for table in ("suppressions", "quarantined_signals", "receipts"):
-        tx.execute(f"UPDATE {table} SET contact = NULL WHERE contact = ?", (contact,))
-    for table in ("prospects", "prospect_reviews", "inbound", "evidence", "aliases"):
-        tx.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))
-    tx.execute("DELETE FROM contacts WHERE merged_into = ?", (contact,))
-    tx.execute("DELETE FROM contacts WHERE id = ?", (contact,))
 
 
 def delete_quarantined_signals(tx: Tx, before: datetime, limit: int) -> int:

@@ -10,6 +10,7 @@ from statemachines.prospect import CHECKABLE_STATES, ValidationState
 from storage import prospect_reviews
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.console_queries import ListedMessage
+from storage.inbound_reviews import HAS_UNREAD_WORDS
 from storage.messages import MessageRecord, message_from_row
 from storage.prospect_reviews import CURRENT_PROSPECT_REVIEW
 from storage.prospects import ProspectRecord, prospect_from_row
@@ -62,7 +63,7 @@ _PROSPECTS_NEEDING_REVIEW: Final = (
     # Whoever wrote what a person should read is listed, whether we may write to them or not.
     f" AND (c.review_reason IS NOT NULL AND NOT {_IS_SUPPRESSED} OR {_MAY_BE_WRITTEN_TO}"
     f" AND p.validation NOT IN {_OUT_OF_REACH} AND NOT ({_NUMBER_NEEDS_REVIEW}))"
-    f" AND {_NO_MESSAGE_NEEDS_REVIEW}"
+    f" AND {_NO_MESSAGE_NEEDS_REVIEW} AND NOT {HAS_UNREAD_WORDS.format(contact='p.contact')}"
     f" AND NOT EXISTS ({CURRENT_PROSPECT_REVIEW.format(contact='p.contact')})"
 )
 
@@ -191,6 +192,15 @@ def count_waiting_prospects(reader: Reader, band: range, at: datetime) -> int:
         f"SELECT count(*) FROM ({_PROSPECTS_NEEDING_REVIEW})", _band_parameters(band, at)
     )
     return n
+
+
+def count_review_cases(reader: Reader, band: range, at: datetime) -> int:
+    """Return how many messages, prospects and numbers wait for a person in all."""
+    n: int = reader.value(
+        f"SELECT (SELECT count(*) FROM messages AS m WHERE {NEEDS_REVIEW})"
+        f" + (SELECT count(*) FROM prospects AS p WHERE {_NUMBER_NEEDS_REVIEW})"
+    )
+    return n + count_waiting_prospects(reader, band, at)
 
 
 def get_waiting_prospect(

@@ -98,7 +98,8 @@ CREATE TABLE evidence (
     kind TEXT NOT NULL,
     value TEXT NOT NULL,
     source TEXT NOT NULL,
-    quote TEXT NOT NULL DEFAULT ''
+    quote TEXT NOT NULL DEFAULT '',
+    inbound TEXT                         -- the message of theirs that it was read from
 ) STRICT;
 CREATE INDEX evidence_by_contact ON evidence (contact, kind, at);
 CREATE TABLE imports (
@@ -276,6 +277,21 @@ CREATE TABLE inbound (
     UNIQUE (session, contact, wire_id)   -- ids are made by the senders' phones
 ) STRICT;
 CREATE INDEX inbound_by_contact ON inbound (contact, at);
+CREATE TABLE inbound_reviews (
+    inbound TEXT PRIMARY KEY REFERENCES inbound (id) ON DELETE CASCADE,
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    cause TEXT NOT NULL,                 -- why a person reads it; of an opt-out: may correct it
+    sentence TEXT NOT NULL,
+    quote TEXT NOT NULL,                 -- the words that show the cause
+    listed INTEGER NOT NULL,             -- a whole listed word: nobody may correct it
+    asked_at TEXT NOT NULL,
+    meaning TEXT,                        -- what a person says that it means; null: nobody has yet
+    who TEXT,
+    reason TEXT,
+    classified_at TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX inbound_reviews_by_contact ON inbound_reviews (contact);
+CREATE INDEX inbound_reviews_waiting ON inbound_reviews (asked_at) WHERE meaning IS NULL;
 CREATE TABLE quarantined_signals (
     id TEXT PRIMARY KEY,
     session TEXT NOT NULL REFERENCES sessions (name),

@@ -33,9 +33,9 @@ _PROOF_MISSING = (
     f" OR (NEW.state IN {format_sql_list(LEASED_STATES)}"
     " AND (NEW.taken_by IS NULL OR NEW.lease_until IS NULL OR NEW.in_flight_key IS NULL))"
 )
-# '' is allowed: retention blanks the text.
+# '' is allowed: retention blanks the text, an erasure the recipient too.
 _TEXT_REWRITTEN = (
-    "NEW.body_hash <> OLD.body_hash OR NEW.recipient <> OLD.recipient"
+    "NEW.body_hash <> OLD.body_hash OR NEW.recipient NOT IN (OLD.recipient, '')"
     " OR NEW.text NOT IN (OLD.text, '')"
 )
 
@@ -83,7 +83,7 @@ MESSAGE_TRIGGERS: Mapping[str, tuple[str, str, str]] = {
     "messages_keep_their_text": (
         "UPDATE OF text, body_hash, recipient",
         _TEXT_REWRITTEN,
-        "text and recipient of a message are never changed, the text only forgotten",
+        "text and recipient of a message are never changed, only forgotten",
     ),
 }
 """Each trigger by name: its event, its condition, and the sentence of its error."""
@@ -91,7 +91,7 @@ MESSAGE_TRIGGERS: Mapping[str, tuple[str, str, str]] = {
 
 APPEND_ONLY_TABLES: Mapping[str, str] = {
     "decisions": "UPDATE OF id, message, at, phase, ruleset, verdict, body_hash, document, facts",
-    "permits": "UPDATE",
+    "permits": "UPDATE OF id, message, decision, redeemed_at, expires_at",
     "message_history": "UPDATE",
     "audit": "UPDATE",
     "prospect_reviews": "UPDATE OF id, outcome, who, reason, at, expires_at",
@@ -99,8 +99,8 @@ APPEND_ONLY_TABLES: Mapping[str, str] = {
 }
 """Append-only tables, and which updates of their rows are refused.
 
-Of a decision only the recipient may change (retention blanks it), of a prospect review only the
-contact (when contacts are merged).
+Of a decision only the recipient may change (retention blanks it), of a permit only the document (an
+erasure blanks it), of a prospect review only the contact (when contacts are merged).
 """
 
 ERASABLE_TABLES = frozenset({"prospect_reviews"})

@@ -1,4 +1,4 @@
-"""`leadmaster review`: messages and prospects to decide on, and numbers to validate."""
+"""`leadmaster review`: messages and prospects to decide on, what contacts meant, and numbers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
+from daemon.cli.errors import ask_confirmation
 from daemon.cli.tables import print_table
 
 _MESSAGE_COLUMNS = {
@@ -40,6 +41,37 @@ _NUMBER_COLUMNS = {
     "expires_at": "first expires",
     "sentence": "why",
 }
+_MEANING_COLUMNS = {
+    "id": "message",
+    "name": "name",
+    "phone": "phone",
+    "written_at": "written",
+    "cause": "cause",
+    "quote": "words",
+    "text": "text",
+    "waiting_messages": "messages",
+    "meanings": "it may mean",
+}
+_MEANINGS = (
+    "welcome",
+    "no",
+    "neither",
+    "suppress",
+    "number_changed_owner",
+    "third_party",
+    "minor",
+    "deceased",
+)
+_ERASES = "minor"
+_RESULT_SENTENCES = {
+    "released_messages": "Messages that are evaluated again: {n}",
+    "cancelled_messages": "Messages that are cancelled: {n}",
+    "suppressed": "They are on the opt-out list.",
+    "lifted": "They are not on the opt-out list any more.",
+    "erased": "Their data is erased.",
+}
+_NO_MEANINGS_HINT = "There is nothing to read. Messages that were not understood wait here."
+_NOTHING_CORRECTABLE_HINT = "No opt-out was read that you could correct."
 _EMPTY_HINT = "There is nothing to review. Messages that the rules can't decide on wait here."
 
 
@@ -52,15 +84,18 @@ def review() -> None:
 @json_option
 @pass_cli_context
 def list_reviews(cli: CliContext, *, json_: bool) -> None:
-    """Show what is held, which prospects wait and which numbers to validate, and why."""
+    """Show what is held, who waits, which numbers to validate, and how many messages to read."""
     client = cli.client()
     answer = client.get("review")
     waiting = client.get("review", "prospects")["items"]
     numbers = client.get("review", "numbers")["items"]
+    unread = client.get("review", "inbound")["items"]
     if json_:
-        print_json({**answer, "prospects": waiting, "numbers": numbers})
+        print_json({**answer, "inbound": unread, "prospects": waiting, "numbers": numbers})
         return
-    if answer["items"] or not (waiting or numbers):
+    if unread:
+        print_hint(f"Messages of contacts to read: {len(unread)} (leadmaster review meanings)")
+    if answer["items"] or not (waiting or numbers or unread):
         print_table(answer["items"], _MESSAGE_COLUMNS, empty=_EMPTY_HINT)
     if waiting:
         rows = [
@@ -108,6 +143,59 @@ def reject_case(cli: CliContext, *, case: str, reason: str, json_: bool) -> None
     A rejected prospect gets nothing but answers; what waits for them is cancelled.
     """
     _post_decision(cli, case, "reject", reason, json_=json_)
+
+
+@review.command("meanings")
+@click.option(
+    "--correctable",
+    is_flag=True,
+    help="Show those that were read as an opt-out, which you may correct once.",
+)
+@json_option
+@pass_cli_context
+def list_meanings(cli: CliContext, *, correctable: bool, json_: bool) -> None:
+    """Show messages of contacts that a person has to read, complaints first."""
+    answer = cli.client().get("review", "inbound", correctable=correctable)
+    if json_:
+        print_json(answer)
+        return
+    rows = [
+        {**each["message"], "meanings": ", ".join(each["meanings"])} for each in answer["items"]
+    ]
+    empty = _NOTHING_CORRECTABLE_HINT if correctable else _NO_MEANINGS_HINT
+    print_table(rows, _MEANING_COLUMNS, empty=empty)
+    if rows:
+        print_hint("Say what one means: leadmaster review classify MESSAGE MEANING")
+
+
+@review.command("classify")
+@click.argument("message")
+@click.argument("meaning", type=click.Choice(_MEANINGS))
+@click.option("--reason", default="", help="Why; needed to correct how a message was read.")
+@click.option("--yes", is_flag=True, help="Erase a minor's data without asking.")
+@json_option
+@pass_cli_context
+def classify_message(
+    cli: CliContext, *, message: str, meaning: str, reason: str, yes: bool, json_: bool
+) -> None:
+    """Say what a message of a contact means, by its id.
+
+    Messages that were held for it are evaluated again, or cancelled. Classified as minor, all that
+    is stored of the person is erased but the hash that keeps them suppressed.
+    """
+    if meaning == _ERASES and not yes:
+        ask_confirmation(
+            "Erase all that is stored of this person? It can't be undone.",
+            if_declined="Nothing was erased.",
+        )
+    result = cli.client().post("inbound", message, "classify", meaning=meaning, reason=reason)
+    if json_:
+        print_json(result)
+        return
+    print_text(f"{message}: {meaning}")
+    for key, sentence in _RESULT_SENTENCES.items():
+        if result[key]:
+            print_text(sentence.format(n=result[key]))
 
 
 def _post_decision(cli: CliContext, case: str, action: str, reason: str, *, json_: bool) -> None:

@@ -246,6 +246,26 @@ class SuppressionService:
             tx, person, in_force, source="contact", reason=OPTED_IN_REASON, who="contact", at=at
         )
 
+    def correct_reading(
+        self, tx: Tx, contact: str, *, who: str, reason: str, at: datetime
+    ) -> list[str]:
+        """Lift a suppression that rests on a misread message alone; return the alias hashes.
+
+        Give these to :meth:`journal_lifted` once this transaction is committed. Raises
+        :class:`Conflict` where they are not suppressed, or where somebody here suppressed them too.
+        """
+        in_force = suppressions.list_contact_suppressions(tx, contact)
+        if not in_force:
+            raise Conflict("They are not suppressed.", hint="There is nothing to correct.")
+        own = all(record.source is SuppressionSource.CONTACT for record in in_force)
+        if not own or _is_suppressed_by_us(tx, contact):
+            raise Conflict(
+                "They are on the opt-out list for another reason too.",
+                hint="If that was a mistake, correct it: leadmaster suppress lift",
+            )
+        person = self.resolve_target(tx, contact)
+        return _lift(tx, person, in_force, source="reading", reason=reason, who=who, at=at)
+
     async def journal_lifted(self, hashes: Sequence[str]) -> None:
         """Write a lifting to the journal, after its commit; does nothing without hashes."""
         # Not before the commit, or a crash in between would lose a suppression at the next restore.
@@ -280,6 +300,18 @@ def _lift(
         contacts.bump_contact_revision(tx, person.contact)
         tx.emit(ContactReopened(subject=person.contact, at=at, source=source, reason=reason))
     return hashes
+
+
+def _is_suppressed_by_us(reader: Reader, contact: str) -> bool:
+    """Return whether an operator or an import suppressed the contact, and nothing lifted that."""
+    # A contact's own opt-out replaces the row of ours, so that only the audit still has it.
+    suppressed = False
+    for entry in audit.list_subject_audit_entries(reader, contact):
+        if entry.action == "lift_suppression":
+            suppressed = False
+        elif entry.action == "suppress" and entry.detail.get("source") in CORRECTABLE_SOURCES:
+            suppressed = True
+    return suppressed
 
 
 def _list_in_force(reader: Reader, person: SuppressionTarget) -> list[SuppressionRecord]:

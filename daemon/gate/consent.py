@@ -10,6 +10,7 @@ from typing import Final
 
 from daemon.api.effects import ContactRequest
 from storage.evidence import Evidence, EvidenceKind, drop_withdrawn
+from storage.inbound_reviews import Meaning
 
 CONVERSATION_WINDOW: Final = timedelta(hours=24)
 """How long an inbound keeps a conversation open: WhatsApp's own window."""
@@ -26,6 +27,8 @@ REFUSALS: Final = frozenset(
 NOBODY_TO_WRITE_TO: Final = frozenset(
     {ContactRequest.WRONG_PERSON, ContactRequest.MINOR, ContactRequest.DECEASED}
 )
+CLASSIFIED_REFUSALS: Final = frozenset({Meaning.NO, Meaning.SUPPRESS})
+_SOMEBODY_ELSE: Final = frozenset({Meaning.NUMBER_CHANGED_OWNER, Meaning.THIRD_PARTY})
 WELCOMES: Final = frozenset({ContactRequest.INTERESTED, ContactRequest.QUESTION})
 CONVERSATION_OPENERS: Final = WELCOMES | {
     ContactRequest.COURTESY,
@@ -71,11 +74,12 @@ def derive_permission_state(evidence: Sequence[Evidence]) -> PermissionState:
     """Return the permission that ``evidence``, in any order, gives now and later.
 
     Only what was understood as a welcome raises it. What was agreed before a refusal never returns
-    by itself: a welcome or an opt-in of their own must come after it. Withdrawn pieces
-    are ignored.
+    by itself: a welcome or an opt-in of their own must come after it. What a person says that a
+    message means counts by the time of its writing. Withdrawn pieces are ignored.
     """
     evidence = drop_withdrawn(evidence)
-    welcome = _latest_inbound(evidence, WELCOMES)
+    classified = _latest_classification(evidence, {Meaning.WELCOME})
+    welcome = _latest_time(filter(None, (_latest_inbound(evidence, WELCOMES), classified)))
     opt_in = _latest_inbound(evidence, {ContactRequest.OPT_IN})
     reopened = _latest_time(filter(None, (welcome, opt_in)))
     if find_nobody(evidence):
@@ -84,7 +88,8 @@ def derive_permission_state(evidence: Sequence[Evidence]) -> PermissionState:
     refusal = last_no.at if last_no else None
     if refusal and (reopened is None or reopened <= refusal):
         return PermissionState(Permission.REFUSED, None)
-    spoken = _latest_inbound(evidence, CONVERSATION_OPENERS)
+    opened = _latest_inbound(evidence, CONVERSATION_OPENERS)
+    spoken = _latest_time(filter(None, (opened, classified)))
     return PermissionState(
         _derive_from_record(evidence, refusal, welcome),
         None if spoken is None else spoken + CONVERSATION_WINDOW,
@@ -110,36 +115,47 @@ def _derive_from_record(
 
 
 def find_nobody(evidence: Sequence[Evidence]) -> Evidence | None:
-    """Return the newest inbound that says that nobody here can be written to, or None."""
+    """Return the newest inbound that says that nobody here can be written to, or None.
+
+    Withdrawn pieces are ignored.
+    """
     found = (
         each
-        for each in evidence
+        for each in drop_withdrawn(evidence)
         if each.kind is EvidenceKind.INBOUND and each.value in NOBODY_TO_WRITE_TO
     )
     return max(found, key=lambda each: each.at, default=None)
 
 
 def is_somebody_else(evidence: Sequence[Evidence]) -> bool:
-    """Return whether they wrote that they are not the person whose number this was."""
-    return _latest_inbound(evidence, {ContactRequest.WRONG_PERSON}) is not None
+    """Return whether they wrote that it is not the prospect's number, and nobody has decided that.
+
+    Withdrawn pieces are ignored.
+    """
+    evidence = drop_withdrawn(evidence)
+    denied = _latest_inbound(evidence, {ContactRequest.WRONG_PERSON})
+    decided = _latest_classification(evidence, _SOMEBODY_ELSE)
+    return denied is not None and (decided is None or decided < denied)
 
 
 def find_refusal_time(evidence: Sequence[Evidence]) -> datetime | None:
     """Return when the contact last refused; None where only an import or a form says so."""
+    evidence = drop_withdrawn(evidence)
     last_no = find_last_refusal(evidence)
     refusal = last_no.at if last_no else None
     opt_in = _latest_inbound(evidence, {ContactRequest.OPT_IN})
     if refusal is None or (opt_in and opt_in > refusal):
         return None
     # An import or a form is dated by when it was entered, which is not when they refused.
-    own = {EvidenceKind.INBOUND, EvidenceKind.COMPLAINT}
+    own = {EvidenceKind.INBOUND, EvidenceKind.COMPLAINT, EvidenceKind.CLASSIFICATION}
     told = any(each.kind in own and each.at == refusal for each in evidence)
     return refusal if told else None
 
 
 def find_last_refusal(evidence: Sequence[Evidence]) -> Evidence | None:
-    """Return the newest refusal, whatever came after it, or None."""
-    return max(filter(_is_refusal, evidence), key=lambda each: each.at, default=None)
+    """Return the newest refusal that was not withdrawn, whatever came after it, or None."""
+    refusals = filter(_is_refusal, drop_withdrawn(evidence))
+    return max(refusals, key=lambda each: each.at, default=None)
 
 
 def _is_refusal(piece: Evidence) -> bool:
@@ -151,6 +167,8 @@ def _is_refusal(piece: Evidence) -> bool:
             return piece.value == Permission.REFUSED
         case EvidenceKind.INBOUND:
             return piece.value in REFUSALS
+        case EvidenceKind.CLASSIFICATION:
+            return piece.value in CLASSIFIED_REFUSALS
     return False
 
 
@@ -158,6 +176,17 @@ def _latest_inbound(evidence: Sequence[Evidence], values: Collection[str]) -> da
     """Return when they last wrote something that was read as one of the values."""
     return _latest_time(
         each.at for each in evidence if each.kind is EvidenceKind.INBOUND and each.value in values
+    )
+
+
+def _latest_classification(
+    evidence: Sequence[Evidence], meanings: Collection[str]
+) -> datetime | None:
+    """Return when the last message was written that means one of these, as a person says."""
+    return _latest_time(
+        each.at
+        for each in evidence
+        if each.kind is EvidenceKind.CLASSIFICATION and each.value in meanings
     )
 
 

@@ -16,6 +16,7 @@ from daemon.events import InboundReceived
 from daemon.gate.consent import QUESTION_ABOUT_US, Permission, derive_permission
 from daemon.gate.scoring import Scoring
 from daemon.inbound import plugin_effects
+from daemon.inbound.classification import build_inbound_review
 from daemon.inbound.contact_requests import ContactRequestReader
 from daemon.inbound.context import InboundContext
 from daemon.inbound.conversation import set_read_intent, stop_messages
@@ -25,7 +26,7 @@ from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
 from statemachines.prospect import ValidationState
 from statemachines.vocabulary import MessageKind, WaitsFor
-from storage import contacts, evidence, inbound, prospects, queue, suppressions
+from storage import contacts, evidence, inbound, inbound_reviews, prospects, queue, suppressions
 from storage.contacts import Alias, HoldScope
 from storage.db import Database
 from storage.evidence import EvidenceKind
@@ -174,6 +175,8 @@ class InboundHandler:
             contacts.request_contact_review(
                 tx, contact, reading.review_reason, context.now, scope=scope
             )
+        if review := build_inbound_review(context):
+            inbound_reviews.insert_inbound_review(tx, review)
         if reading.words.says(ContactRequest.OPT_OUT):
             if not _asked_later(tx, context, ContactRequest.OPT_IN):
                 return self._suppress_contact(tx, context), []
@@ -280,7 +283,14 @@ def _insert_evidence(tx: Tx, context: InboundContext) -> None:
         found.append((EvidenceKind.PERMISSION, "opted_in", record.text))
     for kind, value, quote in found:
         evidence.insert_evidence(
-            tx, record.contact, kind, value, at=record.at, source=_INBOUND_SOURCE, quote=quote
+            tx,
+            record.contact,
+            kind,
+            value,
+            at=record.at,
+            source=_INBOUND_SOURCE,
+            quote=quote,
+            inbound=record.id,
         )
 
 

@@ -16,6 +16,7 @@ from storage import (
     audit,
     contacts,
     decisions,
+    inbound_reviews,
     messages,
     prospect_reviews,
     prospects,
@@ -177,7 +178,7 @@ class ReviewService:
             if found is None or found.validation is ValidationState.ERASED:
                 raise NotFound(f"There is no prospect {prospect}.")
             prospect_reviews.insert_prospect_review(tx, review, contact=found.contact)
-            contacts.end_contact_review(tx, found.contact)
+            _end_contact_review(tx, found.contact)
             audit.insert_audit_entry(tx, at, who, _AUDIT_ACTIONS[outcome], prospect, stated_reason)
             if outcome is ProspectReviewOutcome.REJECTED:
                 messages.cancel_unsent_messages(
@@ -232,7 +233,13 @@ def _insert_approval(
     audit.insert_audit_entry(
         tx, at=at, who=who, action="approve", subject=message.id, reason=reason
     )
-    contacts.end_contact_review(tx, message.contact)
+    _end_contact_review(tx, message.contact)
+
+
+def _end_contact_review(tx: Tx, contact: str) -> None:
+    # What they wrote holds on until somebody has said what it means.
+    if not inbound_reviews.has_unread_words(tx, contact):
+        contacts.end_contact_review(tx, contact)
 
 
 def _require_reviewable(tx: Tx, message: str, who: str, at: datetime) -> MessageRecord:

@@ -240,6 +240,11 @@ def _check_where_an_operator_sees_them(replay: Replay, sent: dict[str, str]) -> 
     assert replay.is_suppressed(OPTED_OUT_NOW)
     in_review = {each["id"] for each in client.get("review")["items"]}
     assert in_review == {sent[ANGRY], sent[SPOKE]}
+    unread = [each["message"] for each in client.get("review", "inbound")["items"]]
+    assert [(each["phone"], each["cause"]) for each in unread] == [
+        (ANGRY, "complaint"),
+        (SPOKE, "not_understood"),
+    ]
     requests = {
         each["request"]
         for each in client.get("inbound", limit=200)["items"]
@@ -272,3 +277,56 @@ def test_an_operators_own_phrases_count_from_the_reload_on(replay: Replay, tmp_p
         replay.report({"k": "InboundMessage", **said})
     assert not replay.is_suppressed(HISTORIC)
     assert replay.is_suppressed(OWN_PEER)
+
+
+def test_a_person_says_what_they_meant(replay: Replay) -> None:
+    """Held, listed with the words, then released by one answer and cancelled by the other."""
+    first = replay.queue_message(HISTORIC, "Hola, tenemos lo que nos pidió")
+    second = replay.queue_message(OWN_PEER, "Buenas tardes, le escribo por la feria")
+    report_text(replay, "V1", HISTORIC, "el lunes te digo")
+    report_text(replay, "V2", OWN_PEER, "los voy a denunciar")
+    complaint, vague = [
+        each["message"] for each in replay.daemon.run_json_command("review", "meanings")["items"]
+    ]
+    assert (complaint["cause"], complaint["quote"]) == ("complaint", "los voy a denunciar")
+    assert (vague["cause"], vague["waiting_messages"]) == ("not_understood", 1)
+
+    run = replay.daemon.run_json_command
+    assert run("review", "classify", vague["id"], "neither")["released_messages"] == 1
+    assert replay.get_message_state(first) == "cleared"
+    done = run("review", "classify", complaint["id"], "suppress")
+    assert (done["cancelled_messages"], done["suppressed"]) == (1, True)
+    assert replay.get_message_state(second) == "cancelled"
+    assert replay.is_suppressed(OWN_PEER)
+    assert run("review", "meanings")["items"] == []
+
+
+def test_a_minor_is_forgotten_once_a_person_has_said_so(replay: Replay) -> None:
+    """Stopped by the reading, erased by the person: nothing but the opt-out is left."""
+    report_text(replay, "K1", HISTORIC, "tengo 14 años")
+    assert replay.get_message_state(replay.queue_message(HISTORIC, "Hola")) == "blocked"
+    [child] = replay.daemon.run_json_command("review", "meanings")["items"]
+    message = child["message"]["id"]
+    run = replay.daemon.run_json_command
+    assert run("review", "classify", message, "minor", "--yes")["erased"]
+    assert replay.is_suppressed(HISTORIC)
+    phones = {each["phone"] for each in replay.daemon.client.get("prospects")["items"]}
+    assert HISTORIC not in phones
+
+
+def test_a_misread_opt_out_is_corrected_and_a_listed_word_is_not(replay: Replay) -> None:
+    """The first is over; the second stays, with the reason."""
+    report_text(replay, "S1", HISTORIC, "sacame de tu base de datos")
+    report_text(replay, "S2", OWN_PEER, "BAJA")
+    run = replay.daemon.run_json_command
+    [found] = run("review", "meanings", "--correctable")["items"]
+    message = found["message"]["id"]
+    assert run("review", "classify", message, "neither", "--reason", "another list")["lifted"]
+    assert not replay.is_suppressed(HISTORIC)
+    assert replay.is_suppressed(OWN_PEER)
+
+
+def report_text(replay: Replay, wire_id: str, sender: str, text: str) -> None:
+    """Report a text that was written just now."""
+    case = {"k": "InboundMessage", "wire_id": wire_id, "sender": sender, "text": text, "at": 0}
+    replay.report(case)

@@ -14,6 +14,7 @@ from daemon.http.console import (
     halt,
     imports,
     manual,
+    meanings,
     messages,
     phone_reveal,
     prospects,
@@ -31,6 +32,8 @@ routes: list[web.AbstractRouteDef] = [
     *sign_in.routes,
     *today.routes,
     *sessions.routes,
+    # Before the pages of single cases, whose address would match this tab's.
+    *meanings.routes,
     *review.routes,
     *imports.routes,
     *prospects.routes,

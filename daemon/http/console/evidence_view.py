@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from daemon.gate.consent import (
+    CLASSIFIED_REFUSALS,
     CONVERSATION_OPENERS,
     NOBODY_TO_WRITE_TO,
     REFUSALS,
@@ -16,6 +17,7 @@ from daemon.gate.consent import (
 )
 from daemon.severity import Severity
 from storage.evidence import Evidence, EvidenceKind, drop_withdrawn
+from storage.inbound_reviews import Meaning
 
 _K, _T = EvidenceKind, Severity
 
@@ -41,6 +43,13 @@ EVIDENCE_SEVERITY: Mapping[tuple[EvidenceKind, str], Severity] = MappingProxyTyp
         (_K.BOUNCE, "check_turned_no"): _T.STOPPED,
         (_K.BOUNCE, "undeliverable"): _T.STOPPED,
         (_K.BOUNCE, "undelivered_72h"): _T.STOPPED,
+        (_K.CLASSIFICATION, "welcome"): _T.READY,
+        (_K.CLASSIFICATION, "no"): _T.STOPPED,
+        (_K.CLASSIFICATION, "neither"): _T.OFF,
+        (_K.CLASSIFICATION, "suppress"): _T.STOPPED,
+        (_K.CLASSIFICATION, "number_changed_owner"): _T.STOPPED,
+        (_K.CLASSIFICATION, "third_party"): _T.STOPPED,
+        (_K.CLASSIFICATION, "deceased"): _T.STOPPED,
         (_K.COMPLAINT, "hostile_refusal"): _T.STOPPED,
         (_K.COMPLAINT, "refused_marketing"): _T.STOPPED,
         (_K.COMPLAINT, "block_signal"): _T.STOPPED,
@@ -51,6 +60,15 @@ EVIDENCE_SEVERITY: Mapping[tuple[EvidenceKind, str], Severity] = MappingProxyTyp
     }
 )
 """Every value that has words of its own; any other one has the words of its kind."""
+
+
+_CLASSIFIED_GROUNDS: Mapping[Permission, frozenset[str]] = MappingProxyType(
+    {
+        Permission.REFUSED: CLASSIFIED_REFUSALS,
+        Permission.CONVERSATION: frozenset({Meaning.WELCOME}),
+        Permission.RELATIONSHIP: frozenset({Meaning.WELCOME}),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +106,16 @@ def get_evidence_severity(each: Evidence) -> Severity:
 
 def find_permission_evidence(permission: Permission, found: Sequence[Evidence]) -> Evidence | None:
     """Return the newest piece of evidence that a permission rests on; None if there is none."""
-    valid = drop_withdrawn(found)
-    return next((each for each in valid if _supports_permission(permission, each)), None)
+    classified = _CLASSIFIED_GROUNDS.get(permission, frozenset())
+    return next(
+        (
+            each
+            for each in drop_withdrawn(found)
+            if _supports_permission(permission, each)
+            or (each.kind is EvidenceKind.CLASSIFICATION and each.value in classified)
+        ),
+        None,
+    )
 
 
 def _supports_permission(permission: Permission, each: Evidence) -> bool:

@@ -14,6 +14,7 @@ from daemon.errors import NotFound
 from daemon.http.authentication import ACTOR
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import PageContext, build_page_context, render_page, render_piece
+from daemon.http.console.meanings import load_review_tabs
 from daemon.http.console.review_case import (
     ReviewCase,
     build_review_case,
@@ -76,7 +77,14 @@ async def show_first_review_case(request: web.Request) -> web.StreamResponse:
     queue = await _load_review_queue(request)
     case = await _load_review_case(request, queue.first) if queue.first else None
     return await render_page(
-        request, "review.html", active_page="review", queue=queue, case=case, chosen=False
+        request,
+        "review.html",
+        active_page="review",
+        queue=queue,
+        case=case,
+        chosen=False,
+        tabs=await load_review_tabs(request),
+        tab="approvals",
     )
 
 
@@ -87,7 +95,14 @@ async def show_review_page(request: web.Request) -> web.StreamResponse:
     case = await _load_review_case(request, request.match_info["id"])
     queue = await _load_review_queue(request)
     return await render_page(
-        request, "review.html", active_page="review", queue=queue, case=case, chosen=True
+        request,
+        "review.html",
+        active_page="review",
+        queue=queue,
+        case=case,
+        chosen=True,
+        tabs=await load_review_tabs(request),
+        tab="approvals",
     )
 
 

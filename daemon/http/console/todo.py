@@ -72,6 +72,9 @@ def _message_items(reader: Reader) -> Iterator[TodoItem]:
         "quarantined", console_queries.count_quarantined_signals(reader), "/quarantine"
     )
     yield from _queue_item(
+        "unread", console_queries.count_unread_inbound(reader), "/review/meanings"
+    )
+    yield from _queue_item(
         "answers",
         console_queries.count_unanswered_contacts(reader),
         "/messages?state=delivered,read",

@@ -74,15 +74,16 @@ function openFirst() {
 }
 
 function open(id) {
-  htmx.ajax("GET", `/pieces/review/cases/${encodeURIComponent(id)}`, "#case");
-  history.replaceState(null, "", `/review/${encodeURIComponent(id)}`);
+  const { cases, page } = place().dataset;
+  htmx.ajax("GET", `${cases}/${encodeURIComponent(id)}`, "#case");
+  history.replaceState(null, "", `${page}/${encodeURIComponent(id)}`);
 }
 
 function showEmpty() {
   release(false);
   const none = document.getElementById("no-case").content.cloneNode(true);
   document.getElementById("case").replaceChildren(none);
-  history.replaceState(null, "", "/review");
+  history.replaceState(null, "", place().dataset.page);
 }
 
 function lease() {

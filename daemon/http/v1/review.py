@@ -6,9 +6,18 @@ from aiohttp import web
 
 from daemon.errors import Conflict, NotFound
 from daemon.http.authentication import ACTOR
-from daemon.http.bodies import ReasonBody, ResultPage, json_response, list_response, read_body
+from daemon.http.bodies import (
+    ReasonBody,
+    RequestQuery,
+    ResultPage,
+    json_response,
+    list_response,
+    read_body,
+    read_query,
+)
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
+from daemon.inbound.classification import WaitingInbound
 from storage.messages import MessageRecord
 from storage.prospect_reviews import ProspectReview
 from storage.review_queries import NumberToValidate, WaitingProspect
@@ -88,6 +97,26 @@ async def list_numbers_for_review(request: web.Request) -> web.Response:
     No check could tell, or no phone may check numbers yet: then `check_from` says when one may.
     """
     return list_response(await get_services(request).review.list_numbers())
+
+
+class InboundReviewQuery(RequestQuery, frozen=True):
+    """Which messages of contacts to list."""
+
+    correctable: bool = False
+
+
+@routes.get("/v1/review/inbound")
+@operation(ResultPage[WaitingInbound], query=InboundReviewQuery)
+async def list_inbound_for_review(request: web.Request) -> web.Response:
+    """Return messages of contacts that a person has to read: complaints first, then oldest first.
+
+    `quote` has the words that show `cause`, and `meanings` is what a person may say. With
+    `correctable`, those that were read as an opt-out and may be corrected once.
+    """
+    query, service = read_query(request, InboundReviewQuery), get_services(request).classification
+    return list_response(
+        await (service.list_correctable() if query.correctable else service.list_waiting())
+    )
 
 
 @routes.post("/v1/review/prospects/{id}/approve")

@@ -110,6 +110,18 @@ class ImportFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InboundClassified(Event):
+    """A person said what a message of a contact means (subject: the inbound id)."""
+
+    contact: str
+    prospect: str | None
+    meaning: str
+    who: str
+    released_messages: int
+    cancelled_messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboundReceived(Event):
     """A contact wrote to us; `request` is what the text asks for (subject: the inbound id)."""
 
@@ -275,6 +287,7 @@ BY_TYPE: dict[str, type[Event]] = {
     "contact.suppressed": ContactSuppressed,
     "gate.faulted": GateFaulted,
     "import.finished": ImportFinished,
+    "inbound.classified": InboundClassified,
     "inbound.received": InboundReceived,
     "message.changed": MessageChanged,
     "message.expiry_announced": ExpiryAnnounced,

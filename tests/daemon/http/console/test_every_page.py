@@ -14,6 +14,8 @@ from typing import Final
 import pytest
 from aiohttp import web
 
+from daemon.api.identity import parse_identity
+from daemon.api.signals import InboundMessage
 from daemon.auth import ROLE_SCOPES, Role
 from daemon.http import console as pages
 from daemon.http.console.layout import NAVIGATION, THEMES
@@ -29,7 +31,7 @@ from tests.helpers.client.console import (
     open_console,
     render,
 )
-from tests.helpers.client.http import build_settings
+from tests.helpers.client.http import DAYTIME, build_settings
 from tests.helpers.services.database import list_prospects
 
 pytestmark = pytest.mark.slow
@@ -61,6 +63,15 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/pieces/review/cases/{id}/{decision}": (
         *("/pieces/review/cases/{message}/approve", "/pieces/review/cases/{message}/reject"),
         *("/pieces/review/cases/{prospect}/approve", "/pieces/review/cases/{prospect}/reject"),
+    ),
+    "/review/meanings": ("/review/meanings",),
+    "/review/meanings/{id}": ("/review/meanings/{unread}", "/review/meanings/{child}"),
+    "/pieces/review/tabs": ("/pieces/review/tabs?tab=meanings",),
+    "/pieces/review/meanings/queue": ("/pieces/review/meanings/queue",),
+    "/pieces/review/meanings/cases/{id}": ("/pieces/review/meanings/cases/{unread}",),
+    "/pieces/review/meanings/cases/{id}/{meaning}": (
+        *("/pieces/review/meanings/cases/{child}/minor",),
+        *("/pieces/review/meanings/cases/{child}/neither",),
     ),
     "/manual": ("/manual",),
     "/pieces/manual": ("/pieces/manual", "/pieces/manual?was={message}"),
@@ -126,6 +137,12 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     )
     (past, *_) = await database.read(imports.list_imports)
     (live, *_) = await database.read(lambda reader: rulesets.list_activations(reader, 1))
+    for wire_id, text in (("W1", "el lunes te digo"), ("W2", "tengo 14 años")):
+        signal = InboundMessage(wire_id, parse_identity(prospect.phone), text, DAYTIME)
+        await console.services.signal_handlers.inbound.handle_inbound("ventas", signal)
+    child, unread = (
+        each.message.id for each in await console.services.classification.list_waiting()
+    )
     half = RejectedSignal("ventas", "simulated", "InboundMessage", "text_unstorable", "It.", {})
     await console.services.signal_handlers.quarantine.handle_rejected("ventas", half)
     (kept,) = await console.services.signal_handlers.quarantine.list_signals()
@@ -135,6 +152,8 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     return {
         "record": str(given.record),
         "signal": kept.id,
+        "child": child,
+        "unread": unread,
         "session": "ventas",
         "message": held.id,
         "prospect": prospect.id,
@@ -171,6 +190,7 @@ async def test_every_page_on_an_empty_database(short_folder: Path, role: Role) -
         *("/prospects/pro_0", "/prospects/imports/imp_0", "/pieces/contacts/con_0/dance"),
         *("/pieces/rules/accept", "/pieces/rules/rollback/0000"),
         "/pieces/quarantine/qua_0/settle",
+        *("/review/meanings/inb_0", "/pieces/review/meanings/cases/inb_0/minor"),
         *("/pieces/prospects/pro_0/consent", "/pieces/prospects/pro_0/given"),
         *("/pieces/prospects/pro_0/withdraw/1", "/pieces/prospects/pro_0/withdraw/one"),
     ],

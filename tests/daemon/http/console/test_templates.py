@@ -31,6 +31,7 @@ from daemon.http.console.layout import NAVIGATION, THEMES, get_environment
 from daemon.http.console.review import REVIEW_DECISIONS
 from daemon.http.console.sessions import PAIRING_SHOWN_IN, SESSION_ACTIONS
 from daemon.http.console.timeline import AUDIT_SEVERITY
+from daemon.inbound.classification import ONCE
 from daemon.sessions.status import UserAction
 from rules.diff import ChangeKind
 from rules.verdict import DeferKind, Verdict, VetoEffect
@@ -41,6 +42,7 @@ from statemachines.vocabulary import BlockedBy, NumberCheckBlock
 from storage.console_queries import MessageFunnel
 from storage.evidence import EvidenceKind
 from storage.imports import ImportRowOutcome
+from storage.inbound_reviews import Meaning, ReviewCause
 from storage.rulesets import RulesetActivationKind
 
 FOLDER: Final = Path(console.__file__).parent
@@ -64,6 +66,7 @@ _ACTIONS: Final = {
     "in_doubt",
     "by_hand",
     "quarantined",
+    "unread",
     "answers",
     "blocked",
     "expiring",
@@ -87,6 +90,17 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "keys.": _PAGE_KEYS,
     "manual.": {"take", "open", "sent", "not_sent", "back"},
     "manual.list_": {"free", "others", "doubts"},
+    "meanings.": {"waiting", "correctable"},
+    "meanings.ask.": {Meaning.MINOR, Meaning.DECEASED},
+    "meanings.cause.": set(ReviewCause),
+    "meanings.done.": set(Meaning),
+    "meanings.held.": set(ReviewCause),
+    "meanings.key.": {"first", "second", "third", "fourth"},
+    "meanings.meaning.": set(Meaning),
+    "meanings.means.": {
+        *(Meaning.MINOR, Meaning.DECEASED, Meaning.WELCOME, Meaning.NO, Meaning.NEITHER),
+        *(f"{cause}_corrected" for cause in ONCE),
+    },
     "message.": set(MessageState),
     "on_whatsapp.": set(OnWhatsApp),
     "outcome.": set(ImportRowOutcome),
@@ -101,6 +115,7 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "review.prospect.ask.": set(REVIEW_DECISIONS),
     "review.prospect.done.": set(REVIEW_DECISIONS),
     "review.prospect.why.": set(REVIEW_DECISIONS),
+    "review.tab.": {"approvals", "meanings"},
     "review.why_": set(REVIEW_DECISIONS),
     "rules.means_": {"gate", "score"},
     "rules.title_": {"gate", "score"},

@@ -1,0 +1,310 @@
+"""What follows from what a message means: evidence, suppression, the queue and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from daemon.api.effects import ContactRequest, Intent
+from daemon.contacts.suppression import SuppressionService
+from daemon.contacts.validation_transitions import ValidationTransitions
+from daemon.errors import Conflict
+from daemon.gate.consent import NOBODY_TO_WRITE_TO, REFUSALS, WELCOMES
+from daemon.gate.scoring import Scoring
+from storage import (
+    contacts,
+    erasure,
+    evidence,
+    inbound,
+    inbound_reviews,
+    messages,
+    prospects,
+    queue,
+)
+from storage.contacts import HoldScope
+from storage.evidence import Evidence, EvidenceKind
+from storage.inbound_reviews import InboundReview, Meaning, ReviewCause
+from storage.suppressions import SuppressionSource
+from storage.tx import Tx
+
+CLASSIFIED: Final = "classified"
+_RELEASED_SENTENCE: Final = "A person has read what they wrote; it is evaluated again."
+_CANCELLED_SENTENCE: Final = "A person has read what they wrote, and it is not sent."
+_MINOR_REASON: Final = "a minor; their data is erased"
+_DECEASED_REASON: Final = "the person died"
+_COMPLAINT_REASON: Final = "they complained"
+
+_SETTLED_BY_READING: Final = REFUSALS | NOBODY_TO_WRITE_TO | WELCOMES
+_CANCELS: Final = frozenset(Meaning) - {Meaning.WELCOME, Meaning.NEITHER}
+_HOLDS_ALL: Final = ReviewCause.COMPLAINT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassificationResult:
+    """What followed from a classification; all is 0 or false for one that was stored before."""
+
+    inbound: str
+    meaning: Meaning
+    released_messages: int = 0
+    cancelled_messages: int = 0
+    suppressed: bool = False
+    lifted: bool = False
+    """The opt-out was a misreading and is over."""
+    erased: bool = False
+
+
+class ClassificationEffects:
+    """Applies a classification in the caller's transaction."""
+
+    def __init__(
+        self,
+        suppression: SuppressionService,
+        scoring: Scoring,
+        transitions: ValidationTransitions,
+    ) -> None:
+        self._suppression = suppression
+        self._scoring = scoring
+        self._transitions = transitions
+
+    def apply(
+        self,
+        tx: Tx,
+        review: InboundReview,
+        meaning: Meaning,
+        *,
+        who: str,
+        reason: str,
+        now: datetime,
+    ) -> tuple[ClassificationResult, list[str]]:
+        """Do what follows from a meaning; return it, and the hashes whose suppression it lifted.
+
+        Give these to :meth:`journal_lifted` once this transaction is committed. Raises Conflict
+        where it can't be done now.
+        """
+        if meaning is Meaning.MINOR:
+            return self._erase(tx, review, who=who, now=now), []
+        lifted: list[str] = []
+        if review.cause is ReviewCause.OPT_OUT:
+            lifted = self._suppression.correct_reading(
+                tx, review.contact, who=who, reason=reason, at=now
+            )
+        cancelled = _cancel_messages(tx, review, meaning, who=who, now=now)
+        _replace_reading(tx, review, meaning, who=who, now=now)
+        _settle_stop(tx, review)
+        suppressed = self._suppress(tx, review, meaning, who=who, reason=reason, now=now)
+        self._reject_number(tx, review, meaning, who=who, reason=reason, now=now)
+        if meaning is Meaning.NO:
+            _clear_intent(tx, review, who=who, now=now)
+        released = self._release_messages(tx, review, who=who, now=now)
+        result = ClassificationResult(
+            inbound=review.inbound,
+            meaning=meaning,
+            released_messages=released,
+            cancelled_messages=cancelled,
+            suppressed=suppressed,
+            lifted=bool(lifted),
+        )
+        return result, lifted
+
+    async def journal_lifted(self, hashes: Sequence[str]) -> None:
+        """Write to the journal what a correction lifted, after its commit."""
+        await self._suppression.journal_lifted(hashes)
+
+    def _release_messages(self, tx: Tx, review: InboundReview, *, who: str, now: datetime) -> int:
+        """End the hold, and queue what waits for them to be evaluated again; return how many."""
+        _settle_hold(tx, review)
+        self._scoring.refresh_prospect(
+            tx, review.contact, now, reason_code=CLASSIFIED, sentence=_RELEASED_SENTENCE
+        )
+        return queue.requeue_contact_messages(
+            tx, now, review.contact, reason_code=CLASSIFIED, sentence=_RELEASED_SENTENCE, who=who
+        )
+
+    def _suppress(
+        self,
+        tx: Tx,
+        review: InboundReview,
+        meaning: Meaning,
+        *,
+        who: str,
+        reason: str,
+        now: datetime,
+    ) -> bool:
+        reasons = {Meaning.SUPPRESS: _COMPLAINT_REASON, Meaning.DECEASED: _DECEASED_REASON}
+        if meaning not in reasons:
+            return False
+        self._suppression.enter(
+            tx,
+            self._suppression.resolve_target(tx, review.contact),
+            source=SuppressionSource.OPERATOR,
+            reason=reason or reasons[meaning],
+            who=who,
+            at=now,
+        )
+        return True
+
+    def _reject_number(
+        self,
+        tx: Tx,
+        review: InboundReview,
+        meaning: Meaning,
+        *,
+        who: str,
+        reason: str,
+        now: datetime,
+    ) -> None:
+        """Take the number from the prospect where it has changed its owner."""
+        prospect = prospects.find_prospect_by_contact(tx, review.contact)
+        if meaning is not Meaning.NUMBER_CHANGED_OWNER or prospect is None:
+            return
+        self._transitions.apply_operator_decision(
+            tx,
+            prospect,
+            validated=False,
+            who=who,
+            reason=reason or "the number has changed its owner",
+            now=now,
+        )
+
+    def _erase(
+        self, tx: Tx, review: InboundReview, *, who: str, now: datetime
+    ) -> ClassificationResult:
+        """Suppress a minor for good, and erase all that is stored of them but the hash."""
+        contact = review.contact
+        cancelled = messages.cancel_unsent_messages(
+            tx,
+            contact,
+            at=now,
+            reason_code=CLASSIFIED,
+            sentence=_CANCELLED_SENTENCE,
+            who=who,
+            commercial_only=False,
+            confirmations=True,
+        )
+        if erasure.has_message_on_its_way(tx, contact):
+            raise Conflict(
+                "A message to them is on its way, so their data can't be erased yet.",
+                hint="Wait until it was sent, or say whether it was, and classify this again.",
+            )
+        self._suppression.enter(
+            tx,
+            self._suppression.resolve_target(tx, contact),
+            # As their own, which nobody here can undo.
+            source=SuppressionSource.CONTACT,
+            reason=_MINOR_REASON,
+            who=who,
+            at=now,
+        )
+        erasure.erase_person(tx, contact)
+        return ClassificationResult(
+            inbound=review.inbound,
+            meaning=Meaning.MINOR,
+            cancelled_messages=cancelled,
+            suppressed=True,
+            erased=True,
+        )
+
+
+def _replace_reading(
+    tx: Tx, review: InboundReview, meaning: Meaning, *, who: str, now: datetime
+) -> None:
+    """Withdraw what was read in the message as far as the person reads it otherwise.
+
+    What they say is evidence of the time of writing.
+    """
+    record = inbound.get_inbound(tx, review.inbound)
+    written_at = record.at if record else review.asked_at
+    known = evidence.list_contact_evidence(tx, review.contact)
+    for piece in evidence.drop_withdrawn(known):
+        if piece.inbound == review.inbound and _is_misread(piece, review, meaning):
+            evidence.withdraw_evidence(
+                tx, review.contact, piece, at=now, source=f"classified by {who}"
+            )
+    evidence.insert_evidence(
+        tx,
+        review.contact,
+        EvidenceKind.CLASSIFICATION,
+        meaning.value,
+        at=written_at,
+        source=f"classified by {who}",
+        quote=review.quote,
+        inbound=review.inbound,
+    )
+
+
+def _is_misread(piece: Evidence, review: InboundReview, meaning: Meaning) -> bool:
+    """Tell whether a piece that was read from the message says something else than its meaning."""
+    if piece.kind is EvidenceKind.CLASSIFICATION:
+        return True
+    if meaning not in {Meaning.WELCOME, Meaning.NO, Meaning.NEITHER}:
+        return False  # a person confirms what was read
+    if piece.value == ContactRequest.OPT_OUT:
+        # An opt-out beside something else was obeyed, and stays.
+        return review.cause is ReviewCause.OPT_OUT
+    confirms = meaning is Meaning.NO and review.cause is ReviewCause.COMPLAINT
+    refusal = piece.kind in {EvidenceKind.DECLINED, EvidenceKind.COMPLAINT}
+    if refusal or (piece.kind is EvidenceKind.INBOUND and piece.value in REFUSALS):
+        return not confirms
+    return piece.kind is EvidenceKind.INBOUND and piece.value in _SETTLED_BY_READING
+
+
+def _settle_stop(tx: Tx, review: InboundReview) -> None:
+    """End the stop where no other message of theirs asks for it: a person has decided."""
+    stops = {ReviewCause.MINOR, ReviewCause.DECEASED}
+    open_ = _list_open_reviews(tx, review.contact)
+    if review.cause in stops and not any(each.cause in stops for each in open_):
+        contacts.lift_contact_stop(tx, review.contact)
+
+
+def _settle_hold(tx: Tx, review: InboundReview) -> None:
+    """End the hold of this message; what else of theirs is not read yet holds on."""
+    contacts.end_contact_review(tx, review.contact, reason=review.sentence)
+    for each in reversed(_list_open_reviews(tx, review.contact)):
+        scope = HoldScope.ALL if each.cause is _HOLDS_ALL else HoldScope.COMMERCIAL
+        contacts.request_contact_review(
+            tx, review.contact, each.sentence, each.asked_at, scope=scope
+        )
+
+
+def _list_open_reviews(tx: Tx, contact: str) -> list[InboundReview]:
+    return [
+        each
+        for each in inbound_reviews.list_contact_reviews(tx, contact)
+        if each.meaning is None and each.cause is not ReviewCause.OPT_OUT
+    ]
+
+
+def _clear_intent(tx: Tx, review: InboundReview, *, who: str, now: datetime) -> None:
+    prospect = prospects.find_prospect_by_contact(tx, review.contact)
+    if prospect is None or prospect.intent == Intent.NONE:
+        return
+    evidence.insert_evidence(
+        tx,
+        review.contact,
+        EvidenceKind.INTENT,
+        Intent.NONE.value,
+        at=now,
+        source=f"classified by {who}",
+        quote=review.quote,
+        inbound=review.inbound,
+    )
+    prospects.update_prospect(tx, prospect.id, at=now, intent=Intent.NONE.value)
+
+
+def _cancel_messages(
+    tx: Tx, review: InboundReview, meaning: Meaning, *, who: str, now: datetime
+) -> int:
+    """Cancel what waits for them, where it is a no; replies too where these were held."""
+    if meaning not in _CANCELS:
+        return 0
+    return messages.cancel_unsent_messages(
+        tx,
+        review.contact,
+        at=now,
+        reason_code=CLASSIFIED,
+        sentence=_CANCELLED_SENTENCE,
+        who=who,
+        commercial_only=meaning is Meaning.NO and review.cause is not _HOLDS_ALL,
+    )

@@ -1,0 +1,74 @@
+"""Erases all that is stored of a contact; a suppression stays, by its keyed hash alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from statemachines.message import MessageState
+from storage.sql_text import format_sql_list
+
+if TYPE_CHECKING:
+    from storage.tx import Tx
+
+_ON_ITS_WAY: Final = format_sql_list({MessageState.SENDING, MessageState.REVEALED})
+_TABLES_OF_FACTS: Final = (
+    "prospects",
+    "prospect_reviews",
+    "inbound_reviews",
+    "inbound",
+    "evidence",
+    "aliases",
+)
+_MESSAGES_OF_CONTACT: Final = "(SELECT id FROM messages WHERE contact = :contact)"
+
+
+def has_message_on_its_way(tx: Tx, contact: str) -> bool:
+    """Return whether a message to the contact is being sent right now, by us or by a person."""
+    found = tx.value(
+        f"SELECT 1 FROM messages WHERE contact = ? AND state IN {_ON_ITS_WAY}", (contact,)
+    )
+    return found is not None
+
+
+def erase_contact(tx: Tx, contact: str) -> None:
+    """Delete everything about a contact who has no message of ours."""
+    tx.execute("UPDATE quarantined_signals SET contact = NULL WHERE contact = ?", (contact,))
+    _delete_facts(tx, contact)
+    tx.execute("DELETE FROM contacts WHERE merged_into = ?", (contact,))
+    tx.execute("DELETE FROM contacts WHERE id = ?", (contact,))
+
+
+def erase_person(tx: Tx, contact: str) -> None:
+    """Delete everything about a contact; of our messages to them only states and times stay.
+
+    Their number and every text is gone afterwards, and so is what they wrote.
+    """
+    mine = {"contact": contact}
+    tx.execute(
+        "UPDATE import_records SET phone = NULL, prospect = NULL, sentence = ''"
+        " WHERE prospect IN (SELECT id FROM prospects WHERE contact = :contact)",
+        mine,
+    )
+    tx.execute("DELETE FROM quarantined_signals WHERE contact = :contact", mine)
+    for table in ("decisions", "approvals"):
+        tx.execute(
+            f"UPDATE {table} SET recipient = '' WHERE message IN {_MESSAGES_OF_CONTACT}", mine
+        )
+    tx.execute(f"UPDATE permits SET document = '' WHERE message IN {_MESSAGES_OF_CONTACT}", mine)
+    tx.execute("UPDATE messages SET text = '', recipient = '' WHERE contact = :contact", mine)
+    if tx.value("SELECT 1 FROM messages WHERE contact = :contact", mine) is None:
+        erase_contact(tx, contact)
+        return
+    _delete_facts(tx, contact)
+    # The bare id stays: messages are never deleted, and they refer to it.
+    tx.execute(
+        "UPDATE contacts SET review_reason = NULL, hold_scope = NULL WHERE id = :contact", mine
+    )
+
+
+def _delete_facts(tx: Tx, contact: str) -> None:
+    # Unlinked, not deleted: a suppression holds for ever, by its keyed hash.
+    for table in ("suppressions", "receipts"):
+        tx.execute(f"UPDATE {table} SET contact = NULL WHERE contact = ?", (contact,))
+    for table in _TABLES_OF_FACTS:
+        tx.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))
