@@ -14,6 +14,7 @@ from daemon.api.identity import parse_identity
 from daemon.api.signals import InboundMessage
 from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.gate.consent import Permission, derive_permission
+from daemon.gate.facts import build_prospect_facts
 from daemon.inbound.classification_effects import ClassificationResult
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
@@ -267,6 +268,10 @@ async def test_a_number_with_another_owner_is_no_way_to_the_prospect(desk: Desk)
     ana = await desk.get_prospect()
     assert ana is not None
     assert (ana.validation, ana.validado_tecnicamente) == (ValidationState.NOT_REACHABLE, False)
+    facts = build_prospect_facts(
+        ana, await desk.list_evidence(), suppressed=False, at=desk.services.clock.now()
+    )
+    assert facts["prospect.validado_tecnicamente"] is False, "the rules see it decided, not open"
     assert await desk.get_permission() is P.NONE
 
 
@@ -308,6 +313,32 @@ async def test_a_confirmed_minor_leaves_nothing_but_the_hash(desk: Desk) -> None
     assert await desk.services.suppression.check(ANA)
     with pytest.raises(Conflict, match="opted out themselves"):
         await desk.services.suppression.correct(ANA, who="eva", reason="a mistake")
+
+
+async def test_nobody_is_erased_while_a_message_is_on_its_way(desk: Desk) -> None:
+    """Whoever has the link open may be sending it: the answer waits, and nothing is half done."""
+    await desk.services.add_session("hand", channel="manual")
+    by_hand = await desk.services.enqueue_and_settle(ANA, "Hola", session="hand")
+    await desk.services.manual.take(by_hand, "eva")
+    await desk.services.manual.reveal(by_hand, "eva")
+    message = await desk.receive(CHILD)
+    with pytest.raises(Conflict, match="on its way"):
+        await desk.classify(message, M.MINOR)
+    assert await desk.list_waiting() == [(CHILD, C.MINOR)]
+    assert not await desk.services.suppression.check(ANA)
+    await desk.services.manual.confirm(by_hand, "eva")
+    assert (await desk.classify(message, M.MINOR)).erased
+
+
+async def test_the_words_go_with_the_bodies(desk: Desk) -> None:
+    """Retention blanks what was quoted; that a person said what it means stays."""
+    message = await desk.receive(VAGUE)
+    await desk.classify(message, M.NO)
+    await desk.services.clock.leap(200 * 86_400)
+    await desk.services.retention.sweep()
+    rows = await desk.services.query_rows("SELECT quote, meaning FROM inbound_reviews")
+    assert rows == [("", "no")]
+    assert await desk.get_permission() is P.REFUSED
 
 
 async def test_a_confirmed_death_suppresses(desk: Desk) -> None:
