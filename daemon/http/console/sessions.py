@@ -189,7 +189,7 @@ async def _load_session_timeline(services: Services, name: str) -> list[timeline
 async def show_new_session_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that adds a session."""
     services = get_services(request)
-    known = services.plugins.channels()
+    known = services.channels
     # Those that connect a phone first: manual channels are the exception.
     channels = sorted(known, key=lambda name: (not known[name].connects, name))
     zone = services.settings.daemon.time_zone
