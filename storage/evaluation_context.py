@@ -149,7 +149,7 @@ class SessionContext:
 
 
 @dataclass(frozen=True, slots=True)
-class SentMessage:
+class PastSend:
     """When a message to the contact left, or may have left, and whether it was commercial."""
 
     at: datetime
@@ -163,13 +163,13 @@ class ContactHistory:
     ``recent_texts`` are what people typed in the latest commercial messages to others.
     """
 
-    sent: tuple[SentMessage, ...]
+    sent: tuple[PastSend, ...]
     answered_at: datetime | None
     duplicate: bool
     recent_texts: tuple[str, ...]
 
     @property
-    def unanswered(self) -> tuple[SentMessage, ...]:
+    def unanswered(self) -> tuple[PastSend, ...]:
         """Return what was sent since the contact last answered, oldest first."""
         since = self.answered_at
         return tuple(each for each in self.sent if since is None or each.at > since)
@@ -282,7 +282,7 @@ def _read_contact_history(reader: Reader, message: MessageRecord, at: datetime) 
     )
     return ContactHistory(
         sent=tuple(
-            SentMessage(parse_timestamp(row["left_at"]), bool(row["commercial"])) for row in sent
+            PastSend(parse_timestamp(row["left_at"]), bool(row["commercial"])) for row in sent
         ),
         answered_at=parse_timestamp(answered) if answered else None,
         duplicate=_is_duplicate(reader, message, at - timedelta(days=30)),

@@ -174,6 +174,18 @@ def test_names_say_what_things_are() -> None:
     assert weak + files == []
 
 
+def test_a_class_name_has_one_meaning() -> None:
+    """A class of the product that others may import has a name of its own."""
+    places: dict[str, list[str]] = {}
+    for source in shipped():
+        if source.name.startswith(PACKAGES):
+            for node in source.tree.body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(f"{source.name}:{node.lineno}")
+    assert len(places) > len(PACKAGES)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_nothing_is_left_for_later() -> None:
     """No note of unfinished work, and no function that does nothing."""
     empty = [

@@ -14,7 +14,7 @@ from storage.evaluation_context import (
     ContactHistory,
     EvaluationContext,
     FirstContactShare,
-    SentMessage,
+    PastSend,
 )
 from storage.evidence import Evidence, EvidenceKind
 from storage.messages import MessageRecord
@@ -185,7 +185,7 @@ def _build_history_facts(history: ContactHistory, at: datetime) -> Facts:
     }
 
 
-def _list_sent_within(history: ContactHistory, name: str, at: datetime) -> list[SentMessage]:
+def _list_sent_within(history: ContactHistory, name: str, at: datetime) -> list[PastSend]:
     """Return what counts for the fact ``name`` at ``at``, oldest first."""
     commercial_only = name.startswith("history.commercial_")
     since = at - COUNT_WINDOWS[name]

@@ -2,7 +2,7 @@
 
 It is :mod:`daemon.worker_protocol` over a socket: requests with ids, each answered once and
 then ended; signals as events; heartbeats at all times. The first event is :class:`Hello`, or
-:class:`Unavailable` where the library can't be used.
+:class:`WorkerUnavailable` where the library can't be used.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ConnectRequest(msgspec.Struct, frozen=True, tag="connect"):
     """Connect with the stored login, or show codes where there is none."""
 
 
-class SendRequest(msgspec.Struct, frozen=True, tag="send"):
+class SendMessageRequest(msgspec.Struct, frozen=True, tag="send"):
     """Send a text with its permit; ``recipient`` is E.164."""
 
     permit: Permit
@@ -43,7 +43,7 @@ class SendRequest(msgspec.Struct, frozen=True, tag="send"):
 
     def __repr__(self) -> str:
         """Keep body and number out of logs."""
-        return f"SendRequest({self.message!r}, {len(self.text)} characters)"
+        return f"SendMessageRequest({self.message!r}, {len(self.text)} characters)"
 
 
 class CheckNumbersRequest(msgspec.Struct, frozen=True, tag="check_numbers"):
@@ -65,7 +65,7 @@ class LogoutRequest(msgspec.Struct, frozen=True, tag="logout"):
 
 
 LinkedRequest: TypeAlias = (
-    ConnectRequest | SendRequest | CheckNumbersRequest | ListContactsRequest | LogoutRequest
+    ConnectRequest | SendMessageRequest | CheckNumbersRequest | ListContactsRequest | LogoutRequest
 )
 
 
@@ -159,7 +159,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     login: bool
 
 
-class Unavailable(msgspec.Struct, frozen=True, tag="unavailable"):
+class WorkerUnavailable(msgspec.Struct, frozen=True, tag="unavailable"):
     """The worker can't serve; the sentence says why, and what to do.
 
     ``retryable``: it may be able to, a moment later.
@@ -180,7 +180,7 @@ class SignalReport(msgspec.Struct, frozen=True, tag="signal"):
         return f"SignalReport({self.name})"
 
 
-LinkedEvent: TypeAlias = Hello | Unavailable | SignalReport
+LinkedEvent: TypeAlias = Hello | WorkerUnavailable | SignalReport
 
 _SIGNAL_TYPES: Final = MappingProxyType(
     {

@@ -51,10 +51,10 @@ from daemon.linked_worker.protocol import (
     NotSentAnswer,
     NumbersAnswer,
     PermitRefusedAnswer,
-    SendRequest,
+    SendMessageRequest,
     SendUnknownAnswer,
     SentAnswer,
-    Unavailable,
+    WorkerUnavailable,
     build_protocol,
     encode_signal,
 )
@@ -145,7 +145,7 @@ class LinkedWorker:
         self._read_requests()
 
     def _refuse(self, sentence: str, *, retryable: bool = False) -> NoReturn:
-        self._writer.send(Event(Unavailable(sentence, retryable)))
+        self._writer.send(Event(WorkerUnavailable(sentence, retryable)))
         os._exit(_UNAVAILABLE)
 
     # What runs beside each other.
@@ -212,7 +212,7 @@ class LinkedWorker:
                 driver.connect()
             case LogoutRequest():
                 driver.logout()
-            case SendRequest():
+            case SendMessageRequest():
                 return [self._send(driver, request)]
             case CheckNumbersRequest():
                 return [_check_numbers(driver, request)]
@@ -220,7 +220,7 @@ class LinkedWorker:
                 return _list_contacts(driver)
         return [Done()]
 
-    def _send(self, driver: LinkedDriver, request: SendRequest) -> LinkedAnswer:
+    def _send(self, driver: LinkedDriver, request: SendMessageRequest) -> LinkedAnswer:
         """Send a message with its permit."""
         if len(request.text) > MAX_TEXT_CHARACTERS:
             return NotSentAnswer("text_too_long", "The text is longer than WhatsApp allows.")
@@ -275,6 +275,6 @@ def _list_contacts(driver: LinkedDriver) -> list[LinkedAnswer]:
 
 def _build_busy_answer(request: LinkedRequest) -> LinkedAnswer:
     sentence = "The worker has too many requests already."
-    if isinstance(request, SendRequest):
+    if isinstance(request, SendMessageRequest):
         return NotSentAnswer("worker_busy", sentence, retryable=True)
     return FailedAnswer(sentence)

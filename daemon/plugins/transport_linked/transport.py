@@ -42,7 +42,7 @@ from daemon.linked_worker.protocol import (
     NotSentAnswer,
     NumbersAnswer,
     PermitRefusedAnswer,
-    SendRequest,
+    SendMessageRequest,
     SendUnknownAnswer,
     SentAnswer,
 )
@@ -88,7 +88,7 @@ class LinkedTransport:
             return Refused("recipient_not_supported", "This channel sends to numbers only.")
         if not isinstance(outgoing.content, Text):
             return Refused("content_not_supported", "This channel sends texts only.")
-        request = SendRequest(
+        request = SendMessageRequest(
             permit, outgoing.message, outgoing.recipient.value, outgoing.content.text
         )
         try:

@@ -20,7 +20,7 @@ from daemon.linked_worker.protocol import (
     LinkedEvent,
     LinkedRequest,
     SignalReport,
-    Unavailable,
+    WorkerUnavailable,
     build_protocol,
     decode_signal,
 )
@@ -77,7 +77,7 @@ class WorkerClient:
                 first = await asyncio.shield(self._first)
         except TimeoutError:
             raise WorkerFailed(f"was not ready after {HELLO_SECONDS:g} s") from None
-        if isinstance(first, Unavailable):
+        if isinstance(first, WorkerUnavailable):
             if first.retryable:
                 raise WorkerFailed(f"can't serve: {first.sentence}")
             raise CannotOpen(first.sentence)

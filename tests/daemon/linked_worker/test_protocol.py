@@ -14,7 +14,7 @@ from daemon.api.permit import Permit
 from daemon.api.signals import Signal
 from daemon.linked_worker.protocol import (
     CheckNumbersRequest,
-    SendRequest,
+    SendMessageRequest,
     SignalReport,
     build_protocol,
     decode_signal,
@@ -106,7 +106,7 @@ def test_requests_and_signals_show_neither_bodies_nor_numbers() -> None:
     permit = Permit("p", "m", "r", "b", "s", "d", "r", MOMENT, MOMENT)
     shown = repr(
         [
-            Request(SendRequest(permit, "msg_1", ANA.value, "secret words")),
+            Request(SendMessageRequest(permit, "msg_1", ANA.value, "secret words")),
             CheckNumbersRequest((ANA.value,)),
             encode_signal(EXAMPLES[0]),
         ]

@@ -24,7 +24,7 @@ from daemon.api.transport import (
     Transport,
     hash_content,
 )
-from daemon.linked_worker.protocol import LinkedAnswer, SendRequest
+from daemon.linked_worker.protocol import LinkedAnswer, SendMessageRequest
 from daemon.plugins.transport_linked.options import read_options
 from daemon.plugins.transport_linked.transport import LinkedTransport
 from daemon.plugins.transport_linked.worker_client import WorkerClient, start_worker
@@ -94,7 +94,7 @@ class ScriptedLine:
     async def ask_worker(self, permit: Permit, text: str) -> LinkedAnswer:
         """Ask the worker itself to send, past the daemon's own check of the permit."""
         assert self._client is not None
-        [answer] = await self._client.ask(SendRequest(permit, permit.message, ANA, text))
+        [answer] = await self._client.ask(SendMessageRequest(permit, permit.message, ANA, text))
         return answer
 
     async def wait_for(self, kind: type[Signal]) -> None:
