@@ -157,7 +157,11 @@ class Session:
         # Asked again, although the gate asked: the state may have changed since it judged.
         if not self.can_send(new_chat=new_chat):
             state, sending = self.record.connection, self.record.sending
-            sentence = f"The session is {state} and sends to {sending}; nothing was sent."
+            sentence = (
+                f"The session is {state} and sends to {sending}; nothing was sent."
+                if self.repository.is_stored
+                else "The session's state is not stored yet; nothing was sent."
+            )
             return SessionUnavailable("session_can_not_send", sentence, retryable=True)
         return await self.connection.send(permit, outgoing) if self.connection else NOT_CONNECTED
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -27,6 +28,7 @@ from daemon.plugins.transport_linked import leadmaster_declare_channels, open_li
 from daemon.sessions import Sessions, SessionView
 from daemon.subprocesses import launch_worker
 from statemachines.session import ConnectionState
+from storage.db import Database
 from storage.events import CommittedEvent
 from tests.helpers.services.database import open_database
 from tests.helpers.services.notes_database import yield_to_tasks
@@ -53,6 +55,7 @@ class LinkedSessions:
     workers: list[Worker] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=lambda: count(1))
     _sessions: Sessions | None = None
+    _database: Database | None = None
 
     @property
     def sessions(self) -> Sessions:
@@ -95,7 +98,7 @@ class LinkedSessions:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while self.sessions.view(name).state not in states:
                 await self.events.wait_for(len(self.events) + 1, PATIENCE_SECONDS)
-        await yield_to_tasks()  # an event is published right before its commit returns
+        await self._wait_for_commits()
         return self.sessions.view(name)
 
     async def wait_for_reason(self, name: str, reason_code: str) -> None:
@@ -103,6 +106,15 @@ class LinkedSessions:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while self.sessions.view(name).reason_code != reason_code:
                 await self.events.wait_for(len(self.events) + 1, PATIENCE_SECONDS)
+        await self._wait_for_commits()
+
+    async def _wait_for_commits(self) -> None:
+        """Return once a session knows that its commit is on the disk.
+
+        Its event is published a moment before, and until then it sends nothing.
+        """
+        assert self._database is not None
+        await self._database.write(lambda _tx: None)
         await yield_to_tasks()
 
     async def wait_for_signals(self, kind: type[SignalT], number: int) -> list[SignalT]:
@@ -136,6 +148,16 @@ class LinkedSessions:
         pid = self.workers[-1].pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
+
+    async def wait_for_workers(self, number: int) -> list[int]:
+        """Return the sizes of the workers as `measure_workers`, once so many run.
+
+        A worker ends a moment after its session has left it.
+        """
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(sizes := self.measure_workers()) != number:
+                await asyncio.to_thread(time.sleep, 0.05)  # the end of a process publishes nothing
+        return sizes
 
     def measure_workers(self) -> list[int]:
         """Return the proportional set size of each worker that runs, in MB."""
@@ -187,6 +209,7 @@ async def open_linked_sessions(
     linked = LinkedSessions(whatsapp, Journal())
     [declared] = leadmaster_declare_channels()
     async with open_database(folder, on_events=partial(_append_all, linked.events)) as database:
+        linked._database = database  # noqa: SLF001 - it is opened with the events' journal
         linked._sessions = Sessions(  # noqa: SLF001 - they need its methods
             clock=linked.clock,
             database=database,

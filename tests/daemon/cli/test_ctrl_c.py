@@ -240,7 +240,9 @@ def test_asking_the_demonstration_twice_ends_it_at_once() -> None:
         person.press(CTRL_C)
         person.wait_for_text("^C")
         person.press(CTRL_C)
-        assert person.wait_for_exit() == 128 + signal.SIGINT
+        # A second Ctrl-C that comes when all is tidied up ends the process by the signal itself;
+        # shells report both as 130.
+        assert person.wait_for_exit() in {128 + signal.SIGINT, -signal.SIGINT}
         assert are_gone([daemon])
         assert not folder.exists()
         assert "Traceback" not in person.screen

@@ -265,7 +265,7 @@ async def test_a_set_that_was_live_can_come_back_and_its_undoing_lasts(tmp_path:
         assert (again is not None and again.undone, services.active_hash) == (True, before)
         with pytest.raises(Conflict, match="in force already"):
             await services.service.rollback(before, "ada", "again")
-        with pytest.raises(NotFound, match="ever live"):
+        with pytest.raises(NotFound, match="ever in force"):
             await services.service.rollback("0000", "ada", "typo")
         with pytest.raises(Conflict, match="Several rule sets"):
             await services.service.rollback("", "ada", "typo")

@@ -228,6 +228,6 @@ async def test_three_sessions_live_and_die_apart(linked: LinkedSessions) -> None
     assert isinstance(await linked.send("tres", CONTACT, "Hola"), Acknowledged)
     assert [each.text for each in ana.received] == ["Hola"]
     assert linked.sessions.view("tres").state is S.READY
-    megabytes = linked.measure_workers()
+    [megabytes] = await linked.wait_for_workers(1)
     print(f"proportional set size of the worker that is left: {megabytes} MB")
-    assert len(megabytes) == 1
+    assert megabytes > 0

@@ -66,7 +66,7 @@ OPERATIONS = [
     for method in methods
     if path not in ENDLESS
 ]
-NOT_FURNISHED = ("rules", "quarantine")  # what no request can put there
+NOT_FURNISHED = ("rules", "quarantine", "inbound")  # what no request can put there
 ABOUT_ONE = [
     (method, path)
     for method, path in OPERATIONS

@@ -31,7 +31,7 @@ OFFER = "Sec-WebSocket-Protocol: "
 async def quick(short_folder: Path) -> AsyncIterator[StreamServer]:
     """Open a stream with few places, and with little patience."""
     limits = StreamLimits(
-        clients=2, unauthenticated=1, ping=0.1, sign_in=0.3, recheck=0.05, close=0.1, linger=0.1
+        clients=2, unauthenticated=1, ping=0.5, sign_in=0.3, recheck=0.05, close=0.1, linger=0.1
     )
     async with open_stream_server(short_folder, limits) as opened:
         yield opened
