@@ -17,6 +17,8 @@ from rules.conditions import AllOf, AnyOf, Condition, Leaf, Op
 from rules.engine import DurableMatcher
 from rules.known_values import to_micro
 
+pytestmark = pytest.mark.slow
+
 _SECONDS = 4
 """A child that says nothing for so long hangs: none of these has a second's work to do."""
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.helpers.client.process import run_cli
+
+pytestmark = pytest.mark.slow
 
 QUICK = ("--only", "declaration", "--only", "permit_forged", "--only", "no_acknowledgement")
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.client.process import run_cli
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_message_is_read_with_the_reason() -> None:

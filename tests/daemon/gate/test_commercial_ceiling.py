@@ -19,6 +19,8 @@ from tests.helpers.services.messaging import (
     open_messaging_services,
 )
 
+pytestmark = pytest.mark.slow
+
 S = MessageState
 
 

@@ -14,6 +14,8 @@ from daemon.linked_worker.__main__ import parse_arguments
 from daemon.linked_worker.driver import list_drivers
 from daemon.linked_worker.neonize_driver.library import LIBRARY, REQUIRED_VERSION
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
 from daemon.linked_worker.driver import DriverUnavailable

@@ -23,6 +23,8 @@ from daemon.linked_worker.protocol import MAX_TEXT_CHARACTERS, PermitRefusedAnsw
 from daemon.worker_protocol import WorkerFailed
 from tests.daemon.plugins.transport_linked.scripted_line import ANA, ScriptedLine
 
+pytestmark = pytest.mark.slow
+
 CLOSE_SECONDS = 3.0
 
 
