@@ -98,7 +98,7 @@ def _unblocking_remedy(decision: Decision, ruleset: Ruleset) -> str:
     blocking = [veto.id for veto in decision.vetoes if veto.effect is VetoEffect.BLOCK]
     blocking += [f"plugin {o.source}" for o in decision.opinions if o.effect is VetoEffect.BLOCK]
     # A hard limit of the gate blocks without a veto of the file.
-    return f"nothing but the end of what {', '.join(blocking) or decision.reason_code} found"
+    return f"nothing, while this applies: {', '.join(blocking) or decision.reason_code}"
 
 
 def _format_points_to_allow(decision: Decision, ruleset: Ruleset) -> str:

@@ -183,7 +183,10 @@ class KnownContact:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """The data of a session that its transport gets."""
+    """The data of a session that its transport gets.
+
+    ``folder`` is the session's own, and may not exist yet: make it before you write there.
+    """
 
     name: str
     paired: bool

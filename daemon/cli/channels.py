@@ -77,7 +77,10 @@ def check_channel(
         raise NotFound(f"There is no check {min(unknown)!r}.", hint=f"The checks are: {names}.")
     known = _load_channels(cli)
     if name not in known:
-        raise NotFound(f"There is no channel {name!r}.", hint="List them: leadmaster channels list")
+        raise NotFound(
+            f"There is no channel {name!r}.",
+            hint="Install what brings it; what is there: leadmaster channels list",
+        )
     channel = known[name]
     lent = load_probe(channel, parse_json_object(options), path=probe, recipient=recipient)
     return _run_checks(channel, lent, only, json_=json_)

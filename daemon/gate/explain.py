@@ -135,7 +135,10 @@ def _find_decision(reader: Reader, subject: str) -> DecisionRecord | None:
     else:
         prospect = prospects.get_prospect(reader, subject)
         if prospect is None:
-            raise NotFound(f"There is no message, decision or prospect {subject}.")
+            raise NotFound(
+                f"There is no message, decision or prospect {subject}.",
+                hint="Give an id; that of a number's prospect: leadmaster prospects show NUMBER",
+            )
         return decisions.get_latest_contact_decision(reader, prospect.contact)
     if found is None:
         raise NotFound(f"There is no decision on {subject}.")

@@ -43,7 +43,7 @@ def test_a_blocked_message_shows_which_veto_ends_it() -> None:
     lines = _lines(prospect__suppressed=True)
     stop = "  suppressed blocks: They are on the opt-out list"
     assert any(line.startswith(stop) for line in lines)
-    assert "what would change it: nothing but the end of what suppressed found" in lines
+    assert "what would change it: nothing, while this applies: suppressed" in lines
 
 
 def test_a_hard_limit_is_not_told_as_a_low_score() -> None:
@@ -51,7 +51,7 @@ def test_a_hard_limit_is_not_told_as_a_low_score() -> None:
     judged = RuleEvaluator(GATE).decide(build_facts(RuleEvaluator(GATE)))
     limited = replace(judged, verdict=Verdict.BLOCK, reason_code="hard_limit_suppressed", vetoes=())
     lines = explain_decision(limited, GATE)
-    assert "what would change it: nothing but the end of what hard_limit_suppressed found" in lines
+    assert "what would change it: nothing, while this applies: hard_limit_suppressed" in lines
 
 
 def test_a_low_score_says_how_much_is_missing() -> None:
@@ -100,7 +100,7 @@ def test_plugins_are_named_with_their_opinions() -> None:
     )
     assert "  plugin calm waits 3600s: too much today" in lines
     assert "  plugin strict blocks: no" in lines
-    assert "what would change it: nothing but the end of what plugin strict found" in lines
+    assert "what would change it: nothing, while this applies: plugin strict" in lines
 
 
 def test_missing_facts_are_named() -> None:
