@@ -161,7 +161,7 @@ _MESSAGE = (
     Fact(
         "message.similarity",
         FactType.NUMBER,
-        "How like other recent sends is what a person typed of the text: 1 is the same",
+        "How like the whole text is to what was sent to others in the last day: 1 is the same",
         0.2,
         high=1,
         unit="share",
@@ -175,7 +175,11 @@ _MESSAGE = (
         high=_MAX_TEXT_LENGTH,
         hashed=True,
     ),
-    _text_fact("message.template", "The template's name; missing: free text", "recordatorio_turno"),
+    _text_fact(
+        "message.template",
+        "The name of a template, as the sender says; missing: free text",
+        "recordatorio_turno",
+    ),
 )
 
 _HISTORY = (

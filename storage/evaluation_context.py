@@ -160,7 +160,7 @@ class PastSend:
 class ContactHistory:
     """What was sent to the contact before, oldest first, and when the contact last answered.
 
-    ``recent_texts`` are what people typed in the latest commercial messages to others.
+    ``recent_texts`` are those of the latest commercial messages to others, newest first.
     """
 
     sent: tuple[PastSend, ...]
@@ -302,12 +302,12 @@ def _is_duplicate(reader: Reader, message: MessageRecord, since: datetime) -> bo
 
 
 def _list_recent_texts(reader: Reader, message: MessageRecord, since: datetime) -> tuple[str, ...]:
-    """Return what people typed in the latest commercial messages to others, newest first."""
+    """Return the texts of the latest commercial messages to others, newest first."""
     # INDEXED BY, because the planner would otherwise scan everything that ever left.
     rows = reader.all(
-        "SELECT coalesce(typed, text) AS typed FROM messages INDEXED BY messages_sold_lately"
+        "SELECT text FROM messages INDEXED BY messages_sold_lately"
         f" WHERE contact <> ? AND kind = '{MessageKind.COMMERCIAL}'"
         f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ? ORDER BY {_LEFT_AT} DESC LIMIT ?",
         (message.contact, format_timestamp(since), _COMPARED_TEXTS),
     )
-    return tuple(row["typed"] for row in rows)
+    return tuple(row["text"] for row in rows)

@@ -168,8 +168,8 @@ CREATE TABLE messages (
     channel TEXT NOT NULL,
     text TEXT NOT NULL,
     body_hash TEXT NOT NULL,
-    template TEXT,                       -- whose fixed words the text has
-    typed TEXT,                          -- what a person typed of the text; null: all of it
+    template TEXT,                       -- whose fixed words the text has, as the caller says
+    typed TEXT,                          -- what a person typed of it, as the caller says; null: all
     campaign TEXT,
     kind TEXT NOT NULL DEFAULT 'commercial',
     first_contact INTEGER NOT NULL DEFAULT 0,

@@ -95,7 +95,8 @@ def build_message_facts(message: MessageRecord, context: EvaluationContext) -> F
         "message.approved": context.approved,
         "message.length": len(message.text),
         "message.links": len(_LINK.findall(message.text)),
-        "message.similarity": _compute_typed_similarity(message, history.recent_texts),
+        # The whole text, whatever the caller says is a template's: no template can be approved yet.
+        "message.similarity": compute_similarity(message.text, history.recent_texts),
         "message.duplicate": history.duplicate,
         "message.text": message.text,
         "message.template": message.template,
@@ -163,16 +164,6 @@ def compute_similarity(text: str, others: Iterable[str]) -> float:
 def redact_facts(facts: Mapping[str, object], body_hash: str) -> Facts:
     """Return the facts to be stored: the text is replaced by its hash."""
     return {**facts, "message.text": f"sha256:{body_hash}"}
-
-
-def _compute_typed_similarity(message: MessageRecord, others: Iterable[str]) -> float:
-    """Return how like others is what a person typed: without the fixed words of a template."""
-    if message.typed is None:
-        return compute_similarity(message.text, others)
-    # A name or a word in the gap of a template is the same for many, and is no text yet.
-    if len(_WORD.findall(message.typed)) < _SHINGLE_WORDS:
-        return 0.0
-    return compute_similarity(message.typed, others)
 
 
 def _build_history_facts(history: ContactHistory, at: datetime) -> Facts:

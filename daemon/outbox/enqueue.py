@@ -102,7 +102,9 @@ def build_message(
 class SendRequest:
     """A request to send a message. ``to`` is a number as people write it; times are aware.
 
-    ``typed`` is what a person typed of a text that is made with a template; None: all of it.
+    ``typed`` is what a person typed of a text that is made with ``template``; None: all of it. Both
+    are stored as said; they take nothing out of the likeness of the text, since no template can be
+    approved yet.
     """
 
     to: str
@@ -281,7 +283,7 @@ def _validate_typed(request: SendRequest) -> None:
         return
     if not request.template:
         raise BadRequest(
-            "typed: it goes with a template, whose fixed words are left out of it.",
+            "typed: it goes with a template, which the other words are of.",
             hint="Name the template, or leave typed out: without one everything is typed.",
         )
     if any(line.strip() not in request.text for line in request.typed.splitlines()):

@@ -50,7 +50,8 @@ class NewMessageBody(RequestBody, frozen=True):
 
     `key` is its idempotency key: the same key and message again return the same message.
     `typed` is what a person typed of a text that is made with `template`, each part on a line of
-    its own. `not_before` and `not_after` carry their offset from UTC, so that no change of clocks
+    its own; likeness compares the whole text all the same, until templates can be approved.
+    `not_before` and `not_after` carry their offset from UTC, so that no change of clocks
     makes them ambiguous.
     """
 
