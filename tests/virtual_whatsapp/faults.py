@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.virtual_whatsapp.binary_node import Node
+from tests.virtual_whatsapp.binary_node import SERVER_JID, Attributes, Node
 
 TIMELOCK = 463
 """The code with which a server refuses a message to somebody new."""
@@ -19,6 +19,7 @@ class Faults:
     many seconds; those to ``refused`` are refused with a
     code, and do not arrive; of those to ``unreceipted`` nothing is reported.
     ``cut_on_message`` breaks the connection instead of acknowledging, so many times.
+    ``link_code_refused`` refuses with a code to link a device by a code that is typed.
     """
 
     login_failure: Node | None = None
@@ -29,6 +30,7 @@ class Faults:
     unreceipted: set[str] = field(default_factory=set)
     cut_on_message: int = 0
     pairing_codes: int = 6
+    link_code_refused: int = 0
 
 
 def build_login_failure(reason: int) -> Node:
@@ -40,6 +42,13 @@ def build_ban(code: int, seconds: int) -> Node:
     """Return the answer to a login of a number that is banned for so long, for this reason."""
     attributes = {"reason": "402", "location": "vir", "code": str(code), "expire": str(seconds)}
     return Node("failure", attributes)
+
+
+def build_request_error(request: Node, code: int) -> Node:
+    """Return the answer to an `iq` that is refused."""
+    error = Node("error", {"code": str(code), "text": "refused"})
+    attributes: Attributes = {"from": SERVER_JID, "type": "error", "id": request.text("id")}
+    return Node("iq", attributes, (error,))
 
 
 def build_stream_error(code: int) -> Node:

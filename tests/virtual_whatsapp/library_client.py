@@ -50,6 +50,8 @@ def _obey(client: Any, report: Any) -> None:  # noqa: ANN401 - the library has n
             elif order == "check":
                 answers = client.is_on_whatsapp(*arguments)
                 report("checked", json.dumps({each.Query: each.IsIn for each in answers}))
+            elif order == "pair":
+                report("link_code", client.PairPhone(*arguments, show_push_notification=True))
             elif order == "logout":
                 client.logout()
                 report("logged_out", "")

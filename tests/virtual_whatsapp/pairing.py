@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 from tests.virtual_whatsapp.binary_node import SERVER_JID, Attributes, Node
-from tests.virtual_whatsapp.phone import LinkedDevice, QrCode
+from tests.virtual_whatsapp.phone import DeviceOffer, LinkedDevice
 from tests.virtual_whatsapp.signal_session import SignedPreKey
 
 _PREFIX = "https://wa.me/settings/linked_devices#"
@@ -30,7 +30,7 @@ def build_pair_device(refs: list[str], request_id: str) -> Node:
     return Node("iq", attributes, (Node("pair-device", {}, references),))
 
 
-def parse_qr_code(text: str) -> QrCode:
+def parse_qr_code(text: str) -> DeviceOffer:
     """Return what a code says; raise :class:`UnreadableCode` where it is none."""
     parts = text.removeprefix(_PREFIX).split(",")
     try:
@@ -38,7 +38,7 @@ def parse_qr_code(text: str) -> QrCode:
         noise_key, identity, adv_secret = (base64.b64decode(key, validate=True) for key in keys)
     except ValueError:
         raise UnreadableCode(f"{len(parts)} parts, or a key that is none") from None
-    return QrCode(ref, noise_key, identity, adv_secret)
+    return DeviceOffer(ref, noise_key, identity, adv_secret)
 
 
 def read_pairing_payload(payload: Any) -> tuple[int, SignedPreKey]:  # noqa: ANN401 - generated

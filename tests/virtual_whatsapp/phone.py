@@ -49,8 +49,11 @@ class LinkedDevice:
 
 
 @dataclass(frozen=True, slots=True)
-class QrCode:
-    """What a code that is shown says."""
+class DeviceOffer:
+    """What a device that wants to be linked tells the phone, in a QR code or behind a typed one.
+
+    ``ref`` is the server's reference of the attempt.
+    """
 
     ref: str
     noise_key: bytes
@@ -70,15 +73,15 @@ class Phone:
         self._last_index = 0
 
     def link(
-        self, code: QrCode, registration_id: int, signed: SignedPreKey
+        self, offer: DeviceOffer, registration_id: int, signed: SignedPreKey
     ) -> tuple[LinkedDevice, bytes]:
-        """Link the device that shows ``code``; return it, and the identity signed for it."""
+        """Link the device behind ``offer``; return it, and the identity signed for it."""
         self._last_index += 1
         index = self._last_index
         details = ADVDeviceIdentity(
             rawID=1000 + index, timestamp=int(time.time()), keyIndex=index
         ).SerializeToString()
-        signature = self.device.identity.sign(_ACCOUNT_SIGNATURE + details + code.identity)
+        signature = self.device.identity.sign(_ACCOUNT_SIGNATURE + details + offer.identity)
         identity = ADVSignedDeviceIdentity(
             details=details,
             accountSignatureKey=self.device.identity.public,
@@ -86,13 +89,13 @@ class Phone:
         ).SerializeToString()
         container = ADVSignedDeviceIdentityHMAC(
             details=identity,
-            HMAC=hmac.new(code.adv_secret, identity, hashlib.sha256).digest(),
+            HMAC=hmac.new(offer.adv_secret, identity, hashlib.sha256).digest(),
         ).SerializeToString()
         device = LinkedDevice(
             jid=self.jid.on_device(index),
             lid=self.lid.on_device(index),
-            noise_key=code.noise_key,
-            identity=code.identity,
+            noise_key=offer.noise_key,
+            identity=offer.identity,
             registration_id=registration_id,
             signed=signed,
             key_index=index,

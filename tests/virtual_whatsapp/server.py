@@ -20,11 +20,19 @@ from tests.virtual_whatsapp.faults import (
     Faults,
     build_device_removed,
     build_login_failure,
+    build_request_error,
     build_stream_error,
 )
 from tests.virtual_whatsapp.journal import Journal
 from tests.virtual_whatsapp.keys import KeyPair
 from tests.virtual_whatsapp.library import build_environment, find_library
+from tests.virtual_whatsapp.link_code import (
+    REGISTRATION,
+    CodeEntry,
+    LinkCodeRequest,
+    build_hello_answer,
+    read_companion_hello,
+)
 from tests.virtual_whatsapp.messaging import (
     Directory,
     answer_bundles,
@@ -44,7 +52,7 @@ from tests.virtual_whatsapp.pairing import (
     parse_qr_code,
     read_pairing_payload,
 )
-from tests.virtual_whatsapp.phone import LinkedDevice, Phone
+from tests.virtual_whatsapp.phone import DeviceOffer, LinkedDevice, Phone
 from tests.virtual_whatsapp.protobufs import Message
 from tests.virtual_whatsapp.proxy import LoopbackProxy
 from tests.virtual_whatsapp.token_table import read_token_table
@@ -52,6 +60,7 @@ from tests.virtual_whatsapp.token_table import read_token_table
 LOOPBACK = "127.0.0.1"
 _WITHOUT_ANSWER = frozenset({"w:p", "privacy"})
 """Keep-alives, and tokens that a client gives to those it writes to: taken, and that is all."""
+_CODE_SECONDS = 20.0
 _RESTART_REQUIRED = 515
 _RESTART_PAUSE_SECONDS = 0.03
 """A client that reads 515 at once after its answer loses the answer."""
@@ -70,6 +79,8 @@ class VirtualWhatsApp:
         self._chain = self._authority.certify(self._static)
         self._tokens = read_token_table(find_library())
         self._refs: dict[str, ClientConnection] = {}
+        self.link_codes: Journal[LinkCodeRequest] = Journal()
+        """Each device that showed a code to be typed on a phone."""
         self._connections: list[ClientConnection] = []
         self._sending: set[asyncio.Task[None]] = set()
         self.directory = Directory()
@@ -128,10 +139,30 @@ class VirtualWhatsApp:
 
     async def scan(self, phone: Phone, code: str) -> LinkedDevice:
         """Let a phone scan a code: the device that shows it is linked."""
-        parsed = parse_qr_code(code)
-        connection = self._refs[parsed.ref]
+        offer = parse_qr_code(code)
+        return await self._link(phone, offer, self._refs[offer.ref])
+
+    async def enter_code(self, phone: Phone, code: str, *, number: str = "") -> LinkedDevice:
+        """Type a code on a phone: the device that shows it is linked.
+
+        ``number`` is the one that the device gave, where it is not the phone's own. Raises
+        :class:`WrongLinkCode` where the device shows another code.
+        """
+        wanted = (number or phone.number).removeprefix("+")
+        request = [each for each in self.link_codes if each.number == wanted][-1]
+        entry = CodeEntry(code, phone.device.identity, request)
+        request.finish = asyncio.get_running_loop().create_future()
+        await request.connection.send(entry.build_primary_hello())
+        async with asyncio.timeout(_CODE_SECONDS):
+            identity, adv_secret = entry.open_finish(await request.finish)
+        offer = DeviceOffer(request.ref, request.noise_key, identity, adv_secret)
+        return await self._link(phone, offer, request.connection)
+
+    async def _link(
+        self, phone: Phone, offer: DeviceOffer, connection: ClientConnection
+    ) -> LinkedDevice:
         registration_id, signed = read_pairing_payload(connection.payload)
-        device, container = phone.link(parsed, registration_id, signed)
+        device, container = phone.link(offer, registration_id, signed)
         connection.device = device
         await connection.send(build_pair_success(device, container, connection.create_request_id()))
         return device
@@ -261,7 +292,8 @@ class VirtualWhatsApp:
         if node.tag == "iq":
             await self._handle_request(connection, node)
         elif device is None:
-            self.unhandled.append(node.tag)
+            if node.tag != "ack":  # of what a phone whose code was typed says
+                self.unhandled.append(node.tag)
         elif node.tag == "message":
             await self._handle_message(connection, device, node)
         elif node.tag == "ack":
@@ -275,6 +307,8 @@ class VirtualWhatsApp:
         """Answer an `iq`; what only an unlinked client may ask is nothing but a result."""
         if node.text("type") == "result":
             await self._handle_result(connection, node)
+        elif (registration := node.find(REGISTRATION)) is not None:
+            await self._handle_link_code(connection, node, registration)
         elif connection.device is None:
             await connection.answer(node)
         elif node.text("xmlns") == "passive":
@@ -284,6 +318,22 @@ class VirtualWhatsApp:
             await self._remove_device(connection, connection.device, node)
         else:
             await connection.answer(node, *self._answer_question(connection.device, node))
+
+    async def _handle_link_code(
+        self, connection: ClientConnection, node: Node, registration: Node
+    ) -> None:
+        """Take what a device says that is linked by a code: its hello, or its keys."""
+        if code := self.faults.link_code_refused:
+            await connection.send(build_request_error(node, code))
+        elif registration.text("stage") == "companion_hello":
+            request = read_companion_hello(connection, registration)
+            await connection.answer(node, build_hello_answer(request))
+            self.link_codes.append(request)
+        else:
+            await connection.answer(node)
+            ref = registration.require("link_code_pairing_ref").data.decode()
+            [request] = [each for each in self.link_codes if each.ref == ref]
+            request.finish.set_result(registration)
 
     def _answer_question(self, device: LinkedDevice, node: Node) -> tuple[Node, ...]:
         """Return the answer to a question about people and keys; nothing to what is not known."""

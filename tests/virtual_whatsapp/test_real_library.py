@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from tests.virtual_whatsapp import faults
 from tests.virtual_whatsapp.binary_node import Node
 from tests.virtual_whatsapp.contact import Contact
 from tests.virtual_whatsapp.library import ROOT_KEY_VARIABLE
+from tests.virtual_whatsapp.link_code import WrongLinkCode
 from tests.virtual_whatsapp.phone import LinkedDevice, Phone
 from tests.virtual_whatsapp.preload.sitecustomize import NOT_FOUND_STATUS
 from tests.virtual_whatsapp.server import VirtualWhatsApp
@@ -117,6 +119,36 @@ async def test_messages_go_both_ways_and_their_receipts_come_back(
     await library.wait_for("logged_out")
     assert not phone.devices
     assert not whatsapp.find_connections(device.jid)
+
+
+async def test_a_device_is_linked_by_the_code_that_is_typed_on_the_phone(
+    library: LibraryProcess, whatsapp: VirtualWhatsApp, phone: Phone, ana: Contact
+) -> None:
+    """A wrong code links nothing; the right one is taken afterwards, and messages are read."""
+    await library.wait_for("code")
+    await library.order("pair", phone.number)
+    code = await library.wait_for("link_code")
+    assert re.fullmatch("[1-9A-HJ-NP-TV-Z]{4}-[1-9A-HJ-NP-TV-Z]{4}", code)
+    [request] = whatsapp.link_codes
+    assert request.number == phone.number.removeprefix("+")
+    with pytest.raises(WrongLinkCode):
+        await whatsapp.enter_code(phone, "AAAA-AAAA")
+    assert not phone.devices
+    await whatsapp.enter_code(phone, code)
+    await library.wait_for("Connected")
+    await library.order("send", ana.jid.user, "Hola, Ana")
+    [received] = await ana.received.wait_for(1)
+    assert received.text == "Hola, Ana"
+
+
+async def test_a_code_is_refused_by_whatsapp(
+    library: LibraryProcess, whatsapp: VirtualWhatsApp, phone: Phone
+) -> None:
+    """As to a number that asked too often: the library raises what the server said."""
+    await library.wait_for("code")
+    whatsapp.faults.link_code_refused = 429
+    await library.order("pair", phone.number)
+    assert "429" in await library.wait_for("error")
 
 
 async def test_a_number_check_says_who_is_here(
