@@ -1,46 +1,56 @@
-"""Import sources: the types by which a plugin reads prospect lists from files."""
+"""Import sources: the types by which a plugin reads lists from files."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
+
+MAX_FILE_BYTES: Final = 200_000_000
+MAX_COLUMNS: Final = 500
+MAX_CELL_CHARACTERS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class ImportRow:
-    """One data record: its number in the file (the first data record is 2) and its cells."""
+class SourceRow:
+    """One row of a file, the header included.
 
-    record: int
-    cells: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class SourcePreview:
-    """A preview of a file: a description of its form, its headers and its first rows.
-
-    ``mapping`` is from our column (``phone``, ``name``, ``trade``, ``cartera_origen``,
-    ``permission``, ``data_date``, ``notes``, ``evidence``) to the file's header.
+    ``number`` is the one that the program which made the file shows: of a CSV the record from 1 on,
+    of a workbook the row of the sheet, of a vCard file the card from 1 on (its header is row 0).
+    ``problem`` is a sentence on a row that can't be read although the file goes on, such as a card
+    without an end.
     """
 
-    form: str
-    headers: Sequence[str]
-    mapping: Mapping[str, str]
-    rows: Sequence[ImportRow] = field(default_factory=tuple)
+    number: int
+    cells: tuple[str, ...]
+    problem: str = ""
 
 
 class OpenedSource(Protocol):
-    """A file that is open for import."""
+    """A file that is open to be read as rows of text.
 
-    def preview(self) -> SourcePreview:
-        """Return form, headers, guessed mapping and the first rows."""
+    A number cell of a spreadsheet has all its digits and no ``.0``; a date cell is written as
+    ``yyyy-mm-dd``, with ``hh:mm:ss`` behind it where it has a time.
+    """
+
+    @property
+    def form(self) -> str:
+        """What the file is, such as ``CSV, cp1252, semicolon``."""
         ...
 
-    def rows(self) -> Iterator[ImportRow]:
-        """Yield every data record once, in file order."""
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Sentences on the whole file; complete when :meth:`rows` was read to its end once."""
+        ...
+
+    def rows(self) -> Iterator[SourceRow]:
+        """Yield every row in file order, from the first on each time.
+
+        Raises :class:`SourceUnreadable` where the whole file must be refused.
+        """
         ...
 
 
@@ -48,17 +58,55 @@ class SourceUnreadable(Exception):
     """The file can't be read by this source; the message says what is wrong, where, what to do."""
 
 
-OpenSource: TypeAlias = Callable[[Path], OpenedSource]
+def recognise_no_header(_cells: Sequence[str]) -> bool:
+    """Return False: nothing is known of what the header looks like."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What a person said about a file, and how its header is recognised.
+
+    ``encoding`` and ``sheet`` are kept to strictly, or the file is refused. ``is_header`` returns
+    whether cells look like a header with a phone column; a workbook's sheet is chosen by it.
+    """
+
+    encoding: str | None = None
+    sheet: str | None = None
+    is_header: Callable[[Sequence[str]], bool] = recognise_no_header
+
+
+OpenSource: TypeAlias = Callable[[Path, SourceOptions], OpenedSource]
 
 
 @dataclass(frozen=True, slots=True)
 class ImportSource:
-    """An import source, as a plugin declares it. ``suffixes`` are lower-case, with the dot."""
+    """An import source, as a plugin declares it. ``suffixes`` are lower-case, with the dot.
+
+    ``unit`` is what one of its rows is called in a sentence: a record, a row, a card.
+    """
 
     name: str
     summary: str
     suffixes: tuple[str, ...]
     open: OpenSource
+    unit: str = "record"
+
+
+def check_row_size(row: SourceRow, unit: str = "record") -> SourceRow:
+    """Return the row; raise :class:`SourceUnreadable` for too many columns or too long a cell."""
+    if len(row.cells) > MAX_COLUMNS:
+        raise SourceUnreadable(
+            f"{unit.capitalize()} {row.number} has {len(row.cells):,} columns, more than"
+            f" {MAX_COLUMNS}; remove the columns that you don't need."
+        )
+    for column, cell in enumerate(row.cells, 1):
+        if len(cell) > MAX_CELL_CHARACTERS:
+            raise SourceUnreadable(
+                f"Column {column} of {unit} {row.number} has {len(cell):,} characters, more than"
+                f" {MAX_CELL_CHARACTERS:,}; shorten that cell."
+            )
+    return row
 
 
 def normalise_text(text: str) -> str:

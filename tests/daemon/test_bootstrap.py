@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.api import hookimpl
-from daemon.api.imports import ImportSource, OpenedSource, SourceUnreadable
+from daemon.api.imports import ImportSource, OpenedSource, SourceOptions, SourceUnreadable
 from daemon.api.transport import CannotOpen, Channel, OpenContext, Transport
 from daemon.bootstrap import open_services
 from daemon.errors import RulesRejected, StartRefused
@@ -24,7 +24,7 @@ async def _open(_context: OpenContext) -> Transport:
     raise CannotOpen(msg)
 
 
-def _read(_path: Path) -> OpenedSource:
+def _read(_path: Path, _options: SourceOptions) -> OpenedSource:
     msg = "nobody reads this source here"
     raise SourceUnreadable(msg)
 

@@ -124,13 +124,14 @@ def test_a_strangers_opinion_is_heard(at_work: dict[str, Any]) -> None:
 
 
 def test_a_stranger_sees_events_and_brings_an_import_source(at_work: dict[str, Any]) -> None:
-    """One event was shown, two records were read."""
+    """One event was shown, a header and two records were read."""
     assert at_work["counts"] == {"sending.halted": 1}
     assert at_work["rows"] == [
-        [2, {"phone": "+5491141234567", "name": "Ana"}],
-        [4, {"phone": "1122334455", "name": ""}],
+        [0, "phone", "name"],
+        [2, "+5491141234567", "Ana"],
+        [4, "1122334455", ""],
     ]
-    assert at_work["preview"] == 2
+    assert at_work["form"] == "one number a line"
 
 
 def test_a_blocked_stranger_stays_out(installed: Path) -> None:

@@ -18,10 +18,12 @@ import msgspec
 import structlog
 
 from daemon import subprocesses
-from daemon.api.imports import ImportSource, SourceUnreadable
+from daemon.api.imports import ImportSource, SourceOptions, SourceUnreadable
 from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.row_parser import ParsedImportRow, parse_row
 from daemon.errors import ImportRejected, LeadMasterError
+from daemon.lists.columns import guess_mapping
+from daemon.lists.table import open_table
 from daemon.plugin_manager import Plugins
 from daemon.worker_protocol import (
     SILENCE_SECONDS,
@@ -83,6 +85,7 @@ PROTOCOL: Final[WorkerProtocol[ImportReadRequest, ImportReadAnswer, Never, Never
     max_line_bytes=64 * 2**20,  # a full batch of the longest cells stays below
 )
 WORKER_COMMAND: Final = (sys.executable, "-m", "daemon.contacts.imports.process")
+PREVIEW_ROWS: Final = 5
 STALL_SECONDS: Final = 600.0
 """The longest time between two answers, in seconds. A large file is read twice before the first."""
 
@@ -201,15 +204,16 @@ def answer_import(request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
 
 def _read_file(source: ImportSource, request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
     """Yield the summary and the batches of a file. Raises what the import source raises."""
+    table = open_table(source.open(Path(request.path), SourceOptions()), header_required=True)
+    mapping = request.options.resolve_mapping(table.headers, guess_mapping(table.headers))
+    first: list[tuple[int, dict[str, str]]] = []
+    total = 0
     # Read through once to count, so that an unreadable record is found before anything is written.
-    path = Path(request.path)
-    preview = source.open(path).preview()
-    headers = tuple(preview.headers)
-    mapping = request.options.resolve_mapping(headers, preview.mapping)
-    total = sum(1 for _ in source.open(path).rows())
-    first = tuple((row.record, dict(row.cells)) for row in preview.rows)
-    yield ImportFileSummary(preview.form, headers, mapping, first, total)
-    rows = iter(source.open(path).rows())
+    for total, record in enumerate(table.records(), 1):  # noqa: B007 - the last one is the count
+        if len(first) < PREVIEW_ROWS:
+            first.append((record.number, dict(record.cells)))
+    yield ImportFileSummary(table.form, table.headers, mapping, tuple(first), total)
+    rows = table.records()
     while batch := tuple(
         parse_row(row, mapping, request.options, region=request.region, today=request.today)
         for row in islice(rows, BATCH_SIZE)

@@ -10,8 +10,9 @@ from typing import Final
 import msgspec
 
 from daemon.api import numbers
-from daemon.api.imports import ImportRow, normalise_text
+from daemon.api.imports import normalise_text
 from daemon.contacts.imports.options import ImportOptions, ImportPermission
+from daemon.lists.table import ListRecord
 
 _MAX_CELL_LENGTH: Final = 2_000
 _ISO_DATE: Final = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})")
@@ -79,9 +80,16 @@ class ParsedImportRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_row(
-    row: ImportRow, mapping: Mapping[str, str], options: ImportOptions, *, region: str, today: date
+    row: ListRecord,
+    mapping: Mapping[str, str],
+    options: ImportOptions,
+    *,
+    region: str,
+    today: date,
 ) -> ParsedImportRow:
     """Return one record parsed; a problem is in the result, never raised."""
+    if row.problem:
+        return _reject(row, "record_unreadable", row.problem)
     cells = {
         column: row.cells.get(header, "").strip()[:_MAX_CELL_LENGTH]
         for column, header in mapping.items()
@@ -89,14 +97,12 @@ def parse_row(
     try:
         number = numbers.parse_phone(cells["phone"], region)
     except numbers.NumberUnusable as problem:
-        return ParsedImportRow(
-            record=row.record, reason_code=problem.reason_code, sentence=problem.sentence
-        )
+        return _reject(row, problem.reason_code, problem.sentence)
     evidence = cells.get("evidence", "") or options.statement
     said = cells.get("permission", "")
     permission, reason_code, sentence = parse_permission(said, evidence, options.permission)
     return ParsedImportRow(
-        record=row.record,
+        record=row.number,
         phone=number.e164,
         line_type=number.line_type,
         country=number.country,
@@ -111,6 +117,10 @@ def parse_row(
         reason_code=reason_code,
         sentence=sentence,
     )
+
+
+def _reject(row: ListRecord, reason_code: str, sentence: str) -> ParsedImportRow:
+    return ParsedImportRow(record=row.number, reason_code=reason_code, sentence=sentence)
 
 
 def parse_permission(

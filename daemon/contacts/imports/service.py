@@ -15,7 +15,6 @@ from typing import Final, TypeAlias
 import msgspec
 
 from daemon.api.clock import Clock
-from daemon.api.imports import ImportRow
 from daemon.api.numbers import list_phone_spellings as number_forms
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.imports import process
@@ -33,6 +32,14 @@ from storage import imports
 from storage.db import Database
 from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
 from storage.tx import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """One record of a file: its number there, and its cells by header."""
+
+    record: int
+    cells: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

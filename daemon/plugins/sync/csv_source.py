@@ -1,4 +1,4 @@
-"""CSV as an import source: detects encoding, delimiter and columns, and numbers the records."""
+"""CSV as an import source: detects encoding and delimiter, and numbers the records."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ import contextlib
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import count, islice
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import charset_normalizer
 
-from daemon.api.imports import ImportRow, SourcePreview, SourceUnreadable, normalise_text
+from daemon.api.imports import (
+    MAX_FILE_BYTES,
+    SourceOptions,
+    SourceRow,
+    SourceUnreadable,
+    check_row_size,
+)
 
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -76,61 +82,14 @@ def _decode_strictly(content: bytes, encoding: str) -> str:
         ) from None
 
 
-HEADER_NAMES: Final[Mapping[str, Sequence[str]]] = {
-    "phone": (
-        *("whatsapp", "wsp", "celular", "cel", "movil", "telefono celular", "telefono movil"),
-        *("mobile", "mobile phone", "cell", "cell phone", "telefono", "tel", "numero"),
-        *("numero de telefono", "nro de telefono", "phone", "phone number", "telephone"),
-    ),
-    "name": (
-        *("nombre", "nombre y apellido", "nombre completo", "nombre comercial", "razon social"),
-        *("contacto", "cliente", "empresa", "name", "full name", "contact", "company"),
-    ),
-    "trade": ("rubro", "actividad", "categoria", "sector", "trade", "industry", "category"),
-    "cartera_origen": (
-        *("cartera origen", "cartera de origen", "cartera", "origen", "fuente", "procedencia"),
-        *("origin", "source"),
-    ),
-    "permission": (
-        *("consentimiento", "permiso", "autorizacion", "opt in", "optin", "consent", "permission"),
-    ),
-    "evidence": (
-        *("evidencia", "prueba", "evidencia de consentimiento", "como se obtuvo"),
-        *("evidence", "proof", "consent evidence"),
-    ),
-    "data_date": (
-        *("ultimo contacto", "fecha de ultimo contacto", "fecha de contacto", "fecha"),
-        *("last contact", "last contacted", "date"),
-    ),
-    "notes": ("notas", "nota", "observaciones", "comentarios", "notes", "comments", "remarks"),
-}
-"""Header names of each column, best first: a mobile number is preferred where a list has both."""
-
-
-def guess_mapping(headers: Sequence[str]) -> dict[str, str]:
-    """Return the header of each column; a column without one is left out."""
-    by_name: dict[str, str] = {}
-    for header in headers:
-        by_name.setdefault(normalise_text(header), header)
-    found = {
-        column: next((by_name[name] for name in names if name in by_name), None)
-        for column, names in HEADER_NAMES.items()
-    }
-    return {column: header for column, header in found.items() if header is not None}
-
-
 _DELIMITERS: Final = {";": "semicolon", ",": "comma", "\t": "tab", "|": "bar"}
 _SAMPLED_RECORDS: Final = 60
-_PREVIEW_ROWS: Final = 5
-_MAX_FILE_BYTES: Final = 200_000_000
-FIRST_RECORD: Final = 2
-"""The number of the first data record: the header is record 1."""
 
 
-def open_csv(path: Path) -> CsvFile:
+def open_csv(path: Path, _options: SourceOptions) -> CsvFile:
     """Open a file as CSV; raise :class:`SourceUnreadable` if it is none."""
     try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
+        if path.stat().st_size > MAX_FILE_BYTES:
             raise SourceUnreadable(f"{path.name} is larger than 200 MB; split it.")
         content = path.read_bytes()
     except OSError as error:
@@ -140,43 +99,21 @@ def open_csv(path: Path) -> CsvFile:
 
 
 class CsvFile:
-    """A CSV file with its detected delimiter and headers."""
+    """A CSV file with its detected delimiter."""
 
     def __init__(self, text: str, encoding: str) -> None:
         self._text, declared = _strip_delimiter_declaration(text)
         self._delimiter = declared or _detect_delimiter(self._text)
-        self._encoding = encoding
-        header = next(self._records(), [])
-        if not any(name.strip() for name in header):
-            raise SourceUnreadable(
-                "The file is empty: it needs a line with headers, and records below it."
-            )
-        self._headers = _make_unique(header)
+        self.form = f"CSV, {encoding}, {_DELIMITERS.get(self._delimiter, self._delimiter)}"
+        self.remarks: Sequence[str] = ()
 
-    def preview(self) -> SourcePreview:
-        """Return format, headers, guessed mapping and the first rows."""
-        form = f"CSV, {self._encoding}, {_DELIMITERS.get(self._delimiter, self._delimiter)}"
-        return SourcePreview(
-            form=form,
-            headers=self._headers,
-            mapping=guess_mapping(self._headers),
-            rows=tuple(islice(self.rows(), _PREVIEW_ROWS)),
-        )
+    def rows(self) -> Iterator[SourceRow]:
+        """Yield every record once, in file order, the header as record 1.
 
-    def rows(self) -> Iterator[ImportRow]:
-        """Yield every data record once, in file order.
-
-        Empty ones are skipped and keep their number. Raises :class:`SourceUnreadable` at a
-        record with an unclosed quote.
+        Raises :class:`SourceUnreadable` at a record with an unclosed quote.
         """
-        width = len(self._headers)
-        for number, cells in enumerate(islice(self._records(), 1, None), FIRST_RECORD):
-            if any(cell.strip() for cell in cells):
-                filled = [*cells[:width], *[""] * (width - len(cells))]
-                yield ImportRow(number, dict(zip(self._headers, filled, strict=True)))
-
-    def _records(self) -> Iterator[list[str]]:
-        yield from _read_records(self._text, self._delimiter)
+        for number, cells in enumerate(_read_records(self._text, self._delimiter), 1):
+            yield check_row_size(SourceRow(number, tuple(cells)))
 
 
 def _strip_delimiter_declaration(text: str) -> tuple[str, str | None]:
@@ -217,13 +154,3 @@ def _read_records(text: str, delimiter: str) -> Iterator[list[str]]:
             f"Record {number + 1} can't be read: check its quotation marks, and that no cell has"
             f" more than {csv.field_size_limit():,} characters."
         ) from None
-
-
-def _make_unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Return unique column names: an empty one gets its position, a repeated one a count."""
-    unique: list[str] = []
-    for place, name in enumerate(names, 1):
-        plain = " ".join(name.split()) or f"column {place}"
-        candidates = (plain if n == 1 else f"{plain} ({n})" for n in count(1))
-        unique.append(next(each for each in candidates if each not in unique))
-    return tuple(unique)

@@ -11,6 +11,7 @@ from typing import Any
 
 from daemon.api.clock import SystemClock
 from daemon.api.identity import parse_identity
+from daemon.api.imports import SourceOptions
 from daemon.api.opinions import OpinionRequest
 from daemon.api.permit import Permit, PermitRefused, PermitSigner, PermitVerifier, hash_body
 from daemon.api.transport import OpenContext, Outgoing, SessionInfo, Text
@@ -99,15 +100,15 @@ async def main(folder: Path) -> None:
     plugins.load()
     numbers = folder / "people.numbers"
     numbers.write_text("# ours\n+5491141234567; Ana\n\n1122334455\n", encoding="utf-8")
-    source = plugins.sources()["lines"].open(numbers)
+    source = plugins.sources()["lines"].open(numbers, SourceOptions())
     await plugins.observe(SendingHalted(subject="installation", at=NOW, who="eva", reason="test"))
     stranger = sys.modules["leadmaster_stranger"]
     result = {
         "names": plugins.names,
         "channel": await use_channel(plugins, folder / "out"),
         "opinions": await collect_opinions(plugins),
-        "rows": [[row.record, dict(row.cells)] for row in source.rows()],
-        "preview": len(source.preview().rows),
+        "rows": [[row.number, *row.cells] for row in source.rows()],
+        "form": source.form,
         "counts": dict(stranger.plugin.counts),
     }
     print(json.dumps(result))

@@ -41,7 +41,11 @@ class Stranger:
     @hookimpl
     def leadmaster_declare_sources(self) -> Sequence[ImportSource]:
         """Bring an import source."""
-        return [ImportSource("lines", "One number a line, then a name", (".numbers",), open_lines)]
+        return [
+            ImportSource(
+                "lines", "One number a line, then a name", (".numbers",), open_lines, unit="line"
+            )
+        ]
 
     @hookimpl
     async def leadmaster_judge_message(self, request: OpinionRequest) -> Opinion | None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.api.imports import ImportRow
 from daemon.contacts.imports.options import ImportOptions, ImportPermission
 from daemon.contacts.imports.row_parser import parse_date, parse_permission, parse_row
 from daemon.errors import ImportRejected
+from daemon.lists.table import ListRecord
 
 TODAY = date(2026, 11, 20)
 MAPPING = {
@@ -24,9 +24,9 @@ MAPPING = {
 }
 
 
-def cells(**given_: str) -> ImportRow:
+def cells(**given_: str) -> ListRecord:
     """Return record 2 with these cells."""
-    return ImportRow(2, {"Tel": "+5491141234567", **given_})
+    return ListRecord(2, {"Tel": "+5491141234567", **given_})
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,14 @@ def test_a_record_without_a_number_is_rejected_with_the_reason() -> None:
     found = parse_row(cells(Tel="s/n"), MAPPING, ImportOptions(), region="AR", today=TODAY)
     assert (found.phone, found.reason_code) == (None, "not_a_number")
     assert found.sentence
+
+
+def test_a_record_that_can_not_be_read_is_rejected_with_its_problem() -> None:
+    """Whatever its cells say."""
+    row = ListRecord(3, {"Tel": "+5491141234567"}, "Card 3 has no END:VCARD.")
+    found = parse_row(row, MAPPING, ImportOptions(), region="AR", today=TODAY)
+    assert (found.phone, found.reason_code) == (None, "record_unreadable")
+    assert found.sentence == "Card 3 has no END:VCARD."
 
 
 def test_options_that_can_not_be_meant_are_refused() -> None:

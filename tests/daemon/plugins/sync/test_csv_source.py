@@ -11,15 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.api.imports import SourceUnreadable
+from daemon.api.imports import SourceOptions, SourceRow, SourceUnreadable
 from daemon.plugins.sync import leadmaster_declare_sources
-from daemon.plugins.sync.csv_source import (
-    HEADER_NAMES,
-    CsvFile,
-    decode_text,
-    guess_mapping,
-    open_csv,
-)
+from daemon.plugins.sync.csv_source import CsvFile, decode_text, open_csv
 
 SPANISH = "Nombre;Teléfono\nÑusta Ibáñez;+54 9 11 4123-4567\n"
 CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
@@ -44,9 +38,11 @@ def write(tmp_path: Path) -> Write:
 )
 def test_the_encoding_is_found(write: Write, encoding: str) -> None:
     """A mark, UTF-8, or the Windows encoding: the letters come out right."""
-    opened = open_csv(write(SPANISH.encode(encoding)))
-    assert [row.cells["Nombre"] for row in opened.rows()] == ["Ñusta Ibáñez"]
-    assert opened.preview().mapping == {"name": "Nombre", "phone": "Teléfono"}
+    opened = open_csv(write(SPANISH.encode(encoding)), SourceOptions())
+    assert [row.cells for row in opened.rows()] == [
+        ("Nombre", "Teléfono"),
+        ("Ñusta Ibáñez", "+54 9 11 4123-4567"),
+    ]
 
 
 def test_what_makes_no_sense_in_windows_is_guessed() -> None:
@@ -73,44 +69,27 @@ def test_the_delimiter_is_found_past_line_breaks_in_cells(delimiter: str) -> Non
     writer.writerow(["Nombre", "Teléfono", "Notas"])
     writer.writerows([["a, b; c", "123", "one\ntwo | three"]] * 3)
     opened = CsvFile(text.getvalue(), "utf-8")
-    assert [row.cells["Notas"] for row in opened.rows()] == ["one\ntwo | three"] * 3
+    assert [row.cells[2] for row in opened.rows()][1:] == ["one\ntwo | three"] * 3
 
 
 def test_a_spreadsheet_may_declare_its_delimiter() -> None:
     """The line ``sep=`` is taken at its word and is no record."""
     opened = CsvFile("sep=|\r\na|b\r\n1;2|3;4\r\n", "utf-8")
-    assert [(row.record, dict(row.cells)) for row in opened.rows()] == [
-        (2, {"a": "1;2", "b": "3;4"})
-    ]
+    assert list(opened.rows()) == [SourceRow(1, ("a", "b")), SourceRow(2, ("1;2", "3;4"))]
 
 
-def test_records_keep_their_numbers() -> None:
-    """The first data record is 2; empty ones are left out and counted; short ones are filled."""
+def test_records_are_numbered_from_the_header_on() -> None:
+    """Also an empty one, and a short or a long one, as they are in the file."""
     opened = CsvFile("a;b\n1;2\n\n;\n3\n4;5;6\n", "utf-8")
-    assert [(row.record, tuple(row.cells.values())) for row in opened.rows()] == [
-        (2, ("1", "2")),
-        (5, ("3", "")),
-        (6, ("4", "5")),
+    assert [(row.number, *row.cells) for row in opened.rows()] == [
+        *((1, "a", "b"), (2, "1", "2"), (3,), (4, "", ""), (5, "3"), (6, "4", "5", "6")),
     ]
-
-
-def test_every_column_has_a_name_of_its_own() -> None:
-    """Headers that repeat, or are empty, can still be mapped."""
-    opened = CsvFile("a (2),a,a,,a\n1,2,3,4,5\n", "utf-8")
-    assert opened.preview().headers == ("a (2)", "a", "a (3)", "column 4", "a (4)")
 
 
 def test_one_column_is_a_table_too() -> None:
     """A list of bare numbers needs no delimiter."""
     opened = CsvFile("telefono\n+5491141234567\n", "utf-8")
-    assert [row.cells for row in opened.rows()] == [{"telefono": "+5491141234567"}]
-
-
-@pytest.mark.parametrize("text", ["", "\n", ";;\n", "  ,\n1,2\n"])
-def test_an_empty_file_is_refused(text: str) -> None:
-    """Without a header there is nothing to map."""
-    with pytest.raises(SourceUnreadable, match="empty"):
-        CsvFile(text, "utf-8")
+    assert [row.cells for row in opened.rows()] == [("telefono",), ("+5491141234567",)]
 
 
 def test_a_quote_that_never_ends_is_refused_by_its_record() -> None:
@@ -123,7 +102,7 @@ def test_a_quote_that_never_ends_is_refused_by_its_record() -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """The sentence names the file and says why."""
     with pytest.raises(SourceUnreadable, match=r"gone\.csv can't be read"):
-        open_csv(tmp_path / "gone.csv")
+        open_csv(tmp_path / "gone.csv", SourceOptions())
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
@@ -132,29 +111,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(200_000_001)
     with pytest.raises(SourceUnreadable, match="larger"):
-        open_csv(path)
-
-
-def test_headers_are_known_in_both_languages() -> None:
-    """Case, accents and punctuation do not matter; of two numbers the mobile is taken."""
-    spanish = ("NOMBRE", "Tel.", "Celular", "Rubro", "Origen", "Consentimiento", "Último contacto")
-    assert guess_mapping(spanish) == {
-        "name": "NOMBRE",
-        "phone": "Celular",
-        "trade": "Rubro",
-        "cartera_origen": "Origen",
-        "permission": "Consentimiento",
-        "data_date": "Último contacto",
-    }
-    english = ("Full name", "Phone number", "Opt-in", "Evidence", "Notes")
-    assert set(guess_mapping(english)) == {"name", "phone", "permission", "evidence", "notes"}
-    assert guess_mapping(("foo",)) == {}
-
-
-def test_no_header_means_two_things() -> None:
-    """A name belongs to one column only."""
-    names = [name for names in HEADER_NAMES.values() for name in names]
-    assert len(names) == len(set(names))
+        open_csv(path, SourceOptions())
 
 
 def test_the_plugin_declares_csv() -> None:
@@ -179,14 +136,12 @@ def test_any_bytes_are_text_or_refused(content: bytes) -> None:
     st.sampled_from(";,\t|"),
 )
 def test_what_a_spreadsheet_writes_is_read_back(rows: list[list[str]], delimiter: str) -> None:
-    """Every cell of every record that is not empty comes back, with its number."""
+    """Every cell of every record comes back."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL)
     writer.writerows([["one", "two", "three"], *rows])
-    found = {row.record: list(row.cells.values()) for row in CsvFile(text.getvalue(), "x").rows()}
-    assert found == {
-        number: cells for number, cells in enumerate(rows, 2) if any(cell.strip() for cell in cells)
-    }
+    found = [list(row.cells) for row in CsvFile(text.getvalue(), "x").rows()]
+    assert found == [["one", "two", "three"], *rows]
 
 
 @given(st.text(max_size=200))
@@ -194,7 +149,7 @@ def test_any_text_is_a_table_or_refused(text: str) -> None:
     """No text makes the reading raise anything but its own refusal."""
     try:
         opened = CsvFile(text, "utf-8")
-        numbers = [row.record for row in opened.rows()]
+        numbers = [row.number for row in opened.rows()]
     except SourceUnreadable:
         return
-    assert numbers == sorted(set(numbers))
+    assert numbers == list(range(1, len(numbers) + 1))
