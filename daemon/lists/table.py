@@ -42,9 +42,10 @@ class ListTable:
         return tuple(self._source.remarks)
 
     def records(self) -> Iterator[ListRecord]:
-        """Yield every record below the header, from the first on each time; empty ones keep their number.
+        """Yield every record below the header, from the first on each time.
 
-        Raises :class:`SourceUnreadable` where the whole file must be refused.
+        Empty ones are left out, and the others keep their numbers. Raises :class:`SourceUnreadable` where the
+        whole file must be refused.
         """
         width = len(self.headers)
         for row in self._source.rows():
