@@ -2,7 +2,8 @@
 
 It is :mod:`daemon.worker_protocol` over a socket: requests with ids, each answered once and
 then ended; signals as events; heartbeats at all times. The first event is :class:`Hello`, or
-:class:`WorkerUnavailable` where the library can't be used.
+:class:`WorkerUnavailable` where the library can't be used. A signal with a number is acknowledged
+once it is stored, which alone is not answered; without that it comes again from the next worker.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from daemon.api.permit import Permit
 from daemon.api.signals import Signal
 from daemon.worker_protocol import WorkerProtocol
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 """Increased with every change that an older worker or daemon would not understand."""
 MAX_LINE_BYTES: Final = 1 << 20
 MAX_TEXT_CHARACTERS: Final = 65_536
@@ -64,8 +65,19 @@ class LogoutRequest(msgspec.Struct, frozen=True, tag="logout"):
     """Unlink this device and delete the stored login."""
 
 
+class AcknowledgeSignal(msgspec.Struct, frozen=True, tag="acknowledge"):
+    """The signal of this number is stored: the worker may forget it. It gives no answer."""
+
+    number: int
+
+
 LinkedRequest: TypeAlias = (
-    ConnectRequest | SendMessageRequest | CheckNumbersRequest | ListContactsRequest | LogoutRequest
+    ConnectRequest
+    | SendMessageRequest
+    | CheckNumbersRequest
+    | ListContactsRequest
+    | LogoutRequest
+    | AcknowledgeSignal
 )
 
 
@@ -170,10 +182,11 @@ class WorkerUnavailable(msgspec.Struct, frozen=True, tag="unavailable"):
 
 
 class SignalReport(msgspec.Struct, frozen=True, tag="signal"):
-    """A signal of the port, by the name of its class."""
+    """A signal of the port, by the name of its class; with a number, it is to be acknowledged."""
 
     name: str
     fields: dict[str, Any]
+    number: int = 0
 
     def __repr__(self) -> str:
         """Keep bodies and numbers out of logs."""

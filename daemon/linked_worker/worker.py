@@ -1,8 +1,9 @@
 """The worker: reads requests from its socket, calls the driver, and reports its signals.
 
-One thread reads requests, one makes the driver's calls, one at a time, and one sends heartbeats;
-signals come from the driver's own threads. Whatever state the library is in, the process ends at
-once when its socket ends, on SIGTERM, and when the driver says that its connection is over.
+One thread reads requests, one makes the driver's calls, one at a time, one writes to the socket,
+and one has it write heartbeats; signals come from the driver's own threads, which do not wait for
+the daemon. Whatever state the library is in, the process ends at once when its socket ends, on
+SIGTERM, and when the driver says that its connection is over.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -35,6 +36,7 @@ from daemon.linked_worker.protocol import (
     MAX_TEXT_CHARACTERS,
     MAX_WAITING_REQUESTS,
     PROTOCOL_VERSION,
+    AcknowledgeSignal,
     CheckedNumber,
     CheckNumbersRequest,
     ConnectRequest,
@@ -58,12 +60,19 @@ from daemon.linked_worker.protocol import (
     build_protocol,
     encode_signal,
 )
+from daemon.linked_worker.signal_spool import (
+    MAX_SPOOL_BYTES,
+    SPOOLED_SIGNALS,
+    SignalSpool,
+    SpoolUnreadable,
+)
 from daemon.worker_protocol import (
     HEARTBEAT_SECONDS,
     Answer,
     Crash,
     End,
     Event,
+    Frame,
     FrameWriter,
     Heartbeat,
     Request,
@@ -71,21 +80,29 @@ from daemon.worker_protocol import (
 )
 
 _CONTACTS_A_FRAME: Final = 500
+_MAX_OUTGOING: Final = 20_000
+_FLUSH_SECONDS: Final = 1.0
+_SPOOL_FULL: Final = "it received more than the daemon stores"
 _ORDERLY, _UNAVAILABLE, _CRASHED = 0, 69, 70
 """Exit statuses; the last two as in `sysexits.h`."""
+
+
+LinkedFrame: TypeAlias = Frame[LinkedAnswer, None, LinkedEvent]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """The session that the worker serves, and what it needs for that.
 
-    ``folder`` is the session's own; ``permit_key`` verifies the gate's signature.
+    ``folder`` is the session's own; ``permit_key`` verifies the gate's signature. ``spool_bytes``
+    is how much may be received that the daemon has not stored.
     """
 
     session: str
     folder: Path
     permit_key: Ed25519PublicKey
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    spool_bytes: int = MAX_SPOOL_BYTES
 
 
 def run_worker(
@@ -112,6 +129,7 @@ class LinkedWorker:
         self._protocol = build_protocol()
         self._verifier = PermitVerifier(settings.permit_key)
         self._waiting: queue.Queue[Request[LinkedRequest]] = queue.Queue(MAX_WAITING_REQUESTS)
+        self._outgoing: queue.Queue[LinkedFrame | threading.Event] = queue.Queue(_MAX_OUTGOING)
 
     def run(self, open_driver: OpenDriver) -> NoReturn:
         """Open the driver, say hello, and serve."""
@@ -122,15 +140,17 @@ class LinkedWorker:
         os._exit(_ORDERLY)
 
     def _serve(self, open_driver: OpenDriver) -> None:
+        self._start_thread(self._write_frames)
         # First of all: opening the driver loads the library, which may take many seconds.
         self._start_thread(self._send_heartbeats)
         try:
             # Two connections with one login would replace each other, again and again.
             self._lock = lock_session(self._settings.folder)
+            self._spool = SignalSpool(self._settings.folder, self._settings.spool_bytes)
             driver = open_driver(DriverEnvironment(self._settings.folder, self._report, self._end))
         except SessionLocked:
             self._refuse("Another worker still serves this session.", retryable=True)
-        except DriverUnavailable as reason:
+        except (DriverUnavailable, SpoolUnreadable) as reason:
             self._refuse(str(reason))
         self._ledger = PermitLedger(self._settings.folder)
         hello = Hello(
@@ -140,12 +160,13 @@ class LinkedWorker:
             driver.library_version,
             driver.has_login(),
         )
-        self._writer.send(Event(hello))
+        self._outgoing.put(Event(hello))
         self._start_thread(lambda: self._make_calls(driver))
         self._read_requests()
 
     def _refuse(self, sentence: str, *, retryable: bool = False) -> NoReturn:
-        self._writer.send(Event(WorkerUnavailable(sentence, retryable)))
+        self._outgoing.put(Event(WorkerUnavailable(sentence, retryable)))
+        self._flush()
         os._exit(_UNAVAILABLE)
 
     # What runs beside each other.
@@ -162,19 +183,42 @@ class LinkedWorker:
 
     def _crash(self, defect: BaseException) -> NoReturn:
         try:
-            self._writer.send(Crash(describe_defect(defect)))
+            self._outgoing.put(Crash(describe_defect(defect)), timeout=_FLUSH_SECONDS)
+            self._flush()
         finally:
             os._exit(_CRASHED)
+
+    def _write_frames(self) -> None:
+        """Write what the other threads put, in its order; alone, it waits for the daemon."""
+        try:
+            while True:
+                frame = self._outgoing.get()
+                if isinstance(frame, threading.Event):
+                    frame.set()
+                else:
+                    self._writer.send(frame)
+        except OSError:
+            os._exit(_ORDERLY)  # nobody listens any more
+
+    def _flush(self) -> None:
+        """Return once everything is written that was put, or after a second."""
+        written = threading.Event()
+        self._outgoing.put(written, timeout=_FLUSH_SECONDS)
+        written.wait(_FLUSH_SECONDS)
 
     def _send_heartbeats(self) -> None:
         pause = threading.Event()
         while not pause.wait(self._settings.heartbeat_seconds):
-            self._writer.send(Heartbeat())
+            self._outgoing.put(Heartbeat())
 
     def _read_requests(self) -> None:
         """Queue requests until the daemon has ended; answer at once where the queue is full."""
         while line := self._requests.readline(self._protocol.max_line_bytes):
             request = self._protocol.decode_request(line)
+            if isinstance(request.body, AcknowledgeSignal):
+                # At once: behind a send, it would wait for the server's answer to that.
+                self._spool.acknowledge(request.body.number)
+                continue
             try:
                 self._waiting.put_nowait(request)
             except queue.Full:
@@ -183,24 +227,50 @@ class LinkedWorker:
     def _make_calls(self, driver: LinkedDriver) -> None:
         while True:
             request = self._waiting.get()
-            for answer in self._handle(driver, request.body):
-                self._writer.send(Answer(answer, request.id))
-            self._writer.send(End(request.id))
+            if isinstance(request.body, ConnectRequest):
+                # Answered first: the daemon reads signals only after that.
+                self._answer(request.id, Done())
+                self._connect(driver)
+            else:
+                self._answer(request.id, *self._handle(driver, request.body))
 
-    def _answer(self, request: int, answer: LinkedAnswer) -> None:
-        self._writer.send(Answer(answer, request))
-        self._writer.send(End(request))
+    def _answer(self, request: int, *answers: LinkedAnswer) -> None:
+        for answer in answers:
+            self._outgoing.put(Answer(answer, request))
+        self._outgoing.put(End(request))
 
     # What a driver reports.
 
+    def _connect(self, driver: LinkedDriver) -> None:
+        """Connect, after what the last worker left was handed over."""
+        for report in self._spool.list_unstored():
+            self._outgoing.put(Event(report))
+        # A full spool takes nothing more, and what is not received stays with WhatsApp.
+        self._spool.wait_for_room()
+        driver.connect()
+
     def _report(self, reported: Signal) -> None:
-        self._writer.send(Event(encode_signal(reported)))
+        report = encode_signal(reported)
+        if not isinstance(reported, SPOOLED_SIGNALS):
+            self._outgoing.put(Event(report))
+            return
+        try:
+            report = self._spool.append(report)
+        except OSError:
+            # The daemon may be able to store it; the rest is better left with WhatsApp.
+            self._outgoing.put(Event(report))
+            self._end("what it receives can't be written to the disk")
+        self._outgoing.put(Event(report))
+        if self._spool.is_full:
+            self._end(_SPOOL_FULL)
 
     def _end(self, reason: str) -> NoReturn:
         """End the process; without a reason where the last signal gave it."""
         try:
             if reason:
-                self._report(TransportDied(reason))
+                died = encode_signal(TransportDied(reason))
+                self._outgoing.put(Event(died), timeout=_FLUSH_SECONDS)
+            self._flush()
         finally:
             os._exit(_ORDERLY)
 
@@ -208,8 +278,6 @@ class LinkedWorker:
 
     def _handle(self, driver: LinkedDriver, request: LinkedRequest) -> list[LinkedAnswer]:
         match request:
-            case ConnectRequest():
-                driver.connect()
             case LogoutRequest():
                 driver.logout()
             case SendMessageRequest():

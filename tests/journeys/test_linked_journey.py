@@ -65,6 +65,32 @@ async def test_a_linked_phone_answers_and_survives_a_power_cut(
     assert phone.devices == {}
 
 
+async def test_an_opt_out_survives_a_daemon_that_is_killed_before_it_stored_it(
+    house: LinkedDaemon, phone: Phone, ana: Contact
+) -> None:
+    """The library acknowledged it, so that WhatsApp does not send it again."""
+    await house.add_prospect(ana.phone)
+    device = await house.link("ventas", phone)
+    await house.whatsapp.write(ana, phone, "Hola")
+    await house.wait_until(lambda: house.daemon.client.get("inbound")["items"], "her first words")
+    await house.wait_until(lambda: not house.read_spool("ventas"), "they are stored")
+
+    house.freeze()
+    await house.whatsapp.write(ana, phone, "BAJA")
+    await house.wait_until(lambda: "BAJA" in house.read_spool("ventas"), "the worker has it")
+    await house.wait_until(lambda: not device.undelivered, "WhatsApp knows that it arrived")
+    await asyncio.to_thread(house.daemon.kill)
+    await asyncio.to_thread(house.daemon.start)
+
+    await house.wait_until(
+        lambda: house.daemon.client.get("suppressions", "check", phone=CONTACT)["suppressed"],
+        "she is suppressed",
+    )
+    await house.wait_until(lambda: not house.read_spool("ventas"), "the spool is empty again")
+    words = [each["text"] for each in (await house.get("inbound"))["items"]]
+    assert sorted(words) == ["BAJA", "Hola"]
+
+
 async def test_a_message_whose_connection_was_cut_is_settled_by_its_receipt(
     house: LinkedDaemon, phone: Phone, ana: Contact
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from daemon.errors import NotFound
+from daemon.linked_worker.signal_spool import SPOOL_FILE
 from tests.helpers.client.process import DaemonProcess, poll_until
 from tests.virtual_whatsapp.phone import LinkedDevice, Phone
 from tests.virtual_whatsapp.server import VirtualWhatsApp
@@ -125,6 +126,16 @@ class LinkedDaemon:
         """Kill the one worker that runs."""
         [worker] = self.list_workers()
         os.kill(worker, signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Let the daemon do nothing any more, while its worker goes on."""
+        assert self.daemon.process is not None
+        self.daemon.process.send_signal(signal.SIGSTOP)
+
+    def read_spool(self, session: str) -> str:
+        """Return what the worker of a session received and the daemon has not stored."""
+        spool = self.daemon.state_dir / "sessions" / session / SPOOL_FILE
+        return spool.read_text(encoding="utf-8")
 
     def _is_own_worker(self, command: bytes) -> bool:
         return WORKER_MODULE in command and os.fsencode(self.daemon.folder) in command

@@ -51,6 +51,7 @@ from daemon.linked_worker.neonize_driver.library import (
     LoadedLibrary,
     load_library,
 )
+from daemon.linked_worker.signal_spool import SPOOLED_SIGNALS
 from daemon.worker_protocol import describe_defect
 
 DRIVER_VERSION: Final = "1"
@@ -224,7 +225,8 @@ class NeonizeDriver:
             while True:
                 name, event = self._happened.get()
                 for signal in self._translate(name, event):
-                    if not self._leaving:
+                    # Of a device that is leaving, only what people wrote is news.
+                    if not self._leaving or isinstance(signal, SPOOLED_SIGNALS):
                         self._report(signal)
                     self._follow(signal)
         except Exception as error:  # noqa: BLE001 - as above

@@ -30,6 +30,7 @@ from daemon.api.signals import (
     Synced,
 )
 from daemon.api.text import hash_folded_text
+from daemon.linked_worker.protocol import MAX_TEXT_CHARACTERS
 
 _PAIRED: Final = 2
 _RECEIPT_KINDS: Final[Mapping[int, ReceiptKind]] = {
@@ -42,6 +43,8 @@ _LOGOUT_CODES: Final[Mapping[int, int]] = {2: 401, 4: 403, 5: 406}
 _BAN_CODES: Final[Mapping[int, int]] = {1: 101, 2: 102, 3: 103, 4: 104, 5: 106}
 _OUTDATED, _REPLACED, _BANNED, _LOGGED_OUT = 405, 440, 402, 401
 _ATTRIBUTE: Final = re.compile(r'(\w+)="([^"]*)"')
+_MAX_NAME_CHARACTERS: Final = 1000
+"""A name is whatever its owner sent; a frame has to stay within its limit."""
 _MILLISECONDS_FROM: Final = 1 << 40
 """A number of seconds as large as this would lie far in the future."""
 
@@ -123,12 +126,12 @@ class EventTranslator:
         yield InboundMessage(
             wire_id=event.Info.ID,
             sender=identities[0],
-            text=text,
+            text=text[:MAX_TEXT_CHARACTERS],
             written_at=_read_time(event.Info.Timestamp),
             kind=kind,
             origin=self._get_origin(),
             aliases=tuple(identities[1:]),
-            push_name=event.Info.Pushname,
+            push_name=event.Info.Pushname[:_MAX_NAME_CHARACTERS],
             quoted_id=quoted or None,
         )
 
@@ -161,7 +164,7 @@ class EventTranslator:
             kind=InboundKind.UNSUPPORTED,
             origin=self._get_origin(),
             aliases=tuple(identities[1:]),
-            push_name=event.Info.Pushname,
+            push_name=event.Info.Pushname[:_MAX_NAME_CHARACTERS],
         )
 
     def _translate_receipt(self, event: Any) -> Iterator[Signal]:  # noqa: ANN401

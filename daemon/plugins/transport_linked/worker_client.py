@@ -15,6 +15,7 @@ from daemon.api.signals import Signal
 from daemon.api.transport import CannotOpen, OpenContext
 from daemon.linked_worker.protocol import (
     PROTOCOL_VERSION,
+    AcknowledgeSignal,
     Hello,
     LinkedAnswer,
     LinkedEvent,
@@ -61,7 +62,9 @@ class WorkerClient:
         self._answers: dict[int, list[LinkedAnswer]] = {}
         self._pending: dict[int, asyncio.Future[list[LinkedAnswer]]] = {}
         self._first: asyncio.Future[LinkedEvent] = asyncio.get_running_loop().create_future()
-        self._signals: asyncio.Queue[Signal] = asyncio.Queue(_MAX_SIGNALS)
+        self._signals: asyncio.Queue[tuple[Signal, int]] = asyncio.Queue(_MAX_SIGNALS)
+        self._taken = 0
+        """The number of the signal that was returned last; 0 where it has none."""
         self.failure = ""
         """Why it ended, as the end of a sentence; empty where it was closed by us."""
         self._reading = asyncio.create_task(self._read(), name=f"linked worker {worker.pid}")
@@ -112,14 +115,27 @@ class WorkerClient:
             self._answers.pop(number, None)
 
     async def next_signal(self) -> Signal | None:
-        """Return the next signal, or None once the worker has ended and all were taken."""
+        """Return the next signal, or None once the worker has ended and all were taken.
+
+        Call it only when the signal before is stored: it is acknowledged to the worker.
+        """
+        self._acknowledge_taken()
         taking = asyncio.create_task(self._signals.get())
         try:
             await asyncio.wait({taking, self._reading}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not taking.done():
                 taking.cancel()
-        return taking.result() if taking.done() else None
+        if not taking.done():
+            return None
+        signal, self._taken = taking.result()
+        return signal
+
+    def _acknowledge_taken(self) -> None:
+        taken, self._taken = self._taken, 0
+        # A worker that has ended left it to the next one, and the daemon knows it by its id.
+        if taken and not self._reading.done():
+            self._worker.writer.write(encode_frame(Request(AcknowledgeSignal(taken), 0)))
 
     async def close(self) -> None:
         """End the worker: it ends by itself when its socket does, or is killed. Idempotent."""
@@ -186,7 +202,7 @@ class WorkerClient:
             self._first.set_result(event)
         if isinstance(event, SignalReport):
             try:
-                await self._signals.put(decode_signal(event))
+                await self._signals.put((decode_signal(event), event.number))
             except msgspec.MsgspecError:
                 raise WorkerFailed(f"reported a {event.name} that can't be read") from None
 

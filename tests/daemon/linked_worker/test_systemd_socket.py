@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from daemon.api.permit import PermitSigner
+from daemon.linked_worker.protocol import PROTOCOL_VERSION
 
 ROOT = Path(__file__).parents[3]
 AS_SYSTEMD = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"
@@ -33,7 +34,11 @@ def test_a_worker_serves_the_socket_that_systemd_passes(tmp_path: Path) -> None:
         ours.settimeout(30)
         with ours.makefile("rb") as lines:
             hello = json.loads(lines.readline())["body"]
-        assert (hello["type"], hello["protocol"], hello["login"]) == ("hello", 1, False)
+        assert (hello["type"], hello["protocol"], hello["login"]) == (
+            "hello",
+            PROTOCOL_VERSION,
+            False,
+        )
         assert (hello["driver"], hello["driver_version"], hello["library_version"]) == (
             "scripted",
             "7",

@@ -1,7 +1,8 @@
 """The worker of a linked device, with a driver that does what each message says.
 
 A text is one of: `ack`, `refuse`, `unknown`, `raise`, `hang`, `exit`, `grow`, `end REASON`,
-`signals N` (as many are reported). Without a login, connecting shows a code.
+`signals N` (as many are reported), `inbound N` (so many people write). Without a login, connecting
+shows a code.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from daemon.api.signals import Connected, KeepAlive, QrIssued, Synced
+from daemon.api.identity import Identity, IdentityKind
+from daemon.api.signals import Connected, InboundMessage, KeepAlive, QrIssued, Synced
 from daemon.api.transport import (
     Acknowledged,
     KnownContact,
@@ -75,12 +78,15 @@ class ScriptedDriver:
                 raise LookupError(text)
             case "grow":
                 self._grown = os.urandom(GROWN_BYTES)
-            case "signals":
-                for _ in range(int(rest)):
-                    self._environment.report(KeepAlive())
+            case "signals" | "inbound":
+                self._report_many(order, int(rest))
             case _:
                 pass
         return Unknown("no_acknowledgement", "Nobody answered.")
+
+    def _report_many(self, order: str, count: int) -> None:
+        for number in range(count):
+            self._environment.report(build_inbound(number) if order == "inbound" else KeepAlive())
 
     def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Answer the first number only."""
@@ -95,6 +101,12 @@ class ScriptedDriver:
         (self._environment.folder / LOGIN_FILE).unlink(missing_ok=True)
 
 
+def build_inbound(number: int) -> InboundMessage:
+    """Return a message of somebody's."""
+    sender = Identity(IdentityKind.PHONE, f"+54911555503{number:02}")
+    return InboundMessage(f"WIRE{number}", sender, f"hola {number}", datetime.now(UTC))
+
+
 def open_scripted_driver(environment: DriverEnvironment) -> ScriptedDriver:
     """Return the driver; a file `unavailable` in the folder is why there is none."""
     unavailable = environment.folder / "unavailable"
@@ -104,14 +116,19 @@ def open_scripted_driver(environment: DriverEnvironment) -> ScriptedDriver:
 
 
 def main() -> None:
-    """Serve as the real worker does; `HEARTBEAT` in the environment is its seconds."""
+    """Serve as the real worker does.
+
+    `HEARTBEAT` in the environment is its seconds, `SPOOL_BYTES` how much its spool may hold.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--driver")
     add_session_options(parser)
     options = parser.parse_args()
     options.heartbeat = float(os.environ.get("HEARTBEAT", options.heartbeat))
     sys.stdout.write("a library prints what it likes\n")
-    run_worker(build_settings(options), open_scripted_driver, open_channel())
+    settings = build_settings(options)
+    spool_bytes = int(os.environ.get("SPOOL_BYTES", settings.spool_bytes))
+    run_worker(replace(settings, spool_bytes=spool_bytes), open_scripted_driver, open_channel())
 
 
 if __name__ == "__main__":

@@ -44,6 +44,9 @@ class ScriptedLine:
         self.environment: dict[str, str] = {}
         self.signer = PermitSigner()
         self.signals: list[Signal] = []
+        self.stores = asyncio.Event()
+        """Whether signals are stored; until it is set, the first one stays with the reader."""
+        self.stores.set()
         self._clock = SystemClock()
         self._numbers = count(1)
         self._transport: Transport | None = None
@@ -122,7 +125,9 @@ class ScriptedLine:
         if self._transport is not None:
             await self._transport.close()
         if self._reading is not None:
-            await self._reading
+            if not self.stores.is_set():
+                self._reading.cancel()
+            await asyncio.wait({self._reading})
 
     async def _launch(
         self,
@@ -141,3 +146,4 @@ class ScriptedLine:
         async for signal in self.transport.signals():
             self.signals.append(signal)
             self._news.set()
+            await self.stores.wait()

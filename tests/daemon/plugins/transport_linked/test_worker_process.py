@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import time
 
 import pytest
 
 from daemon.api.permit import PermitRefused, PermitSigner
-from daemon.api.signals import Connected, KeepAlive, QrIssued, Synced, TransportDied
+from daemon.api.signals import (
+    Connected,
+    InboundMessage,
+    KeepAlive,
+    Origin,
+    QrIssued,
+    Synced,
+    TransportDied,
+)
 from daemon.api.transport import (
     Acknowledged,
     CannotOpen,
@@ -20,6 +29,7 @@ from daemon.api.transport import (
     Unknown,
 )
 from daemon.linked_worker.protocol import MAX_TEXT_CHARACTERS, PermitRefusedAnswer
+from daemon.linked_worker.signal_spool import SPOOL_FILE
 from daemon.worker_protocol import WorkerFailed
 from tests.daemon.plugins.transport_linked.scripted_line import ANA, ScriptedLine
 
@@ -188,6 +198,68 @@ async def test_more_signals_than_the_queue_holds_all_arrive(line: ScriptedLine) 
     signals = await line.wait_for_end()
     assert sum(isinstance(each, KeepAlive) for each in signals) == 3000
     assert isinstance(signals[-1], TransportDied)
+
+
+def list_inbound(line: ScriptedLine) -> list[tuple[str, Origin]]:
+    """Return the text and the origin of each message that was reported."""
+    return [(each.text, each.origin) for each in line.signals if isinstance(each, InboundMessage)]
+
+
+async def test_what_was_not_stored_comes_again_from_the_next_worker(line: ScriptedLine) -> None:
+    """The library has acknowledged it: nobody else has it any more."""
+    await line.open()
+    await line.wait_for(Synced)
+    line.stores.clear()
+    await line.send("inbound 3")
+    await line.wait_for(InboundMessage)
+    await line.close()
+    assert list_inbound(line) == [("hola 0", Origin.LIVE)]
+    line.signals.clear()
+    line.stores.set()
+    await line.open()
+    await line.wait_for(Connected)
+    # Before anything new, and also the one that was in the daemon's hands when it ended.
+    assert list_inbound(line) == [(f"hola {number}", Origin.OFFLINE) for number in range(3)]
+    await line.send("ack")  # it is read behind what was acknowledged
+    await line.close()
+    line.signals.clear()
+    await line.open()
+    await line.wait_for(Connected)
+    assert list_inbound(line) == []
+
+
+async def test_a_worker_that_receives_more_than_is_stored_ends(line: ScriptedLine) -> None:
+    """WhatsApp keeps the rest; the next one connects when there is room, and nothing is lost."""
+    line.environment = {"SPOOL_BYTES": "1000"}
+    await line.open()
+    await line.wait_for(Synced)
+    line.stores.clear()
+    await line.send("inbound 20")
+    await line.wait_for(InboundMessage)
+    assert line.worker is not None
+    assert await line.worker.wait() == 0
+    received = len((line.folder / SPOOL_FILE).read_text(encoding="utf-8").splitlines())
+    assert 1 < received < 20
+    await line.close()
+    line.signals.clear()
+    await line.open()
+    await line.wait_for(InboundMessage)
+    line.stores.set()
+    await line.wait_for(Connected)
+    assert len(list_inbound(line)) == received
+
+
+async def test_a_worker_ends_that_can_not_keep_what_it_receives(line: ScriptedLine) -> None:
+    """The one message may still be stored; what comes behind it stays with WhatsApp."""
+    await line.open()
+    await line.wait_for(Synced)
+    assert line.worker is not None
+    # More than the scripted driver writes itself, less than a message: part of it is written.
+    resource.prlimit(line.worker.pid, resource.RLIMIT_FSIZE, (100, 100))
+    await line.send("inbound 2")
+    await line.wait_for_end()
+    assert list_inbound(line) == [("hola 0", Origin.LIVE)]
+    assert list_deaths(line) == ["what it receives can't be written to the disk"]
 
 
 async def test_a_worker_ends_when_it_is_asked_to(line: ScriptedLine) -> None:
