@@ -36,6 +36,7 @@ _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _WAIT = re.compile(r"(\d{1,4})\s*(s|m|h|d)")
 _UNTIL_WINDOW = re.compile(r"until_window\((\w+)\)")
 _UNTIL_FEWER = re.compile(r"until_fewer\(([\w.]+)\)")
+_UNTIL_BUSINESS_DAYS = re.compile(r"until_business_days\(([1-9][0-9]?)\)")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 MAX_POINTS = 1_000
 
@@ -170,6 +171,8 @@ class RuleReader:
                 hint = did_you_mean(count.group(1), COUNT_WINDOWS)
                 fields.wrong("defer", f"`{count.group(1)}` counts no recent messages{hint}")
             return Defer(DeferKind.UNTIL_FEWER, fact=count.group(1))
+        if days := _UNTIL_BUSINESS_DAYS.fullmatch(text):
+            return Defer(DeferKind.UNTIL_BUSINESS_DAYS, days=int(days.group(1)))
         if wait := _WAIT.fullmatch(text):
             seconds = int(wait.group(1)) * _SECONDS[wait.group(2)]
             return Defer(DeferKind.DURATION, seconds=seconds)
@@ -177,7 +180,8 @@ class RuleReader:
             fields.wrong(
                 "defer",
                 "`defer` is until_window(NAME), until_checked, until_session_can_send,"
-                " until_fewer(FACT), or a duration such as 30m, 2h or 1d",
+                " until_fewer(FACT), until_business_days(1 to 99), or a duration such as 30m, 2h"
+                " or 1d",
             )
         return None
 

@@ -39,6 +39,7 @@ class DeferKind(StrEnum):
     UNTIL_CHECKED = "until_checked"
     UNTIL_SESSION_CAN_SEND = "until_session_can_send"
     UNTIL_FEWER = "until_fewer"
+    UNTIL_BUSINESS_DAYS = "until_business_days"
     DURATION = "duration"
 
 
@@ -47,13 +48,14 @@ class Defer:
     """One condition to wait for.
 
     `window` is the name of a window, `seconds` a duration, `fact` a count of recent messages that
-    has to fall.
+    has to fall, `days` how many business days have to pass since the last commercial message.
     """
 
     kind: DeferKind
     window: str | None = None
     seconds: int | None = None
     fact: str | None = None
+    days: int | None = None
 
     def __str__(self) -> str:
         """Return the wait as a rule file has it."""
@@ -61,6 +63,8 @@ class Defer:
             return f"until_window({self.window})"
         if self.kind is DeferKind.UNTIL_FEWER:
             return f"until_fewer({self.fact})"
+        if self.kind is DeferKind.UNTIL_BUSINESS_DAYS:
+            return f"until_business_days({self.days})"
         return f"{self.seconds}s" if self.kind is DeferKind.DURATION else self.kind.value
 
 
@@ -217,6 +221,7 @@ def _defer_to_json(defer: Defer) -> dict[str, Any]:
         "window": defer.window,
         "seconds": defer.seconds,
         "fact": defer.fact,
+        "days": defer.days,
     }
 
 

@@ -38,6 +38,15 @@ def count_business_days(after: date, until: date, country: str | None) -> int:
     return sum(day.weekday() < _SATURDAY and not is_holiday(day, country) for day in days)
 
 
+def find_business_day(after: date, days: int, country: str | None) -> date:
+    """Return the day on which `days` business days have begun since the day `after`."""
+    day = after
+    while days:
+        day += timedelta(days=1)
+        days -= day.weekday() < _SATURDAY and not is_holiday(day, country)
+    return day
+
+
 def list_open_windows(
     windows: Mapping[str, TimeWindow],
     at: datetime,

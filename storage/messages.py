@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _TIME_COLUMNS = frozenset(
     {"created_at", "changed_at", "not_before", "not_after", "due_at", "sent_at", "lease_until"}
 )
-_FLAG_COLUMNS = frozenset({"first_contact", "needs_review"})
+_FLAG_COLUMNS = frozenset({"expires_by_default", "first_contact", "needs_review"})
 _IS_NO_CONFIRMATION = f"kind <> '{MessageKind.OPT_OUT_CONFIRMATION}'"
 _IS_CANCELLABLE = f"state IN {format_sql_list(CANCELLABLE_STATES)}"
 
@@ -55,6 +55,8 @@ class MessageRecord:
     created_at: datetime
     changed_at: datetime
     not_after: datetime
+    expires_by_default: bool = False
+    """``not_after`` is by the settings, for a commercial message of which nobody said it."""
     kind: str = MessageKind.COMMERCIAL
     not_before: datetime | None = None
     idempotency_key: str | None = None

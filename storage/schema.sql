@@ -180,6 +180,7 @@ CREATE TABLE messages (
     changed_at TEXT NOT NULL,
     not_before TEXT,
     not_after TEXT NOT NULL,             -- past it the message expires, and is not sent late
+    expires_by_default INTEGER NOT NULL DEFAULT 0, -- nobody said when; a wait of days moves it
     due_at TEXT,                         -- when it is judged again, if a time ends the deferral
     waits_for TEXT CHECK (waits_for IN ('checked', 'halt', 'session')), -- or the event that ends it
     blocked_by TEXT CHECK (blocked_by IN ('number_banned', 'session_banned_temporarily',

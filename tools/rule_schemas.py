@@ -28,7 +28,7 @@ _TEXT_REFERENCE: JsonSchema = {"$ref": "#/$defs/text"}
 _NAMED_LIST: JsonSchema = {"$ref": "#/$defs/list"}
 _DEFER = (
     r"^(until_checked|until_session_can_send|until_window\(\w+\)|until_fewer\([\w.]+\)"
-    r"|[0-9]{1,4}\s*[smhd])$"
+    r"|until_business_days\([1-9][0-9]?\)|[0-9]{1,4}\s*[smhd])$"
 )
 
 

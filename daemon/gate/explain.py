@@ -212,5 +212,9 @@ def _parse_defer(plain: Mapping[str, Any] | None) -> rules.Defer | None:
     if plain is None:
         return None
     return rules.Defer(
-        rules.DeferKind(plain["kind"]), plain["window"], plain["seconds"], plain["fact"]
+        rules.DeferKind(plain["kind"]),
+        plain["window"],
+        plain["seconds"],
+        plain["fact"],
+        plain["days"],
     )

@@ -35,7 +35,7 @@ log = structlog.get_logger("gate")
 
 # A plugin may ask for a deferral that ends at once, which would keep the gate busy for ever.
 _UNKNOWN_WAIT = timedelta(hours=1)
-"""The wait for a count to fall that is 0 already, or that is not known."""
+"""The wait for a count to fall that is 0 already, and for days that have passed already."""
 _SHORTEST_WAIT = timedelta(seconds=1)
 
 
@@ -296,12 +296,16 @@ def _find_defer_end(
     rulesets: CompiledRulesets, defer: Defer, message: MessageRecord, context: EvaluationContext
 ) -> datetime | None:
     """Return when one deferral ends, or None where no time says so."""
+    locale = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
     if defer.window is not None:
-        locale = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
         return locale.find_next_opening(rulesets.gate.ruleset, defer.window, context.at)
     if defer.fact is not None:
         falls_at = facts.find_count_fall(context.history, defer.fact, context.at)
         return falls_at or context.at + _UNKNOWN_WAIT
+    if defer.days is not None:
+        last = facts.get_last_commercial_time(context.history)
+        passed_at = locale.find_business_day(last, defer.days) if last else context.at
+        return passed_at if passed_at > context.at else context.at + _UNKNOWN_WAIT
     return None if defer.seconds is None else context.at + timedelta(seconds=defer.seconds)
 
 

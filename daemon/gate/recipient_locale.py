@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from rules import Ruleset, windows
 from rules.facts import CENTURY_DAYS, WEEKDAYS
+from rules.local_time import resolve_local_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class RecipientLocale:
 
     def build_clock_facts(self, ruleset: Ruleset, at: datetime) -> dict[str, object]:
         """Return the ``clock.*`` facts; hour and day are those of the first zone."""
-        local = at.astimezone(ZoneInfo(self.zones[0] if self.zones else self.default_zone))
+        local = at.astimezone(self._zone)
         return {
             "clock.local_hour": local.hour,
             "clock.weekday": WEEKDAYS[local.weekday()],
@@ -41,15 +42,24 @@ class RecipientLocale:
         """
         if since is None:
             return CENTURY_DAYS
-        zone = ZoneInfo(self.zones[0] if self.zones else self.default_zone)
-        first, last = since.astimezone(zone).date(), at.astimezone(zone).date()
+        first, last = since.astimezone(self._zone).date(), at.astimezone(self._zone).date()
         return windows.count_business_days(first, last, self.country)
+
+    def find_business_day(self, since: datetime, days: int) -> datetime:
+        """Return when the day begins there on which `count_business_days` becomes ``days``."""
+        first = since.astimezone(self._zone).date()
+        day = windows.find_business_day(first, days, self.country)
+        return resolve_local_time(datetime.combine(day, time(), self._zone))
 
     def find_next_opening(self, ruleset: Ruleset, window: str, at: datetime) -> datetime | None:
         """Return when a named window opens next there, or None if not within a year."""
         return windows.find_next_opening(
             ruleset.windows[window], at, self.zones, self.country, self.default_zone
         )
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.zones[0] if self.zones else self.default_zone)
 
 
 def locale_from_phone(phone: str, default_zone: str) -> RecipientLocale:

@@ -67,6 +67,7 @@ def build_message(
     text: str,
     kind: MessageKind,
     not_after: datetime,
+    expires_by_default: bool = False,
     key: str | None = None,
     request_hash: str = "",
     template: str | None = None,
@@ -95,6 +96,7 @@ def build_message(
         changed_at=at,
         not_before=not_before,
         not_after=not_after,
+        expires_by_default=expires_by_default,
     )
 
 
@@ -216,7 +218,7 @@ class MessageEnqueuer:
         if request.key and (found := messages.find_message_by_idempotency_key(tx, request.key)):
             return _require_same_request(found, request)
         contact = contacts.resolve_contact(tx, self._aliases.from_phone(recipient), at)
-        begins = max(at, request.not_before or at)
+        not_after, by_default = self._choose_expiry(tx, request, contact, at)
         message = build_message(
             at=at,
             contact=contact,
@@ -225,8 +227,8 @@ class MessageEnqueuer:
             channel=prepared.channel,
             text=prepared.text,
             kind=MessageKind.COMMERCIAL,  # the strictest, until the gate derives the kind
-            not_after=request.not_after
-            or begins + self._compute_lifetime(tx, request, contact, at),
+            not_after=not_after,
+            expires_by_default=by_default,
             key=request.key,
             request_hash=request.fingerprint,
             template=request.template,
@@ -236,14 +238,21 @@ class MessageEnqueuer:
         )
         return messages.insert_message(tx, message, who=who)
 
-    def _compute_lifetime(
+    def _choose_expiry(
         self, tx: Tx, request: SendRequest, contact: str, at: datetime
-    ) -> timedelta:
-        """Return how long a message may wait if the request does not say; a reply waits less."""
+    ) -> tuple[datetime, bool]:
+        """Return until when a message may wait, and whether a wait of days may move that.
+
+        That is the request's own moment, or one by the settings; a reply waits less, and its time
+        is never moved.
+        """
+        if request.not_after:
+            return request.not_after, False
+        begins, sending = max(at, request.not_before or at), self._settings.sending
         said = evidence.list_contact_evidence(tx, contact)
         if not request.campaign and derive_permission(said, at) is Permission.CONVERSATION:
-            return timedelta(hours=self._settings.sending.reply_expires_hours)
-        return timedelta(days=self._settings.sending.expires_days)
+            return begins + timedelta(hours=sending.reply_expires_hours), False
+        return begins + timedelta(days=sending.expires_days), True
 
 
 def _build_no_session_error(request: SendRequest) -> BadRequest:

@@ -179,8 +179,21 @@ class MessageEvaluator:
             "due_at": None if waits_for else evaluation.deferred_until,
             "needs_review": int(decision.needs_review),
             "faults": 0,
+            **self._extend_expiry(evaluation, decision),
         }
         return EvaluationTransition(MessageState.DEFERRED, reason_code, sentence, columns)
+
+    def _extend_expiry(self, evaluation: Evaluation, decision: Decision) -> dict[str, object]:
+        """Return the column for a message that would expire while it waits for business days.
+
+        Where nobody said how long it may wait, its time begins when it may go.
+        """
+        message, until = evaluation.message, evaluation.deferred_until
+        waits = any(each.kind is DeferKind.UNTIL_BUSINESS_DAYS for each in decision.defers)
+        if until is None or not (waits and message.expires_by_default):
+            return {}
+        begins_then = until + timedelta(days=self._settings.expires_days)
+        return {"not_after": max(message.not_after, begins_then)}
 
     def _name_check_obstacle(
         self, tx: Tx, evaluation: Evaluation, transition: EvaluationTransition

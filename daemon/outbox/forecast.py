@@ -45,6 +45,7 @@ WAIT_SENTENCES: Final[Mapping[str, str]] = {
         "It expires then, before a phone can check its number. Validate the number yourself, or "
         "call."
     ),
+    "expires_waiting": "It expires then, before it may go out.",
     WaitsFor.SESSION: "It goes out once its session can send.",
     WaitsFor.HALT: "It goes out once a person resumes sending.",
     "by_hand": "It goes out when a person takes it and sends it by hand.",
@@ -82,8 +83,7 @@ def forecast_message(
     if message.blocked_by in _CHECK_BLOCKS:
         return _forecast_unchecked(message)
     if message.state is MessageState.DEFERRED:
-        due = None if message.waits_for else message.due_at
-        return _build_forecast(message.waits_for or "due", due)
+        return _forecast_deferred(message)
     plain = _WAIT_BY_STATE.get(message.state)
     return _build_forecast(plain) if plain else None
 
@@ -93,6 +93,15 @@ def _forecast_unchecked(message: MessageRecord) -> SendForecast:
     if message.due_at is not None and message.due_at >= message.not_after:
         return _build_forecast("expires_unchecked", message.not_after)
     return _build_forecast(str(message.blocked_by), message.due_at)
+
+
+def _forecast_deferred(message: MessageRecord) -> SendForecast:
+    """Say what it waits for, or that it expires before."""
+    if message.waits_for or message.due_at is None:
+        return _build_forecast(message.waits_for or "due")
+    if message.due_at >= message.not_after:
+        return _build_forecast("expires_waiting", message.not_after)
+    return _build_forecast("due", message.due_at)
 
 
 def _forecast_cleared(

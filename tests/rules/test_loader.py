@@ -109,6 +109,8 @@ def test_an_invalid_set_says_file_line_and_column() -> None:
         ("when: {message.text|matches: [a, '']}", "`matches` takes text, or a list of texts"),
         ("when: {message.duplicate: true}, defer: soon", "`defer` is until_window(NAME)"),
         ("when: {message.duplicate: true}, defer: until_window(bisness)", "no window `bisness`"),
+        ("when: {message.duplicate: true}, defer: until_business_days(0)", "(1 to 99)"),
+        ("when: {message.duplicate: true}, defer: until_business_days(5.5)", "(1 to 99)"),
         ("when: {message.duplicate: true}, defer: 5", "`defer` must be a text"),
         ("when: {message.duplicate: true}, hold: yes", "`hold` is true or false"),
         ("when: {message.duplicate: true}, route: ''", "`route` must be a text"),

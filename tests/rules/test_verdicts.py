@@ -270,6 +270,7 @@ def test_a_decision_is_plain_json() -> None:
         "window": "business",
         "seconds": None,
         "fact": None,
+        "days": None,
     }
     assert plain["vetoes"][0]["at"].endswith(":13")
     assert plain["opinions"][0]["defer"]["seconds"] == 7_200

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.ruleset import TimeWindow
-from rules.windows import find_next_opening, is_holiday, list_open_windows
+from rules.windows import (
+    count_business_days,
+    find_business_day,
+    find_next_opening,
+    is_holiday,
+    list_open_windows,
+)
 from tests.helpers.hypothesis_profiles import examples
 
 BUSINESS = TimeWindow("business", frozenset(range(5)), 9 * 60 + 30, 18 * 60 + 30, holidays=False)
@@ -159,3 +165,18 @@ def test_the_next_opening_is_open_and_nothing_before_it_is(
     for part in range(1, 50):
         before = at + (opening - at) * (part - 1) / 50
         assert opening == at or not list_open_windows(windows, before, zones, country, MADRID)
+
+
+@given(
+    after=st.dates(date(2020, 1, 1), date(2035, 12, 31)),
+    days=st.integers(1, 99),
+    country=st.sampled_from([None, "AR", "MX", "ES", "BR"]),
+)
+@examples(50)
+def test_a_business_day_is_the_first_on_which_so_many_have_begun(
+    after: date, days: int, country: str | None
+) -> None:
+    """Counting and finding never differ: what waits until that day is not sent back on it."""
+    found = find_business_day(after, days, country)
+    assert count_business_days(after, found, country) == days
+    assert count_business_days(after, found - timedelta(days=1), country) == days - 1

@@ -208,7 +208,9 @@ def _build_wait_change(defer: DecisionDocument) -> VerdictChange:
     minutes = math.ceil((defer["seconds"] or 0) / 60)
     if minutes and minutes % 60 == 0:
         return VerdictChange("hours", {"n": minutes // 60})
-    return VerdictChange(defer["kind"], {"window": defer["window"] or "", "n": minutes})
+    return VerdictChange(
+        defer["kind"], {"window": defer["window"] or "", "n": minutes, "days": defer["days"]}
+    )
 
 
 def _build_unblocking_changes(

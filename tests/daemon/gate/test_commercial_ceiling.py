@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import BadRequest
+from daemon.outbox.forecast import forecast_message
 from statemachines.message import MessageState
 from storage import contacts
 from storage.evidence import EvidenceKind
@@ -115,6 +116,42 @@ async def test_an_unanswered_one_is_followed_up_by_hand_after_five_business_days
     await services.clock.leap(timedelta(days=1).total_seconds())
     assert await services.get_state(second) in {S.CLEARED, S.HELD}
     assert (await services.get_message(second)).channel == "manual"
+
+
+async def test_a_follow_up_outlives_the_wait_for_its_day(services: MessagingServices) -> None:
+    """Nobody said how long it may wait: its week begins when it may go, on the fifth business day.
+
+    Of Tuesday 17 March that is Thursday 26: the 23 and the 24 are holidays in Argentina.
+    """
+    await services.clock.leap(timedelta(days=14).total_seconds())
+    await add_ana(services)
+    await services.enqueue_and_settle(ANA, "Tenemos la lista nueva")
+    second = await services.enqueue_and_settle(ANA, "¿La pudiste ver?")
+    found = await services.get_message(second)
+    assert (found.state, found.channel) == (S.DEFERRED, "manual")
+    assert found.due_at == datetime(2026, 3, 26, 3, tzinfo=UTC)  # midnight in Buenos Aires
+    assert found.not_after == found.due_at + timedelta(days=7)
+    await services.clock.leap(timedelta(days=9).total_seconds())
+    assert await services.get_state(second) in {S.CLEARED, S.HELD}
+
+
+async def test_a_follow_up_with_an_end_of_its_own_expires_then(services: MessagingServices) -> None:
+    """Whoever said until when it may go is believed."""
+    await add_ana(services)
+    await services.enqueue_and_settle(ANA, "Tenemos la lista nueva")
+    ends = services.clock.now() + timedelta(days=2)
+    second = await services.enqueue_and_settle(ANA, "¿La pudiste ver?", not_after=ends)
+    found = await services.get_message(second)
+    assert found.not_after == ends
+    forecast = await services.database.read(
+        lambda reader: forecast_message(
+            reader, services.sessions, services.pacing, found, services.clock.now()
+        )
+    )
+    assert forecast is not None
+    assert (forecast.code, forecast.at) == ("expires_waiting", ends)
+    await services.clock.leap(timedelta(days=2).total_seconds())
+    assert await services.get_state(second) is S.EXPIRED
 
 
 async def test_what_leaves_makes_other_evaluations_of_the_contact_stale(

@@ -103,7 +103,7 @@ def test_a_rule_is_found_by_its_file_and_line() -> None:
 @pytest.mark.parametrize("word", Verdict)
 def test_every_verdict_says_what_would_change_it(word: Verdict) -> None:
     """In words of both languages; an allowed message needs nothing."""
-    defers = [{"kind": "until_window", "window": "business", "seconds": None}]
+    defers = [{"kind": "until_window", "window": "business", "seconds": None, "days": None}]
     shown = verdict_view.build_verdict_view(document(word, defers=defers, route="manual"), GATE)
     assert bool(shown.changes) is (word is not Verdict.ALLOW)
     for change in shown.changes:

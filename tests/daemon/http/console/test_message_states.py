@@ -85,9 +85,9 @@ def list_decisions(console: ConsoleServer) -> list[dict[str, Any]]:
     """Return a decision of every kind: verdicts, effects, what each waits for, faults."""
     build = partial(build_decision, console)
     defers = [
-        *({"kind": kind, "window": "business", "seconds": 90} for kind in DeferKind),
-        {"kind": DeferKind.DURATION, "window": None, "seconds": 7200},
-        {"kind": DeferKind.DURATION, "window": None, "seconds": 60},
+        *({"kind": kind, "window": "business", "seconds": 90, "days": 5} for kind in DeferKind),
+        {"kind": DeferKind.DURATION, "window": None, "seconds": 7200, "days": None},
+        {"kind": DeferKind.DURATION, "window": None, "seconds": 60, "days": None},
     ]
     return [
         build(Verdict.ALLOW),

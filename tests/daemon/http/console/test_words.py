@@ -379,7 +379,9 @@ def build_document(ruleset: str, verdict: Verdict, vetoes: list[dict[str, str]])
         "reason_code": vetoes[0]["id"],
         "sentence": vetoes[0]["reason"],
         "route": "manual" if verdict is Verdict.ROUTE else None,
-        "defers": [{"kind": kind, "window": "business", "seconds": 90} for kind in DeferKind],
+        "defers": [
+            {"kind": kind, "window": "business", "seconds": 90, "days": 5} for kind in DeferKind
+        ],
         "needs_review": True,
         "score": 60,
         "base": 80,
