@@ -6,7 +6,6 @@ The numbering-plan library is loaded at the first use, so that importing this mo
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,24 +14,51 @@ from importlib import import_module
 from typing import Any, Final
 from urllib.parse import quote
 
+from daemon.api.phone_text import (
+    MIN_PHONE_DIGITS,
+    NumberUnusable,
+    PhoneTextPart,
+    count_digits,
+    left_over_digits,
+    read_phone_text,
+)
+
+__all__ = [
+    "NUMBERING_LIBRARIES",
+    "REACHABLE_LINE_TYPES",
+    "LineType",
+    "NumberUnusable",
+    "PhoneNumber",
+    "PhonesInText",
+    "build_wa_link",
+    "find_argentine_mobile",
+    "list_phone_spellings",
+    "load_numbering_library",
+    "mask_phone",
+    "parse_phone",
+    "parse_phone_with",
+    "read_phones",
+]
+
 NUMBERING_LIBRARIES: Final = ("rphonenumbers", "phonenumbers")
 """Two modules with the same interface: the fast one, and the reference where it is missing."""
 
-_MAX_CELL_LENGTH: Final = 200
-_MIN_PHONE_DIGITS: Final = 6  # a part with fewer is a range or an extension, not a second number
-_SEPARATORS: Final = re.compile(r"[/,;|&\r\n]|\s(?:y|o|e|and|or)\s|(?<=\d)\s*(?=\+)", re.IGNORECASE)
-_EXTENSION: Final = re.compile(
-    r"[\s;,]*(?:ext|extn|x|int|interno|#)[.:=\s]*\d{1,6}\s*$", re.IGNORECASE
-)
-_LETTER: Final = re.compile(r"[^\W\d_]")
 # Argentina writes a mobile number with 9 after the country code, or with 15 before the local
 # number; both at once is a common mistake.
 _AR_NINE_AND_FIFTEEN: Final = re.compile(r"\+549(?=\d{12}$)(\d{2,4}15\d{6,8})")
 _AR_FIFTEEN_ALONE: Final = re.compile(r"\+5415\d{6,8}")
-# Mexico dropped the 1 before mobile numbers, and Brazil added a 9. Lists and WhatsApp still have
-# the old forms.
+_AR_WITHOUT_NINE: Final = re.compile(r"\+54(\d{10})")
+# Mexico dropped the 1 before mobile numbers and its trunk prefixes, and Brazil added a 9. Lists
+# and WhatsApp still have the old forms.
 _MX_OLD_MOBILE: Final = re.compile(r"\+521(\d{10})")
+_MX_TRUNK: Final = re.compile(r"(\+?52)?(?:04[45]|01)(\d{10})")
 _BR_OLD_MOBILE: Final = re.compile(r"\+55(\d{2})([6-9]\d{7})")
+
+_RISKY_BOUNDARY: Final = re.compile(r"\s*/\s*|\s-+\s?|\s*\.\s*(?=\d{1,3}$)|[\s-](?=\d$)")
+"""Where something else than the number may begin; digits that only spaces group are one number."""
+_MAX_TAIL: Final = 5
+_GROUP_BOUNDARY: Final = re.compile(r"\s+(?:[-.]+\s+)?|(?<=\d{6})[-.](?=\d{6})")
+_MAX_GROUPS: Final = 16
 
 _SPELLINGS: Final = (
     (re.compile(r"\+549?(\d{10})"), ("+54{}", "+549{}")),
@@ -80,17 +106,20 @@ class PhoneNumber:
         return self.line_type in REACHABLE_LINE_TYPES
 
 
-class NumberUnusable(Exception):
-    """A text is no usable phone number. ``sentence`` has no digit of it.
+@dataclass(frozen=True, slots=True)
+class PhonesInText:
+    """The numbers in a text, in its order, and the hidden ids (LIDs) beside them.
 
-    ``reason_code`` is stable: ``empty``, ``several_numbers``, ``not_a_number``,
-    ``unknown_country``, ``area_code_missing``, ``too_short``, ``too_long`` or ``not_in_plan``.
+    ``whatsapp_ids`` are those of the numbers that came from a JID or a link. ``says_mobile`` is
+    None where no word of the text is on the kind of line. ``refusal`` is set where a part of the
+    text is no number: then ``numbers`` are those of the other parts.
     """
 
-    def __init__(self, reason_code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.reason_code = reason_code
-        self.sentence = sentence
+    numbers: tuple[PhoneNumber, ...] = ()
+    hidden_ids: tuple[str, ...] = ()
+    whatsapp_ids: frozenset[PhoneNumber] = frozenset()
+    says_mobile: bool | None = None
+    refusal: NumberUnusable | None = None
 
 
 def parse_phone(raw: str, region: str) -> PhoneNumber:
@@ -115,12 +144,126 @@ def load_numbering_library(names: Sequence[str] = NUMBERING_LIBRARIES) -> Any:  
 
 def parse_phone_with(plan: Any, raw: str, region: str) -> PhoneNumber:  # noqa: ANN401 - see library()
     """Parse a number as :func:`parse_phone`, with the given numbering-plan module."""
-    text = _extract_number(raw)
+    found = read_phones(raw, region, plan)
+    if found.refusal is not None:
+        raise found.refusal
+    if not found.numbers:
+        raise NumberUnusable(
+            "hidden_id", "It is a hidden WhatsApp id, which has no number; ask for the number."
+        )
+    if len(found.numbers) > 1:
+        raise _several_numbers()
+    return found.numbers[0]
+
+
+def read_phones(raw: str, region: str, plan: Any = None) -> PhonesInText:  # noqa: ANN401 - see library()
+    """Return all numbers in a text as people write it; a problem is in the result, never raised."""
+    plan = plan or load_numbering_library()
+    try:
+        text = read_phone_text(raw)
+    except NumberUnusable as refused:
+        return PhonesInText(refusal=refused)
+    found: dict[PhoneNumber, bool] = {}
+    refusal: NumberUnusable | None = None
+    for part in text.parts:
+        try:
+            for number in _read_part(plan, part, region):
+                found[number] = found.get(number, False) or part.whatsapp_id
+        except NumberUnusable as refused:
+            refusal = refused if len(text.parts) == 1 else _several_numbers()
+    ids = frozenset(number for number, whatsapp_id in found.items() if whatsapp_id)
+    return PhonesInText(tuple(found), text.hidden_ids, ids, text.says_mobile, refusal)
+
+
+def find_argentine_mobile(number: PhoneNumber) -> PhoneNumber | None:
+    """Return the mobile line of an Argentine number without 9, or None where there is none.
+
+    The numbering plan can't tell them apart: without the 9 every number is a landline.
+    """
+    match = _AR_WITHOUT_NINE.fullmatch(number.e164)
+    if match is None or number.line_type is not LineType.FIXED_LINE:
+        return None
+    try:
+        mobile = _parse_digits(load_numbering_library(), f"+549{match[1]}", "AR")
+    except NumberUnusable:
+        return None
+    return mobile if mobile.line_type is LineType.MOBILE else None
+
+
+def _several_numbers() -> NumberUnusable:
+    return NumberUnusable(
+        "several_numbers", "The cell has several numbers; put each in a row of its own."
+    )
+
+
+def _read_part(plan: Any, part: PhoneTextPart, region: str) -> list[PhoneNumber]:  # noqa: ANN401 - see library()
+    """Return the number of a part, or the several numbers that only spaces separate."""
+    try:
+        number = _parse_digits(plan, part.text, region)
+    except NumberUnusable as refusal:
+        several = _split_at_spaces(plan, part.text, region)
+        if several is None:
+            raise refusal from None
+        return several
+    # Digits behind a whole number make another one with it: neither can be chosen.
+    for match in _RISKY_BOUNDARY.finditer(part.text):
+        if count_digits(part.text[match.end() :]) <= _MAX_TAIL and _is_number(
+            plan, part.text[: match.start()], region
+        ):
+            raise left_over_digits()
+    return [number]
+
+
+def _split_at_spaces(plan: Any, text: str, region: str) -> list[PhoneNumber] | None:  # noqa: ANN401 - see library()
+    """Return the numbers of a text that is several of them; None where it can't be split.
+
+    Raises NumberUnusable where it can be split in more than one way.
+    """
+    groups = _GROUP_BOUNDARY.split(text)
+    if not 1 < len(groups) <= _MAX_GROUPS:
+        return None
+    # The ways to read the first n groups, for each n; two ways are as bad as many.
+    ways: list[list[list[PhoneNumber]]] = [[[]]]
+    for end in range(1, len(groups) + 1):
+        ways.append([])
+        for start in range(end):
+            joined = " ".join(groups[start:end])
+            if ways[start] and count_digits(joined) >= MIN_PHONE_DIGITS:
+                try:
+                    number = _parse_digits(plan, joined, region)
+                except NumberUnusable:
+                    continue
+                ways[end] += [[*before, number] for before in ways[start]][:2]
+    if len(ways[-1]) > 1:
+        raise _several_numbers()
+    return ways[-1][0] if ways[-1] else None
+
+
+def _is_number(plan: Any, text: str, region: str) -> bool:  # noqa: ANN401 - see library()
+    try:
+        _parse_digits(plan, text, region)
+    except NumberUnusable:
+        return False
+    return True
+
+
+def _parse_digits(plan: Any, text: str, region: str) -> PhoneNumber:  # noqa: ANN401 - see library()
+    """Return the number that all digits of a text are. Raises NumberUnusable."""
     # The libraries know a country in capitals only, and differ in what they make of another case.
     region = region.strip().upper()
+    start = re.search(r"[+\d]", text)
+    digits = "".join(filter(str.isdigit, text))
+    if start is None or not digits:
+        raise NumberUnusable("not_a_number", "The text is not a phone number.")
+    text = ("+" if start[0] == "+" else "") + digits
+    trunk = _MX_TRUNK.fullmatch(text)
+    if trunk and (trunk[1] or region == "MX"):
+        text = f"+52{trunk[2]}"
     try:
         number = plan.parse(text, region)
-        canonical = _normalise_spelling(plan.format_number(number, plan.PhoneNumberFormat.E164))
+        canonical = _normalise_spelling(
+            plan, plan.format_number(number, plan.PhoneNumberFormat.E164)
+        )
         number = plan.parse(canonical, None)
     except plan.NumberParseException as error:
         raise _build_parse_error(plan, error, region) from None
@@ -167,39 +310,16 @@ def build_wa_link(e164: str, text: str = "") -> str:
     return f"https://wa.me/{e164.removeprefix('+')}{query}"
 
 
-def _extract_number(raw: str) -> str:
-    """Return the one number in a cell. Raises NumberUnusable for none or several."""
-    text = unicodedata.normalize("NFKC", raw).strip()
-    if not text:
-        raise NumberUnusable("empty", "The number is missing.")
-    if len(text) > _MAX_CELL_LENGTH:
-        raise NumberUnusable("too_long", "The text is too long for a number.")
-    parts = [part for part in _SEPARATORS.split(text) if _count_digits(part) >= _MIN_PHONE_DIGITS]
-    if len(parts) > 1:
-        raise NumberUnusable(
-            "several_numbers", "The cell has several numbers; put each in a row of its own."
-        )
-    if text.lower().startswith("tel:"):
-        text = text.split(";", 1)[0]
-    start = re.search(r"[+\d]", text)
-    number = _EXTENSION.sub("", text[start.start() :]) if start else ""
-    # The library would turn letters into digits ("0800-PIZZA"), which is somebody else's number.
-    if not number or _LETTER.search(number):
-        raise NumberUnusable("not_a_number", "The text is not a phone number.")
-    return number
-
-
-def _count_digits(text: str) -> int:
-    return sum(character.isdigit() for character in text)
-
-
-def _normalise_spelling(e164: str) -> str:
+def _normalise_spelling(plan: Any, e164: str) -> str:  # noqa: ANN401 - see library()
     """Return the spelling that the numbering plan knows, for one that it calls invalid."""
     if match := _AR_NINE_AND_FIFTEEN.fullmatch(e164):
         return f"+540{match[1]}"  # the library itself turns 0 … 15 … into 9
     if match := _MX_OLD_MOBILE.fullmatch(e164):
         return f"+52{match[1]}"
-    if match := _BR_OLD_MOBILE.fullmatch(e164):
+    # Some lines still have eight digits: the ninth is added only where the plan asks for it.
+    if (match := _BR_OLD_MOBILE.fullmatch(e164)) and not plan.is_valid_number(
+        plan.parse(e164, None)
+    ):
         return f"+55{match[1]}9{match[2]}"
     return e164
 

@@ -17,6 +17,7 @@ SHOWN: Final = (
     *("daemon/auth", "daemon/contacts", "daemon/errors.py", "daemon/gate", "daemon/inbound"),
     *("daemon/http/authentication.py", "daemon/http/browser_session.py", "daemon/http/console"),
     *("daemon/http/middleware.py", "daemon/http/problems.py", "daemon/http/uploads.py"),
+    *("daemon/api/numbers.py", "daemon/api/phone_text.py", "daemon/lists"),
     *("daemon/http/v1", "daemon/outbox", "daemon/plugins/sync", "daemon/rulesets"),
     *("daemon/sessions", "rules/edits.py", "storage/messages.py", "storage/queue.py"),
     *("storage/receipts.py", "storage/session_queue.py"),

@@ -1,0 +1,280 @@
+"""Reads the text of a phone cell: links, JIDs, labels and tails, without a numbering plan.
+
+The result is the parts of the text that can be numbers. No digit of a part is dropped or joined
+without a rule below that names it; digits that fit no rule refuse the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qs, unquote
+
+MIN_PHONE_DIGITS: Final = 6
+"""A part with fewer digits is an area code, an extension or a range: never a number."""
+MOBILE_WORDS: Final = frozenset(
+    {
+        *("whatsapp", "whatsap", "watsap", "wasap", "wsp", "wpp", "wapp", "wp", "wa", "zap"),
+        *("celular", "celulares", "cel", "celu", "cell", "cellphone", "cellular", "cellulare"),
+        *("movil", "moviles", "mov", "mobile", "mob", "mobil", "telemovel", "smartphone"),
+    }
+)
+"""Words, folded by :func:`fold_word`, that say that a number is a mobile one."""
+LANDLINE_WORDS: Final = frozenset({"fijo", "fija", "landline", "fixo", "linea", "fax", "facsimil"})
+"""Words, folded, that say that a number is a landline."""
+
+_MAX_TEXT: Final = 200
+_PLAIN: Final = re.compile(r"\s*\+?[0-9][0-9 ()-]{5,30}", re.ASCII)
+_LETTER: Final = re.compile(r"[^\W\d_]")
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_SCIENTIFIC: Final = re.compile(r"\+?(\d+)(?:[.,](\d+))?\s*[eE]\s*\+?(\d{1,2})(?!\d)")
+_DECIMAL: Final = re.compile(r"(\+?[\d ()-]*\d)[.,](\d{1,2})")
+_DATE: Final = re.compile(
+    r"(\d{1,2}[/.-]\d{1,2}[/.-](\d{2}|\d{4})|\d{4}[/.-]\d{1,2}[/.-]\d{1,2})([ T]\d{1,2}:\d{2}.*)?"
+)
+_EXTENSION: Final = re.compile(
+    r"[\s;,]*(?<![^\W\d_])(?:extension|ext|extn|x|int|interno|ramal|anexo|#)[.:=\s]*\d{1,6}"
+    r"\s*(?=$|[/;,|)\r\n])",
+    re.IGNORECASE,
+)
+_TELEPHONE_URI: Final = re.compile(r"\btel:([^;\r\n]*)(?:;[a-z-]+=[^;\s]*)*", re.IGNORECASE)
+_ID_OR_LINK: Final = re.compile(
+    r"(?P<id>\d{5,20})(?:[.:_]\d{1,5})*@(?P<host>c\.us|s\.whatsapp\.net|lid)\b"
+    r"|(?:(?:https?://)?(?:www\.)?(?:wa\.me|(?:api|web|v|chat)\.whatsapp\.com)/"
+    r"|whatsapp://send/?\?)\S*?"
+    # A message that the link fills in may have spaces, and numbers that are not theirs.
+    r"(?:(?:(?<=\?)|[?&])text=[^\r\n]*?(?=\s*(?:https?://|whatsapp://|\bwa\.me/)|\s[/|;]\s|[\r\n]|$)"
+    r"|(?=[\s|;]|$))",
+    re.IGNORECASE,
+)
+_LINK_NUMBER: Final = re.compile(r"\s*\+?([\d\s().-]{6,25})/?\s*")
+_SEPARATOR: Final = re.compile(
+    r"\s*(?::::|[,;|&\\\r\n]|/|(?<=\d{6})\.(?=\d{6})|\s(?:y|o|e|u|and|or)\s|(?<=\d)\s*(?=\+))\s*",
+    re.IGNORECASE,
+)
+_BRACKETED_WORDS: Final = re.compile(r"\([^()\d]*[^\W\d_][^()\d]*\)")
+
+
+class NumberUnusable(Exception):
+    """A text is no usable phone number. ``sentence`` has no digit of it.
+
+    ``reason_code`` is stable: ``empty``, ``several_numbers``, ``left_over_digits``,
+    ``scientific_notation``, ``short_link``, ``hidden_id``, ``not_a_number``, ``unknown_country``,
+    ``area_code_missing``, ``too_short``, ``too_long`` or ``not_in_plan``.
+    """
+
+    def __init__(self, reason_code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason_code = reason_code
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneTextPart:
+    """A part of a cell that can be a number: digits and what is between them, + at most in front.
+
+    ``whatsapp_id``: it is the number of a JID or of a link, which has every digit of the line.
+    """
+
+    text: str
+    whatsapp_id: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneText:
+    """The parts of a cell, the hidden ids (LIDs) in it, and whether a word in it says mobile.
+
+    ``says_mobile`` is None where no word of the cell is on the kind of line.
+    """
+
+    parts: tuple[PhoneTextPart, ...]
+    hidden_ids: tuple[str, ...] = ()
+    says_mobile: bool | None = None
+
+
+def count_digits(text: str) -> int:
+    """Return the number of digits in a text."""
+    return sum(character.isdigit() for character in text)
+
+
+def fold_word(word: str) -> str:
+    """Return a word without case and accents."""
+    plain = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(each for each in plain if not unicodedata.combining(each))
+
+
+def find_line_kind(words: str) -> bool | None:
+    """Return whether the words of a text say mobile (True) or landline (False), or neither."""
+    found = {fold_word(word) for word in _WORD.findall(words)}
+    if found & MOBILE_WORDS:
+        return True
+    return False if found & LANDLINE_WORDS else None
+
+
+def read_phone_text(raw: str) -> PhoneText:
+    """Return what can be a number in a cell. Raises :class:`NumberUnusable` where nothing can."""
+    if _PLAIN.fullmatch(raw) and count_digits(raw) >= MIN_PHONE_DIGITS and not _DATE.match(raw):
+        return PhoneText((PhoneTextPart(raw.strip()),))  # as most cells are
+    text = _normalise_characters(raw)
+    if not text:
+        raise NumberUnusable("empty", "The number is missing.")
+    if len(raw) > _MAX_TEXT:
+        raise NumberUnusable("too_long", "The text is too long for a number.")
+    parts, hidden_ids, rest = _take_ids_and_links(text)
+    if hidden_ids or parts:
+        if count_digits(rest) < MIN_PHONE_DIGITS:
+            return PhoneText(tuple(parts), tuple(hidden_ids))
+    elif "@" in rest or "://" in rest:
+        raise _not_a_number()
+    says_mobile = find_line_kind(rest)
+    parts += [PhoneTextPart(each) for each in _split_parts(rest)]
+    return PhoneText(tuple(parts), tuple(hidden_ids), says_mobile)
+
+
+def _not_a_number() -> NumberUnusable:
+    return NumberUnusable("not_a_number", "The text is not a phone number.")
+
+
+def left_over_digits() -> NumberUnusable:
+    """Return the refusal of a text with digits that belong to no whole number."""
+    return NumberUnusable(
+        "left_over_digits",
+        "Further digits are beside the number (a range, an extension, a decimal); write each"
+        " number in full, alone in its cell.",
+    )
+
+
+def _normalise_characters(raw: str) -> str:
+    """Return the text with plain digits, hyphens and spaces, and without invisible marks."""
+    plain = []
+    for character in unicodedata.normalize("NFKC", raw):
+        category = unicodedata.category(character)
+        if category == "Nd":
+            plain.append(str(unicodedata.digit(character)))
+        elif category == "Pd" or character == "\N{MINUS SIGN}":
+            plain.append("-")
+        elif category == "Zs" or character == "\t":
+            plain.append(" ")
+        # Direction marks, joiners and byte order marks come along when a number is copied.
+        elif category not in {"Cf", "Cc", "Mn"} or character in "\r\n":
+            plain.append(character)
+    # A spreadsheet writes an apostrophe before a number that is to stay text.
+    return "".join(plain).strip().lstrip("'\N{RIGHT SINGLE QUOTATION MARK}`").strip()
+
+
+def _take_ids_and_links(text: str) -> tuple[list[PhoneTextPart], list[str], str]:
+    """Return the numbers of JIDs and links, the hidden ids, and the text without them."""
+    parts: list[PhoneTextPart] = []
+    hidden_ids: list[str] = []
+
+    def take(match: re.Match[str]) -> str:
+        if match["id"] is None:
+            parts.append(PhoneTextPart(_find_link_number(match[0]), whatsapp_id=True))
+        elif match["host"].lower() == "lid":
+            hidden_ids.append(f"{match['id']}@lid")
+        else:
+            parts.append(PhoneTextPart(f"+{match['id']}", whatsapp_id=True))
+        return " ; "
+
+    rest = _ID_OR_LINK.sub(take, text)
+    return parts, hidden_ids, rest
+
+
+def _find_link_number(link: str) -> str:
+    """Return the number in a link to a chat, with +. Raises NumberUnusable for a short link."""
+    address, _, query = link.partition("?")
+    named = parse_qs(query).get("phone", [])
+    found = _LINK_NUMBER.fullmatch(named[0] if named else unquote(address.partition("wa.me/")[2]))
+    if found is None or count_digits(found[1]) < MIN_PHONE_DIGITS:
+        raise NumberUnusable(
+            "short_link", "The link has no number in it; open it, and write the number instead."
+        )
+    return "+" + "".join(filter(str.isdigit, found[1]))
+
+
+def _split_parts(text: str) -> list[str]:
+    """Return the parts with enough digits for a number. Raises NumberUnusable for none."""
+    text = _TELEPHONE_URI.sub(r" \1 ", text)
+    if _DATE.fullmatch(text):
+        raise _not_a_number()
+    text = _SCIENTIFIC.sub(_expand_scientific, text)
+    text = _BRACKETED_WORDS.sub(" ; ", _EXTENSION.sub("", text))
+    text = _separate_words(text)
+    pieces = [piece for piece in _SEPARATOR.split(text) if count_digits(piece)]
+    if not pieces:
+        raise _not_a_number()
+    return [_take_decimal_off(piece) for piece in _join_short_pieces(pieces, text)]
+
+
+def _expand_scientific(match: re.Match[str]) -> str:
+    """Return all digits of a number in scientific notation. Raises NumberUnusable if some went."""
+    whole, decimals, exponent = match[1], match[2] or "", int(match[3])
+    if len(decimals) != exponent or not decimals:
+        raise NumberUnusable(
+            "scientific_notation",
+            "A spreadsheet rounded this number (scientific notation), and its last digits are"
+            " lost; format the column as text there, and export the list again.",
+        )
+    return whole + decimals
+
+
+def _separate_words(text: str) -> str:
+    """Return the text without words. Raises NumberUnusable for letters in a number."""
+    # The library would turn letters into digits ("0800-PIZZA"), which is somebody else's number.
+    text = _SEPARATOR.sub(lambda match: " ; " if _LETTER.search(match[0]) else match[0], text)
+    out, before = "", 0
+    matches = list(re.finditer(r"(?:[^\W\d_][^\d+(;]*)?[^\W\d_][.:=\s-]*", text))
+    for match in matches:
+        left = text[before : match.start()]
+        out += left
+        behind = text[match.end() :]
+        known = all(_is_label(word) for word in _WORD.findall(match[0]))
+        opens = not count_digits(out.rpartition(";")[2])
+        between = min(count_digits(left), count_digits(behind)) >= MIN_PHONE_DIGITS
+        if not (known or opens or between):
+            raise _not_a_number()
+        out += " " if opens else " ; "
+        before = match.end()
+    return out + text[before:]
+
+
+def _is_label(word: str) -> bool:
+    return fold_word(word) in MOBILE_WORDS | LANDLINE_WORDS | _OTHER_LABELS
+
+
+_OTHER_LABELS: Final = frozenset(
+    {
+        *("tel", "telefono", "telefone", "phone", "telephone", "numero", "nro", "num", "n", "t"),
+        *("casa", "home", "trabajo", "trabalho", "work", "oficina", "office", "particular"),
+        *("de", "do", "da", "principal", "main", "personal", "pessoal", "laboral", "solo", "p"),
+    }
+)
+
+
+def _join_short_pieces(pieces: list[str], text: str) -> list[str]:
+    """Return the pieces with their area codes. Raises NumberUnusable for digits left over."""
+    long = [count_digits(piece) >= MIN_PHONE_DIGITS for piece in pieces]
+    if not any(long):
+        # "11/4555/1234", "1,145,551,223": groups of one number, if they are enough for one.
+        return [re.sub(r"[/,]", " ", text)] if not re.search(r"[;|&\\\r\n]", text) else [text]
+    if all(long):
+        return pieces
+    # "011/4123-4567" has its area code in front; "4123-4567/68" a range behind.
+    if len(pieces) == 2 and long[1] and "/" in text and "+" not in pieces[1]:  # noqa: PLR2004 - the code and the rest
+        return [" ".join(pieces)]
+    decimal = re.fullmatch(r"\s*(\+?\d{7,}),0\s*", text)
+    if decimal:
+        return [decimal[1]]
+    raise left_over_digits()
+
+
+def _take_decimal_off(piece: str) -> str:
+    """Return a number without the ".0" of a spreadsheet. Raises NumberUnusable for another tail."""
+    decimal = _DECIMAL.fullmatch(piece.strip())
+    if decimal is None or count_digits(decimal[1]) <= MIN_PHONE_DIGITS:
+        return piece.strip()
+    if decimal[2] != "0":
+        raise left_over_digits()
+    return decimal[1]

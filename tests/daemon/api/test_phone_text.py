@@ -1,0 +1,214 @@
+"""The digits of a cell: none is lost, none is added, none is joined that did not belong."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.api.numbers import NumberUnusable, parse_phone, read_phones
+
+COUNTRY_CODES = {"AR": "54", "MX": "52", "BR": "55", "ES": "34", "DE": "49"}
+LOCAL = {
+    "AR": st.from_regex(r"(0?11 ?|0?351 ?|9 11 )(15 ?)?[2-6][0-9]{2,3}-?[0-9]{4}", fullmatch=True),
+    "MX": st.from_regex(r"(044 |045 |01 |1 )?55 ?[1-9][0-9]{3} ?[0-9]{4}", fullmatch=True),
+    "BR": st.from_regex(r"\(?11\)? {0,1}9{0,1}[2-9][0-9]{3}-{0,1}[0-9]{4}", fullmatch=True),
+    "ES": st.from_regex(r"[69][0-9]{2} ?[0-9]{3} ?[0-9]{3}", fullmatch=True),
+    "DE": st.from_regex(r"0(30|171) ?[0-9]{5,8}", fullmatch=True),
+}
+FRONT = st.sampled_from(
+    ["", "+", "00", "tel:", "Cel: ", "whatsapp ", "p:", "wa.me/", "\u202a", "'"]
+)
+BACK = st.sampled_from(
+    [
+        *("", ".0", ".5", ".00", ",0", "/68", " / 12", " - 3", "-4", " 5", " int. 12", " (Juan)"),
+        *("@c.us", ":12@c.us", "?text=11", "\u202c", " wsp", "\n", ";ext=12", "E+12", " Ana"),
+    ]
+)
+
+
+@st.composite
+def cells(draw: st.DrawFn) -> tuple[str, str]:
+    """Return a cell as people and programs write them, and its region."""
+    region = draw(st.sampled_from(sorted(LOCAL)))
+    code = draw(st.sampled_from(["", COUNTRY_CODES[region], COUNTRY_CODES[region] + " "]))
+    front, back = draw(FRONT), draw(BACK)
+    number = front + code + draw(LOCAL[region]) + back
+    second = draw(st.sampled_from(["", "", " / ", " ::: ", " ", " - ", ","]))
+    return number + (second + draw(LOCAL[region]) if second else ""), region
+
+
+def list_digits_by_oracle(cell: str) -> set[str]:
+    """Return what the digits of a cell may be, by rules of its own: all of them, or named cuts."""
+    text = unicodedata.normalize("NFKC", cell)
+    text = re.sub(r"[?&]text=[^|\n]*", "", text)  # the words that a link fills in
+    text = re.sub(r"(:\d+)?@[a-z.]+", "", text)  # the device of a JID
+    text = re.sub(r"(?i)[;\s]*(ext|int)[.=\s]*\d{1,6}", "", text)  # an extension
+    whole = re.sub(r"\D", "", text)
+    decimal = re.sub(r"(?<=\d)[.,]0(?!\d)", "", text)  # the decimal of a spreadsheet
+    return {whole, re.sub(r"\D", "", decimal)}
+
+
+def list_written_forms(e164: str) -> set[str]:
+    """Return the digits with which people write a number, by the plans of these countries."""
+    digits = e164.lstrip("+")
+    code = next(each for each in COUNTRY_CODES.values() if digits.startswith(each))
+    national = digits.removeprefix(code)
+    forms = {national, "0" + national}
+    if code == "54":
+        bare = national.removeprefix("9") if len(national) == 11 else national
+        for area in (2, 3, 4):
+            with_15 = bare[:area] + "15" + bare[area:]
+            forms |= {bare, "0" + bare, with_15, "0" + with_15, "9" + bare, "9" + with_15}
+    if code == "52":
+        forms |= {front + national for front in ("044", "045", "01", "1")}
+    if code == "55" and len(national) == 11:
+        forms.add(national[:2] + national[3:])
+    return {front + form for form in forms for front in ("", code, "00" + code)}
+
+
+@given(cells())
+def test_the_digits_of_a_number_are_those_of_its_cell(case: tuple[str, str]) -> None:
+    """A number that is read has every digit of its cell, but for what a named rule takes off."""
+    cell, region = case
+    try:
+        number = parse_phone(cell, region)
+    except NumberUnusable:
+        return
+    forms = list_written_forms(number.e164)
+    twice = {one + other for one in forms for other in forms}  # the same line, written again
+    assert list_digits_by_oracle(cell) & (forms | twice), number.e164
+
+
+@given(cells())
+def test_several_numbers_share_the_digits_of_their_cell(case: tuple[str, str]) -> None:
+    """Where a cell has several numbers, their digits are those of the cell, in its order."""
+    cell, region = case
+    found = read_phones(cell, region)
+    if found.refusal or len(found.numbers) < 2:
+        return
+    first, second = (list_written_forms(each.e164) for each in found.numbers)
+    written = {one + other for one in first for other in second}
+    assert list_digits_by_oracle(cell) & written, found.numbers
+
+
+@pytest.mark.parametrize(
+    ("cell", "region", "reason_code"),
+    [
+        ("030 1234567/68", "DE", "left_over_digits"),
+        ("030 1234567 - 68", "DE", "left_over_digits"),
+        ("11 9123-4567 0", "BR", "left_over_digits"),
+        ("11 9123-4567-0", "BR", "left_over_digits"),
+        ("1191234567.5", "BR", "left_over_digits"),
+        ("1191234567.00", "BR", "left_over_digits"),
+        ("1191234567,5", "BR", "left_over_digits"),
+        ("114555122.5", "AR", "left_over_digits"),
+        ("11 5555-0101, 2", "AR", "left_over_digits"),
+        ("11 5555-0101 y 12", "AR", "left_over_digits"),
+        ("4123-4567/68", "AR", "left_over_digits"),
+        ("5.49115E+12", "AR", "scientific_notation"),
+        ("5,49115e12", "AR", "scientific_notation"),
+        ("1E+10", "AR", "scientific_notation"),
+        ("https://wa.me/message/ABCD1234EFGH51", "AR", "short_link"),
+        ("https://wa.me/qr/ABCD1234EFGH51", "AR", "short_link"),
+        ("chat.whatsapp.com/AbCd1234567890", "AR", "short_link"),
+        ("123456789012345@lid", "AR", "hidden_id"),
+        ("12036304567890@g.us", "AR", "not_a_number"),
+        ("ana1155550101@example.org", "AR", "not_a_number"),
+        ("https://example.org/1155550101", "AR", "not_a_number"),
+        ("1155550101 Ana", "AR", "not_a_number"),
+        ("0800-PIZZA", "AR", "not_a_number"),
+        ("05/01/2026", "AR", "not_a_number"),
+        ("2026-01-05", "AR", "not_a_number"),
+        ("2026-01-05 10:00:00", "AR", "not_a_number"),
+        ("11-4555-1212-11-4555-1213", "AR", "too_long"),
+    ],
+)
+def test_what_is_no_single_number_is_refused_with_its_reason(
+    cell: str, region: str, reason_code: str
+) -> None:
+    """The reason is stable, and its sentence has no digit of the cell."""
+    with pytest.raises(NumberUnusable) as refused:
+        parse_phone(cell, region)
+    assert refused.value.reason_code == reason_code
+    assert not any(each.isdigit() for each in refused.value.sentence)
+
+
+def test_scientific_notation_names_the_spreadsheet() -> None:
+    """Who imports learns which program lost the digits; with all digits there, none was lost."""
+    with pytest.raises(NumberUnusable, match="spreadsheet rounded"):
+        parse_phone("5.49115E+12", "AR")
+    assert parse_phone("5.491145551220E+12", "AR").e164 == "+5491145551220"
+
+
+@pytest.mark.parametrize(
+    ("cell", "region", "e164"),
+    [
+        ("5491145551222.0", "AR", "+5491145551222"),
+        ("1145551223,0", "AR", "+541145551223"),
+        ("1.145.551.223", "AR", "+541145551223"),
+        ("1191234567.0", "BR", "+5511991234567"),
+        ("+55 11 7723-4567", "BR", "+551177234567"),
+        ("044 55 5255 1324", "MX", "+525552551324"),
+        ("+52 045 55 5255 1325", "AR", "+525552551325"),
+        ("01 55 5255 1326", "MX", "+525552551326"),
+        ("011/4555-1212", "AR", "+541145551212"),
+        ("01.23.45.67.89", "FR", "+33123456789"),
+        ("030/1234567", "DE", "+49301234567"),
+        ("+44 (0)20 7946 0018", "GB", "+442079460018"),
+        ("wa.me/5491145551212?text=llamame al 11 5555-0101", "AR", "+5491145551212"),
+        ("https://api.whatsapp.com/send/?text=a&phone=%2B5491145551212", "AR", "+5491145551212"),
+        ("5491145551248:12@s.whatsapp.net", "AR", "+5491145551248"),
+        ("whatsapp 11 4555-1212", "AR", "+541145551212"),
+        ("11 4555-1212 (Juan)", "AR", "+541145551212"),
+        ("'+5491145551212", "AR", "+5491145551212"),
+        ("+٥٤ ٩ ١١ ٤٥٥٥ ١٢٥٥", "AR", "+5491145551255"),  # noqa: RUF001 - digits as a phone writes them
+        ("+54\u200e9\u200e11 4555\u20111252", "AR", "+5491145551252"),
+    ],
+)
+def test_what_programs_and_people_write_around_a_number(cell: str, region: str, e164: str) -> None:
+    """Decimals, trunk prefixes, links, ids, labels and marks leave the number as it is."""
+    assert parse_phone(cell, region).e164 == e164
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "11 4555-1225 / 11 4555-1226",
+        "11 4555-1225 - 11 4555-1226",
+        "11 4555-1225 ::: 11 4555-1226",
+        "1145551225 1145551226",
+        "11 4555-1225 11 4555-1226",
+        "11 4555-1225 (Juan) 11 4555-1226 (Ana)",
+        "11 4555-1225\n11 4555-1226",
+        "11 4555-1225 y 11 4555-1226",
+        "1145551225\\1145551226",
+        "11 4555-1225 . 11 4555-1226",
+        "1145551225.1145551226",
+        "11 4555-1225;11 4555-1226",
+        "Cel: 11 4555-1225 Casa: 11 4555-1226",
+        "11 4555-1225 int. 12 / 11 4555-1226",
+        "+541145551225+541145551226",
+        "541145551225@c.us, wa.me/541145551226?text=hola que tal",
+    ],
+)
+def test_several_numbers_are_all_found(cell: str) -> None:
+    """Every separator that people write, and the refusal where one number is asked for."""
+    assert [each.e164 for each in read_phones(cell, "AR").numbers] == [
+        "+541145551225",
+        "+541145551226",
+    ]
+    with pytest.raises(NumberUnusable) as refused:
+        parse_phone(cell, "AR")
+    assert refused.value.reason_code == "several_numbers"
+
+
+def test_a_part_that_is_no_number_leaves_the_others() -> None:
+    """A list that means every number of a cell takes those that can be read, and hears the rest."""
+    found = read_phones("11 4555-1225 / 4555-1226", "AR")
+    assert [each.e164 for each in found.numbers] == ["+541145551225"]
+    assert found.refusal is not None
+    assert found.refusal.reason_code == "several_numbers"
