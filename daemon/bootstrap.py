@@ -233,6 +233,7 @@ def _build_sessions(
         on_rejected=handlers.quarantine.handle_rejected,
         channel_options={BuiltinChannel.SIMULATED: msgspec.to_builtins(base.settings.simulated)},
         stagger_seconds=base.settings.daemon.restore_stagger_seconds,
+        settings=base.settings.sessions,
     )
 
 

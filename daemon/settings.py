@@ -95,6 +95,33 @@ class InboundSettings(SettingsSection, frozen=True):
     """A file of your own phrases, which change the shipped lists; empty: none."""
 
 
+class SessionSettings(SettingsSection, frozen=True):
+    """How long a session waits before it goes on by itself, and how often it tries again."""
+
+    start_seconds: PositiveFloat = 60.0
+    """Until a channel shows a code or finds a login."""
+    pairing_seconds: PositiveFloat = 60.0
+    """Until a code that was scanned leads to a linked phone, and that to a connection."""
+    connect_seconds: PositiveFloat = 120.0
+    """Without a connection for so long, the channel's process is replaced."""
+    sync_seconds: PositiveFloat = 10.0
+    silence_seconds: PositiveFloat = 45.0
+    """Without any sign of the platform for so long, nothing is sent until the next one."""
+    degraded_seconds: PositiveFloat = 180.0
+    """Without an answer for so long, the channel's process is replaced."""
+    stream_error_seconds: PositiveFloat = 10.0
+    stable_seconds: PositiveFloat = 60.0
+    """Ready for so long, the next wait to reconnect is the shortest again."""
+    backoff_seconds: PositiveFloat = 2.0
+    """The first wait to reconnect; each is twice as long as the one before."""
+    longest_backoff_seconds: PositiveFloat = 900.0
+    refusal_retry_seconds: PositiveFloat = 900.0
+    """Until the one retry after WhatsApp refused the connection."""
+    crashes: Annotated[int, msgspec.Meta(ge=1)] = 5
+    """So many ends of the channel's process within `crash_window_seconds` need a person."""
+    crash_window_seconds: PositiveFloat = 600.0
+
+
 class SendingSettings(SettingsSection, frozen=True):
     """Limits of one send and of one message's life."""
 
@@ -163,6 +190,7 @@ class Settings(SettingsSection, frozen=True):
     rules: RulesSettings = RulesSettings()
     pacing: PacingSettings = PacingSettings()
     inbound: InboundSettings = InboundSettings()
+    sessions: SessionSettings = SessionSettings()
     sending: SendingSettings = SendingSettings()
     validation: ValidationSettings = ValidationSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -208,7 +208,9 @@ CONNECTION_DEADLINES: Mapping[ConnectionState, StateDeadline] = MappingProxyType
             "respawned; the login is stored, no new QR",
         ),
         ConnectionState.CONNECTING: StateDeadline(
-            120, ConnectionEvent.DEADLINE_PASSED, "no connection; respawned after a growing delay"
+            120,
+            ConnectionEvent.DEADLINE_PASSED,
+            "no connection (60 s after a pairing); respawned after a growing delay, no new QR",
         ),
         ConnectionState.SYNCING: StateDeadline(
             10, ConnectionEvent.DEADLINE_PASSED, "logged in; what is missed arrives later"

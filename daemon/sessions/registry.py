@@ -33,7 +33,8 @@ from daemon.sessions.session import Session, SessionDependencies
 from daemon.sessions.signal_check import RejectedSignal
 from daemon.sessions.signal_mapping import ConnectionTrigger
 from daemon.sessions.status import SessionView, build_session_changed, build_session_view
-from daemon.settings import Settings
+from daemon.sessions.transitions import SHIPPED_SETTINGS
+from daemon.settings import SessionSettings, Settings
 from statemachines.session import (
     ACTIVE_STATES,
     MUST_ACKNOWLEDGE_STATES,
@@ -224,6 +225,7 @@ class Sessions:
         on_rejected: Callable[[str, RejectedSignal], Awaitable[Any]],
         channel_options: Mapping[str, Mapping[str, object]] | None = None,
         stagger_seconds: float = 0.2,
+        settings: SessionSettings = SHIPPED_SETTINGS,
     ) -> None:
         self._stagger = timedelta(seconds=stagger_seconds)
         self._sessions: dict[str, Session] = {}
@@ -243,6 +245,7 @@ class Sessions:
                 AliasLearned: on_alias,
             },
             on_rejected=on_rejected,
+            settings=settings,
         )
 
     # Reading.

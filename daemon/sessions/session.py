@@ -55,7 +55,12 @@ from daemon.sessions.signal_mapping import (
     map_signal,
 )
 from daemon.sessions.timers import ClockTimer, SessionTimer, SessionTimers
-from daemon.sessions.transitions import STATES_WITHOUT_CONNECTION, SessionTransitions
+from daemon.sessions.transitions import (
+    SHIPPED_SETTINGS,
+    STATES_WITHOUT_CONNECTION,
+    SessionTransitions,
+)
+from daemon.settings import SessionSettings
 from daemon.subprocesses import launch_worker
 from statemachines.machine import IllegalTransition
 from statemachines.session import (
@@ -87,6 +92,7 @@ class SessionDependencies:
     sinks: Mapping[type[Signal], SignalSink]
     on_rejected: Callable[[str, RejectedSignal], Awaitable[object]]
     """Quarantines a signal that can't be stored; awaited as the sinks are."""
+    settings: SessionSettings = SHIPPED_SETTINGS
     refused_signals: Counter[str] = field(default_factory=Counter)
     """How many signals were refused, by session."""
 
@@ -112,7 +118,7 @@ class Session:
         self._timer = ClockTimer(
             dependencies.clock, partial(self._mailbox.post, self._run_due_timers)
         )
-        self._timers = SessionTimers()
+        self._timers = SessionTimers(dependencies.settings)
         self._last_signal_at = dependencies.clock.now()
 
     # Reading and sending: allowed at any time, outside the mailbox.
@@ -196,7 +202,9 @@ class Session:
     def transitions(self) -> SessionTransitions:
         """Return the state machines, built at the first use: a session at rest needs none."""
         if self._transitions is None:
-            self._transitions = SessionTransitions(self.record, self.dependencies.rng)
+            self._transitions = SessionTransitions(
+                self.record, self.dependencies.rng, self.dependencies.settings
+            )
         return self._transitions
 
     async def commit(

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TypeAlias
 
 from daemon.api.clock import Clock
-from daemon.sessions import transitions
 from daemon.sessions.signal_mapping import ConnectionTrigger
-from daemon.sessions.transitions import SessionTransitions
+from daemon.sessions.transitions import SHIPPED_SETTINGS, SessionTransitions
+from daemon.settings import SessionSettings
 from statemachines.session import (
     ACTIVE_STATES,
     PHONE_WARNING_DAYS,
@@ -53,9 +53,6 @@ class ClockTimer:
         await self._callback()
 
 
-SILENCE_LIMIT = timedelta(seconds=45)
-STABLE_UPTIME = timedelta(seconds=transitions.STABLE_SECONDS)
-
 TimerAction: TypeAlias = Callable[[SessionTransitions, datetime], SessionRecord | None]
 
 
@@ -70,7 +67,9 @@ class SessionTimer:
 class SessionTimers:
     """Finds the next timer of one session."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: SessionSettings = SHIPPED_SETTINGS) -> None:
+        self._silence_limit = timedelta(seconds=settings.silence_seconds)
+        self._stable_uptime = timedelta(seconds=settings.stable_seconds)
         self._stable = False
         self._warned_days = 0
         self._since_ahead = timedelta()
@@ -109,10 +108,10 @@ class SessionTimers:
         if record.due_at is not None:
             yield SessionTimer(record.due_at, SessionTransitions.apply_deadline)
         if record.connection is ConnectionState.READY and last_signal_at is not None:
-            yield SessionTimer(last_signal_at + SILENCE_LIMIT, _degrade_silent_connection)
+            yield SessionTimer(last_signal_at + self._silence_limit, _degrade_silent_connection)
         if record.connection is ConnectionState.READY and not self._stable:
             since = record.since - self._since_ahead
-            yield SessionTimer(since + STABLE_UPTIME, self._mark_stable)
+            yield SessionTimer(since + self._stable_uptime, self._mark_stable)
         if record.sending is SendingState.REPLY_ONLY and record.sending_until is not None:
             yield SessionTimer(record.sending_until, _end_restriction)
         linked = (

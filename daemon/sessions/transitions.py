@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from random import Random
 
 from daemon.sessions.signal_mapping import DEADLINE_REASONS, ConnectionTrigger
+from daemon.settings import SessionSettings
 from statemachines.machine import IllegalTransition, fire_event, restore_machine
-from statemachines.qr import QrEvent, QrMachine, QrState
+from statemachines.qr import PAIRING_WINDOW_SECONDS, QrEvent, QrMachine, QrState
 from statemachines.session import (
     CONNECTION_DEADLINES,
     MUST_ACKNOWLEDGE_STATES,
     NEEDS_PERSON_STATES,
-    STREAM_ERROR_DEADLINE,
     ConnectionEvent,
     ConnectionMachine,
     ConnectionState,
@@ -27,28 +27,23 @@ from statemachines.session import (
 )
 from storage.sessions import SessionRecord
 
-BACKOFF_FIRST_SECONDS = 2.0
-BACKOFF_CAP_SECONDS = 900.0
+SHIPPED_SETTINGS = SessionSettings()
 BACKOFF_MAX_DOUBLINGS = 20  # far past the cap; a float overflows at 1024
 
-STABLE_SECONDS = 60.0
-"""Seconds in ``ready`` after which the backoff starts from its shortest wait again."""
 
-
-def compute_backoff_delay(attempts: int, rng: Random) -> float:
+def compute_backoff_delay(
+    attempts: int, rng: Random, settings: SessionSettings = SHIPPED_SETTINGS
+) -> float:
     """Return the seconds to wait after ``attempts`` reconnects in a row, in whole milliseconds.
 
-    Between half and all of 2, 4, 8 … seconds, at most 15 minutes.
+    Between half and all of 2, 4, 8 … seconds, at most 15 minutes, as they are shipped.
     """
     # Random, so that the sessions of one daemon do not all reconnect in the same second.
-    longest = min(
-        BACKOFF_CAP_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(attempts, BACKOFF_MAX_DOUBLINGS)
-    )
+    doubled = settings.backoff_seconds * 2 ** min(attempts, BACKOFF_MAX_DOUBLINGS)
+    longest = min(settings.longest_backoff_seconds, doubled)
     return round(rng.uniform(longest / 2, longest), 3)
 
 
-MAX_CRASHES = 5
-CRASH_WINDOW = timedelta(minutes=10)
 BAN_WITHOUT_EXPIRY = timedelta(hours=24)
 REPLY_ONLY_AFTER_BAN = timedelta(days=14)
 COMMAND_EVENTS = frozenset(
@@ -90,12 +85,15 @@ class SessionTransitions:
     raises ``IllegalTransition`` and changes nothing.
     """
 
-    def __init__(self, record: SessionRecord, rng: Random) -> None:
+    def __init__(
+        self, record: SessionRecord, rng: Random, settings: SessionSettings = SHIPPED_SETTINGS
+    ) -> None:
         self.record = record
         self._rng = rng
+        self._settings = settings
         self._machines = SessionMachines.from_record(record)
         self._retried = False
-        self._crashes: deque[datetime] = deque(maxlen=MAX_CRASHES)
+        self._crashes: deque[datetime] = deque(maxlen=settings.crashes)
 
     def accept(self, record: SessionRecord) -> None:
         """Make a record the present one."""
@@ -165,7 +163,7 @@ class SessionTransitions:
         ``seen`` is the last comparison of the clocks, in the present reading of the wall clock.
         """
         crashes = [crash - by if crash > now else crash for crash in self._crashes]
-        self._crashes = deque(crashes, maxlen=MAX_CRASHES)
+        self._crashes = deque(crashes, maxlen=self._settings.crashes)
         record = self.record
         # The end of a ban is a moment that the platform named, and not a length of time.
         banned = record.connection is ConnectionState.BANNED_TEMPORARILY
@@ -185,8 +183,9 @@ class SessionTransitions:
 
     def _is_crash_looping(self, now: datetime) -> bool:
         self._crashes.append(now)
-        recent = [crash for crash in self._crashes if now - crash < CRASH_WINDOW]
-        return len(recent) >= MAX_CRASHES
+        window = timedelta(seconds=self._settings.crash_window_seconds)
+        recent = [crash for crash in self._crashes if now - crash < window]
+        return len(recent) >= self._settings.crashes
 
     def _count_attempts(self, trigger: ConnectionTrigger, state: ConnectionState) -> int:
         if trigger.event in COMMAND_EVENTS:
@@ -207,18 +206,31 @@ class SessionTransitions:
         self, trigger: ConnectionTrigger, state: ConnectionState, now: datetime
     ) -> datetime | None:
         if state is ConnectionState.BACKOFF:
-            return now + timedelta(seconds=compute_backoff_delay(self.record.attempts, self._rng))
+            delay = compute_backoff_delay(self.record.attempts, self._rng, self._settings)
+            return now + timedelta(seconds=delay)
         if state is ConnectionState.BANNED_TEMPORARILY:
             expired = trigger.event is ConnectionEvent.BAN_EXPIRED
             return None if expired else trigger.until or now + BAN_WITHOUT_EXPIRY
         if state is ConnectionState.FAILED and not self._may_retry(trigger):
             return None
-        deadline = CONNECTION_DEADLINES.get(state)
-        if trigger.event is ConnectionEvent.STREAM_ERROR_UNKNOWN:
-            deadline = STREAM_ERROR_DEADLINE
-        if deadline is None or deadline.seconds is None:
-            return None
-        return now + timedelta(seconds=deadline.seconds)
+        seconds = self._get_deadline_seconds(trigger.event, state)
+        return None if seconds is None else now + timedelta(seconds=seconds)
+
+    def _get_deadline_seconds(self, event: ConnectionEvent, state: ConnectionState) -> float | None:
+        settings = self._settings
+        if event is ConnectionEvent.STREAM_ERROR_UNKNOWN:
+            return settings.stream_error_seconds
+        if event is ConnectionEvent.PAIRED:
+            return settings.pairing_seconds
+        return {
+            ConnectionState.STARTING: settings.start_seconds,
+            ConnectionState.AWAITING_SCAN: PAIRING_WINDOW_SECONDS,
+            ConnectionState.PAIRING: settings.pairing_seconds,
+            ConnectionState.CONNECTING: settings.connect_seconds,
+            ConnectionState.SYNCING: settings.sync_seconds,
+            ConnectionState.DEGRADED: settings.degraded_seconds,
+            ConnectionState.FAILED: settings.refusal_retry_seconds,
+        }.get(state)
 
     def _may_retry(self, trigger: ConnectionTrigger) -> bool:
         """Return whether a failed session tries once more, as it does after its first refusal."""

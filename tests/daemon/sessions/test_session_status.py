@@ -24,9 +24,12 @@ from daemon.sessions.status import (
     describe_session,
 )
 from daemon.sessions.transitions import SessionTransitions
+from daemon.settings import SessionSettings
+from statemachines.qr import PAIRING_WINDOW_SECONDS
 from statemachines.session import (
     CONNECTION_DEADLINES,
     NEEDS_PERSON_STATES,
+    STREAM_ERROR_DEADLINE,
     ConnectionState,
     SendingState,
 )
@@ -97,6 +100,22 @@ def test_a_ready_session_says_what_is_closed_and_what_is_missing() -> None:
     assert words.action is UserAction.WAIT_UNTIL
     assert build_session_view(record).ready
     assert not build_session_view(replace(record, connection=ConnectionState.BACKOFF)).ready
+
+
+def test_the_shipped_settings_are_the_deadlines_of_the_drawings() -> None:
+    """The drawings are documentation; what runs are the settings."""
+    shipped = SessionSettings()
+    drawn = {state: each.seconds for state, each in CONNECTION_DEADLINES.items() if each.seconds}
+    assert drawn == {
+        ConnectionState.STARTING: shipped.start_seconds,
+        ConnectionState.AWAITING_SCAN: PAIRING_WINDOW_SECONDS,
+        ConnectionState.PAIRING: shipped.pairing_seconds,
+        ConnectionState.CONNECTING: shipped.connect_seconds,
+        ConnectionState.SYNCING: shipped.sync_seconds,
+        ConnectionState.DEGRADED: shipped.degraded_seconds,
+        ConnectionState.FAILED: shipped.refusal_retry_seconds,
+    }
+    assert STREAM_ERROR_DEADLINE.seconds == shipped.stream_error_seconds
 
 
 def test_a_silenced_number_stays_silenced_by_a_milder_notice() -> None:
