@@ -44,8 +44,8 @@ class ListTable:
     def records(self) -> Iterator[ListRecord]:
         """Yield every record below the header, from the first on each time.
 
-        Empty ones are left out, and the others keep their numbers. Raises :class:`SourceUnreadable` where the
-        whole file must be refused.
+        Empty ones are left out, and the others keep their numbers. Raises
+        :class:`SourceUnreadable` where the whole file must be refused.
         """
         width = len(self.headers)
         for row in self._source.rows():
