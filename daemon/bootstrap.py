@@ -231,7 +231,10 @@ def _build_sessions(
         on_own=handlers.own_messages.handle_own_message,
         on_alias=handlers.aliases.handle_alias,
         on_rejected=handlers.quarantine.handle_rejected,
-        channel_options={BuiltinChannel.SIMULATED: msgspec.to_builtins(base.settings.simulated)},
+        channel_options={
+            BuiltinChannel.SIMULATED: msgspec.to_builtins(base.settings.simulated),
+            BuiltinChannel.LINKED: msgspec.to_builtins(base.settings.linked),
+        },
         stagger_seconds=base.settings.daemon.restore_stagger_seconds,
         settings=base.settings.sessions,
     )

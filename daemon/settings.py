@@ -181,6 +181,14 @@ class SimulatedSettings(SettingsSection, frozen=True):
     """A JSON file that says how contacts and connections behave; empty: all answer as hoped."""
 
 
+class LinkedSettings(SettingsSection, frozen=True):
+    """The channel of linked devices."""
+
+    worker_socket: str = ""
+    """The socket of a worker's systemd unit, such as `/run/leadmaster-linked/{slot}.sock`, where
+    `{slot}` is the session's option `slot`, or its name. Empty: workers are children of ours."""
+
+
 class Settings(SettingsSection, frozen=True):
     """Everything an installation can set."""
 
@@ -196,6 +204,7 @@ class Settings(SettingsSection, frozen=True):
     retention: RetentionSettings = RetentionSettings()
     auth: AuthSettings = AuthSettings()
     simulated: SimulatedSettings = SimulatedSettings()
+    linked: LinkedSettings = LinkedSettings()
 
     @property
     def state_dir(self) -> Path:

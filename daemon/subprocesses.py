@@ -22,7 +22,8 @@ from typing import IO, Final, cast
 WORKER_FD_VARIABLE: Final = "LEADMASTER_WORKER_FD"
 """The environment variable in which a worker finds the descriptor of its socket."""
 
-_WORKER_LINE_BYTES: Final = 1 << 20  # a longer line is a fault of the worker, not a message
+WORKER_LINE_BYTES: Final = 1 << 20
+"""A longer line is a fault of the worker, not a message."""
 _CLOSE_SECONDS: Final = 5.0
 _PARENT_DEATH_PROGRAM: Final = Path(__file__).with_name("parent_death_signal.py")
 
@@ -114,10 +115,10 @@ class LaunchedWorker:
             os.killpg(self.pid, signal.SIGKILL)
 
 
-async def launch_worker(
+async def start_worker_process(
     module: str, arguments: Sequence[str] = (), *, environment: Mapping[str, str] | None = None
 ) -> LaunchedWorker:
-    """Start ``python -m module``; see :class:`daemon.api.launcher.LaunchWorker`."""
+    """Start ``python -m module`` as a child; see :class:`daemon.api.launcher.LaunchWorker`."""
     ours, theirs = socket.socketpair()
     with theirs:
         # Connected before the process starts: after that, nothing can fail and leave it running.
@@ -143,7 +144,7 @@ async def launch_worker(
 async def _connect_socket(ours: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Return the streams of our end; it is closed where that fails."""
     try:
-        return await asyncio.open_connection(sock=ours, limit=_WORKER_LINE_BYTES)
+        return await asyncio.open_connection(sock=ours, limit=WORKER_LINE_BYTES)
     except BaseException:
         ours.close()
         raise

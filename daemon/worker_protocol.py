@@ -75,11 +75,18 @@ class Crash(msgspec.Struct, frozen=True, tag_field="kind", tag="crash"):
     reason: str
 
 
+class WorkerArguments(msgspec.Struct, frozen=True, tag_field="kind", tag="arguments"):
+    """The command line of a worker that a service manager starts: the first line it reads."""
+
+    module: str
+    arguments: tuple[str, ...]
+
+
 Message: TypeAlias = Answer[AnswerT] | Progress[ProgressT] | Event[EventT]
 Frame: TypeAlias = Message[AnswerT, ProgressT, EventT] | Heartbeat | End | Crash
 
 
-def encode_frame(frame: Request[Any] | Frame[Any, Any, Any]) -> bytes:
+def encode_frame(frame: Request[Any] | Frame[Any, Any, Any] | WorkerArguments) -> bytes:
     """Return a frame as one line of JSON, with its line break."""
     return msgspec.json.encode(frame) + b"\n"
 

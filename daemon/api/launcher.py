@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 
@@ -43,11 +44,19 @@ class LaunchWorker(Protocol):
         arguments: Sequence[str] = (),
         *,
         environment: Mapping[str, str] | None = None,
+        socket: Path | None = None,
     ) -> Worker:
         """Run ``python -m module`` with these arguments, and return it connected.
 
         The worker finds the descriptor of its socket in ``LEADMASTER_WORKER_FD``; standard output
         is not used, because libraries print there. ``environment`` is added to ours. It never
-        outlives the daemon. Raises :class:`OSError` where it can't be started.
+        outlives the daemon.
+
+        With ``socket``, nothing is started here: connecting to that unix socket is what makes a
+        service manager start the worker, with an environment and a sandbox of its own. Its command
+        line comes over the connection, as the first line
+        (:class:`daemon.worker_protocol.WorkerArguments`).
+
+        Raises :class:`OSError` where it can't be started or connected to.
         """
         ...

@@ -28,7 +28,7 @@ from daemon.api.transport import (
     hash_content,
 )
 from daemon.sessions.signal_check import RejectedSignal, SignalChecker
-from daemon.subprocesses import launch_worker
+from daemon.worker_launcher import launch_worker
 
 T = TypeVar("T")
 SignalT = TypeVar("SignalT", bound=Signal)

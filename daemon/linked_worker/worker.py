@@ -66,6 +66,7 @@ from daemon.linked_worker.signal_spool import (
     SignalSpool,
     SpoolUnreadable,
 )
+from daemon.linked_worker.systemd_unit import feed_watchdog
 from daemon.worker_protocol import (
     HEARTBEAT_SECONDS,
     Answer,
@@ -209,6 +210,7 @@ class LinkedWorker:
     def _send_heartbeats(self) -> None:
         pause = threading.Event()
         while not pause.wait(self._settings.heartbeat_seconds):
+            feed_watchdog()
             self._outgoing.put(Heartbeat())
 
     def _read_requests(self) -> None:

@@ -61,7 +61,7 @@ from daemon.sessions.transitions import (
     SessionTransitions,
 )
 from daemon.settings import SessionSettings
-from daemon.subprocesses import launch_worker
+from daemon.worker_launcher import launch_worker
 from statemachines.machine import IllegalTransition
 from statemachines.session import (
     CAN_SEND_STATES,

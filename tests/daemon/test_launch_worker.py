@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from daemon.api.launcher import LaunchWorker, Worker
-from daemon.subprocesses import LaunchedWorker, launch_worker
+from daemon.subprocesses import LaunchedWorker, start_worker_process
+from daemon.worker_launcher import launch_worker
 from tests.helpers.client.process import is_alive, poll_until
 from tests.helpers.leaks import list_descriptors
 
@@ -22,10 +23,10 @@ ROOT = Path(__file__).parents[2]
 MODULE = "tests.helpers.programs.socket_worker"
 PARENT = f"""
 import asyncio
-from daemon.subprocesses import launch_worker
+from daemon.subprocesses import start_worker_process
 
 async def main():
-    worker = await launch_worker({MODULE!r})
+    worker = await start_worker_process({MODULE!r})
     worker.writer.write(b"start\\n")
     print(worker.pid, (await worker.reader.readline()).decode().strip(), flush=True)
     await asyncio.Event().wait()
@@ -39,7 +40,7 @@ asyncio.run(main())
 async def launched(*arguments: str, **environment: str) -> AsyncIterator[LaunchedWorker]:
     """Lend a worker of the test's own."""
     places = {"PYTHONPATH": str(ROOT), **environment}
-    worker = await launch_worker(MODULE, arguments, environment=places)
+    worker = await start_worker_process(MODULE, arguments, environment=places)
     try:
         yield worker
     finally:
@@ -114,10 +115,10 @@ async def test_a_worker_that_can_not_start_leaves_nothing_open() -> None:
     """Neither end of the socket; and a module that is not there ends as a crash does."""
     before = list_descriptors()
     with pytest.raises(ValueError, match="null byte"):
-        await launch_worker(MODULE, environment={"X": "a\0b"})
+        await start_worker_process(MODULE, environment={"X": "a\0b"})
     await asyncio.sleep(0)
     assert list_descriptors() == before
-    worker = await launch_worker("tests.helpers.programs.nothing_at_all")
+    worker = await start_worker_process("tests.helpers.programs.nothing_at_all")
     assert (await worker.reader.read(), await worker.wait()) == (b"", 1)
     await worker.close()
 

@@ -28,7 +28,7 @@ from daemon.api.transport import (
     Transport,
 )
 from daemon.plugins.transport_simulated import open_simulated_transport
-from daemon.subprocesses import launch_worker
+from daemon.worker_launcher import launch_worker
 from tests.helpers.clock import FakeClock
 
 ANA = "+5491145550001"

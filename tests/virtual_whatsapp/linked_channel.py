@@ -25,7 +25,7 @@ from daemon.api.transport import (
     Transport,
 )
 from daemon.plugins.transport_linked import leadmaster_declare_channels, open_linked_transport
-from daemon.subprocesses import launch_worker
+from daemon.worker_launcher import launch_worker
 from tests.virtual_whatsapp.contact import Contact
 from tests.virtual_whatsapp.faults import TIMELOCK, Faults
 from tests.virtual_whatsapp.phone import Phone
@@ -148,9 +148,10 @@ class LinkedProbe(ChannelProbe):
         arguments: Sequence[str] = (),
         *,
         environment: Mapping[str, str] | None = None,
+        socket: Path | None = None,
     ) -> Worker:
         places = {**self._whatsapp.environment, **(environment or {})}
-        self.worker = await launch_worker(module, arguments, environment=places)
+        self.worker = await launch_worker(module, arguments, environment=places, socket=socket)
         return self.worker
 
     async def _play(self, scenario: ProbeScenario) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -58,9 +59,10 @@ class LinkedDaemon:
 
         return await self.wait_until(look, f"{session} in {states}")
 
-    async def link(self, session: str, phone: Phone) -> LinkedDevice:
+    async def link(self, session: str, phone: Phone, **options: object) -> LinkedDevice:
         """Add a session, let the phone scan its code, and wait until it is ready."""
-        await self.run("sessions", "add", session, "--channel", "linked", "--start")
+        words = ("--options", json.dumps(options), "--start")
+        await self.run("sessions", "add", session, "--channel", "linked", *words)
         code = await self.wait_until(lambda: self._find_code(session), "a code")
         assert (code["index"], code["maximum"]) == (1, 6)
         device = await self.whatsapp.scan(phone, code["code"])
@@ -142,10 +144,10 @@ class LinkedDaemon:
 
 
 @contextlib.asynccontextmanager
-async def run_linked_daemon(folder: Path) -> AsyncIterator[LinkedDaemon]:
+async def run_linked_daemon(folder: Path, more_settings: str = "") -> AsyncIterator[LinkedDaemon]:
     """Run a daemon with nothing in it, and a WhatsApp."""
     async with VirtualWhatsApp(folder) as whatsapp:
-        settings = SETTINGS.format(folder=folder)
+        settings = SETTINGS.format(folder=folder) + more_settings
         daemon = DaemonProcess(folder, settings, environ=whatsapp.environment)
         await asyncio.to_thread(daemon.start)
         try:

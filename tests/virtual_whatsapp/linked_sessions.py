@@ -26,7 +26,7 @@ from daemon.bus import EventBus
 from daemon.events import SessionQrShown
 from daemon.plugins.transport_linked import leadmaster_declare_channels, open_linked_transport
 from daemon.sessions import Sessions, SessionView
-from daemon.subprocesses import launch_worker
+from daemon.worker_launcher import launch_worker
 from statemachines.session import ConnectionState
 from storage.db import Database
 from storage.events import CommittedEvent
@@ -193,10 +193,11 @@ class LinkedSessions:
         arguments: Sequence[str] = (),
         *,
         environment: Mapping[str, str] | None = None,
+        socket: Path | None = None,
     ) -> Worker:
         assert module == _LAUNCHED_MODULE
         places = {**self.whatsapp.environment, **(environment or {})}
-        worker = await launch_worker(module, arguments, environment=places)
+        worker = await launch_worker(module, arguments, environment=places, socket=socket)
         self.workers.append(worker)
         return worker
 

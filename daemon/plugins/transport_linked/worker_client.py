@@ -139,7 +139,9 @@ class WorkerClient:
 
     async def close(self) -> None:
         """End the worker: it ends by itself when its socket does, or is killed. Idempotent."""
-        self._worker.writer.close()
+        # The other direction stays open: its end is the worker's own.
+        with contextlib.suppress(OSError):
+            self._worker.writer.write_eof()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_ORDERLY_SECONDS):
                 await self._worker.wait()
@@ -240,17 +242,28 @@ def read_memory_mb(pid: int | None) -> float:
 
 
 async def start_worker(context: OpenContext, options: LinkedOptions) -> WorkerClient:
-    """Start the worker of a session; return it once it is ready."""
+    """Start the worker of a session; return it once it is ready.
+
+    Raises :class:`CannotOpen` where a person has to do something first.
+    """
     session = context.session
-    worker = await context.launch(
-        WORKER_MODULE,
-        [
-            *("--driver", options.driver),
-            *("--session", session.name),
-            *("--folder", str(session.folder)),
-            *("--permit-key", context.verifier.public_key.public_bytes_raw().hex()),
-        ],
-    )
+    arguments = [
+        *("--driver", options.driver),
+        *("--session", session.name),
+        *("--permit-key", context.verifier.public_key.public_bytes_raw().hex()),
+    ]
+    if options.worker_socket is None:
+        # A unit has a folder of its own, and takes no other.
+        arguments += ["--folder", str(session.folder)]
+    try:
+        worker = await context.launch(WORKER_MODULE, arguments, socket=options.worker_socket)
+    except OSError as error:
+        if options.worker_socket is None:
+            raise
+        raise CannotOpen(
+            f"Nobody listens at {options.worker_socket} ({error.strerror}): start the socket unit"
+            " of this session's worker."
+        ) from None
     client = WorkerClient(worker, options)
     try:
         await client.wait_for_hello()

@@ -43,7 +43,7 @@ from daemon.api.transport import (
     Unknown,
 )
 from daemon.sessions.connection import SessionConnection
-from daemon.subprocesses import launch_worker
+from daemon.worker_launcher import launch_worker
 from storage.errors import WriteFailed
 from tests.helpers.clock import MIDDAY, FakeClock
 from tests.helpers.services.sessions import SESSION_NAME, SessionServices, open_session_services

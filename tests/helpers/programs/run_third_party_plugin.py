@@ -17,7 +17,7 @@ from daemon.api.permit import Permit, PermitRefused, PermitSigner, PermitVerifie
 from daemon.api.transport import OpenContext, Outgoing, SessionInfo, Text
 from daemon.events import SendingHalted
 from daemon.plugin_manager import Plugins
-from daemon.subprocesses import launch_worker
+from daemon.worker_launcher import launch_worker
 
 ANA = "+5491141234567"
 NOW = datetime.now(UTC)

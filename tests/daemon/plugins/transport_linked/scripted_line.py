@@ -28,7 +28,7 @@ from daemon.linked_worker.protocol import LinkedAnswer, SendMessageRequest
 from daemon.plugins.transport_linked.options import read_options
 from daemon.plugins.transport_linked.transport import LinkedTransport
 from daemon.plugins.transport_linked.worker_client import WorkerClient, start_worker
-from daemon.subprocesses import LaunchedWorker, launch_worker
+from daemon.subprocesses import LaunchedWorker, start_worker_process
 
 PROGRAM = "tests.helpers.programs.scripted_linked_worker"
 ROOT = Path(__file__).parents[4]
@@ -67,7 +67,7 @@ class ScriptedLine:
         info = SessionInfo("ventas", paired=True, phone=ANA, folder=self.folder, options=options)
         verifier = PermitVerifier(self.signer.public_key)
         context = OpenContext(info, self._clock, verifier, self._launch)
-        self._client = await start_worker(context, read_options(options))
+        self._client = await start_worker(context, read_options("ventas", options))
         self._transport = LinkedTransport(context, self._client)
         self._reading = asyncio.create_task(self._read())
         await self._transport.connect()
@@ -135,11 +135,12 @@ class ScriptedLine:
         arguments: Sequence[str] = (),
         *,
         environment: Mapping[str, str] | None = None,
+        socket: Path | None = None,
     ) -> LaunchedWorker:
         """Start the scripted worker in place of the real one."""
-        assert module == "daemon.linked_worker"
+        assert (module, socket) == ("daemon.linked_worker", None)
         places = {"PYTHONPATH": os.fspath(ROOT), **self.environment, **(environment or {})}
-        self.worker = await launch_worker(PROGRAM, arguments, environment=places)
+        self.worker = await start_worker_process(PROGRAM, arguments, environment=places)
         return self.worker
 
     async def _read(self) -> None:

@@ -20,7 +20,7 @@ from daemon.plugins.transport_simulated.script import (
     SimulationScript,
     load_script,
 )
-from daemon.subprocesses import launch_worker
+from daemon.worker_launcher import launch_worker
 from tests.helpers.clock import FakeClock
 from tests.helpers.transport import ANA, BRUNO, PermitFactory, open_test_transport
 
