@@ -22,6 +22,8 @@ _SPELLED_LETTERS: Final = 3
 
 BREAK: Final = "|"
 QUESTION: Final = "?"
+BREAKS: Final = frozenset({BREAK, QUESTION})
+"""A clause ends here."""
 
 _SIGNATURE: Final = re.compile(
     r"(?im)^[ \t>*_-]{0,8}(?:enviado desde|enviado do|enviado por|sent from|get outlook"
@@ -43,20 +45,28 @@ _EMOJI_WORDS: Final = {
 
 _EMOJI_NAMES: Final = frozenset(_EMOJI_WORDS.values())
 
+_MARKED: Final = re.compile(
+    r"""(?P<word>[a9][a9_]*(?:(?<=[9;])[|;](?=[9;])[a9_]*)*)  # 1.500 and 10:30 are one word
+    |   (?P<mark>[|;?])
+    |   e                                                     # an emoji that means something
+    """,
+    re.VERBOSE,
+)
+"""The words and marks of a message, found in its shape: for each character one letter, which says
+what it is (see :func:`_classify_character`)."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True, eq=False)
 class Token:
-    """One word, or one break between clauses, with its place in the message as it was written."""
+    """One word, or one break between clauses, with its place in the message as it was written.
+
+    It is never changed. A frozen class would be, and takes five times as long to make.
+    """
 
     word: str
     start: int
     end: int
     capitalised: bool = False
-
-    @property
-    def is_break(self) -> bool:
-        """Tell whether a clause ends here."""
-        return self.word in {BREAK, QUESTION}
 
 
 def fold_tokens(text: str) -> list[Token]:
@@ -73,41 +83,22 @@ def fold_tokens(text: str) -> list[Token]:
 
 
 def _collect_tokens(text: str) -> list[Token]:
+    folded = list(map(_fold_character, text))
+    shape = "".join(map(_classify_character, text))
     tokens: list[Token] = []
-    letters, start = "", 0
-    for index, character in enumerate(text):
-        folded = _fold_character(character)
-        if folded.isalnum() and folded not in _EMOJI_NAMES:
-            start = start if letters else index
-            letters += folded
-        elif folded and not (letters and folded == BREAK and _is_inside_number(text, index)):
-            if letters:
-                tokens.append(_build_token(letters, start, index, text))
-                letters = ""
-            tokens += _build_marks(folded, index, tokens)
-    if letters:
-        tokens.append(_build_token(letters, start, len(text), text))
+    for found in _MARKED.finditer(shape):
+        start, end = found.span()
+        if found.lastgroup == "word":
+            letters = "".join(folded[start:end]).replace(BREAK, "")
+            word = _STRETCHED.sub(r"\1", letters)
+            tokens.append(Token(word, start, end, text[start].isupper()))
+        elif found.lastgroup == "mark":
+            tokens.append(Token(folded[start], start, end))
+        elif folded[start] not in [each.word for each in tokens[-2:]]:
+            # A clause of its own; the same emoji in a row says it once.
+            tokens += Token(BREAK, start, end), Token(folded[start], start, end)
+            tokens.append(Token(BREAK, end, end))
     return tokens
-
-
-def _build_marks(folded: str, index: int, before: list[Token]) -> list[Token]:
-    """Return a break, or an emoji as a clause of its own; the same one in a row says it once."""
-    end = index + 1
-    if folded in {BREAK, QUESTION}:
-        return [Token(folded, index, end)]
-    if folded not in _EMOJI_NAMES or any(each.word == folded for each in before[-2:]):
-        return []
-    return [Token(BREAK, index, end), Token(folded, index, end), Token(BREAK, end, end)]
-
-
-def _build_token(letters: str, start: int, end: int, text: str) -> Token:
-    word = _STRETCHED.sub(r"\1", letters)
-    return Token(word, start, end, capitalised=text[start].isupper())
-
-
-def _is_inside_number(text: str, index: int) -> bool:
-    """Tell whether a mark parts the digits of one number, as in 1.500 or 10:30."""
-    return text[index - 1].isdigit() and text[index + 1 : index + 2].isdigit()
 
 
 @cache
@@ -118,6 +109,23 @@ def _load_look_alikes() -> dict[str, str]:
         for alphabet in data.values()
         for letter, latin in zip(alphabet["letters"], alphabet["latin"], strict=True)
     }
+
+
+@lru_cache(maxsize=4096)
+def _classify_character(character: str) -> str:
+    """Return what a character is, as one letter.
+
+    `a` and `9` belong to a word, `_` to none and parts none, `|` and `?` end a clause, `e` is an
+    emoji; `9` and `;` are typed as digits, though `;` (one with a full stop) ends a clause.
+    """
+    folded = _fold_character(character)
+    if folded in _EMOJI_NAMES:
+        return "e"
+    if folded == BREAK:
+        return ";" if character.isdigit() else "|"
+    if folded.isalnum():
+        return "9" if character.isdigit() else "a"
+    return folded or "_"
 
 
 @lru_cache(maxsize=4096)
@@ -162,17 +170,15 @@ def _join_spelled_words(tokens: list[Token]) -> list[Token]:
     """
     joined: list[Token] = []
     index = 0
-    while index < len(tokens):
-        letters = _list_spelled_letters(tokens, index)
-        if len(letters) < _SPELLED_LETTERS:
-            joined.append(tokens[index])
-            index += 1
-            continue
-        first, last = tokens[letters[0]], tokens[letters[-1]]
-        word = _STRETCHED.sub(r"\1", "".join(tokens[at].word for at in letters))
-        joined.append(Token(word, first.start, last.end, first.capitalised))
-        index = letters[-1] + 1
-    return joined
+    for at in [at for at, token in enumerate(tokens) if _is_letter(token)]:
+        letters = _list_spelled_letters(tokens, at) if at >= index else []
+        if len(letters) >= _SPELLED_LETTERS:
+            first, last = tokens[at], tokens[letters[-1]]
+            word = _STRETCHED.sub(r"\1", "".join(tokens[each].word for each in letters))
+            joined += tokens[index:at]
+            joined.append(Token(word, first.start, last.end, first.capitalised))
+            index = letters[-1] + 1
+    return joined + tokens[index:]
 
 
 def _list_spelled_letters(tokens: list[Token], index: int) -> list[int]:

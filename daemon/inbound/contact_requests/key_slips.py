@@ -23,12 +23,13 @@ class KeySlips:
         self._meant = meant
         self._masked = masked
         self._real_words = real_words
+        self._longest = max(map(len, masked), default=0)
 
     def find_word(self, word: str) -> str | None:
         """Return the core word that a slip made this of; None where no one slip did."""
         if word in self._meant:
             return self._meant[word]
-        if len(word) < _LONG_WORD or word in self._real_words:
+        if not _LONG_WORD <= len(word) <= self._longest or word in self._real_words:
             return None
         return next(
             (self._masked[mask] for mask in _mask_letters(word) if mask in self._masked), None

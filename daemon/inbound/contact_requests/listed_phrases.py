@@ -5,14 +5,15 @@ The lists are in a file that operators can edit; each hit stands, whatever the l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 from daemon.api.effects import ContactRequest
 from daemon.errors import PhrasesRejected
-from daemon.inbound.contact_requests.folding import Token, fold_tokens
+from daemon.inbound.contact_requests.folding import BREAKS, Token, fold_tokens
 
 SHIPPED_PHRASES: Final = Path(__file__).with_name("phrases.txt")
 
@@ -23,6 +24,8 @@ _REQUESTS: Final = {
 }
 _LISTS: Final = (*_REQUESTS, "courtesy")
 _REMOVAL: Final = "-"
+_DECORATION: Final = BREAKS | {"emojicourtesy", "emojianger"}
+"""What is no word of a phrase: of the emojis, courtesy's and anger's, beside a listed word."""
 
 
 def normalise_text(text: str) -> str:
@@ -35,13 +38,8 @@ def normalise_text(text: str) -> str:
 
 
 def _list_words(tokens: Sequence[Token]) -> list[str]:
-    words = [token.word for token in tokens if not token.is_break and _counts(token.word)]
-    return [word for at, word in enumerate(words) if at == 0 or word != words[at - 1]]
-
-
-def _counts(word: str) -> bool:
-    """Tell whether a word is more than decoration: courtesy's emojis are, beside a listed word."""
-    return word not in {"emojicourtesy", "emojianger"}
+    words = (token.word for token in tokens if token.word not in _DECORATION)
+    return [word for word, _ in groupby(words)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,34 +66,25 @@ class ListedPhrases:
         yield words[opening : len(words) - closing]
 
     def _count_opening(self, words: list[str]) -> int:
-        count = 0
-        while length := self._match_courtesy(words[count : count + _LONGEST_COURTESY]):
-            count += length
-        return count
+        start = 0
+        while length := self._match_courtesy(words[start : start + n] for n in _COURTESY_LENGTHS):
+            start += length
+        return start
 
     def _count_closing(self, words: list[str]) -> int:
-        count = 0
-        while count < len(words):
-            rest = words[: len(words) - count]
-            length = next((n for n in _COURTESY_LENGTHS if " ".join(rest[-n:]) in self.courtesy), 0)
-            if not length:
-                break
-            count += min(length, len(rest))
-        return count
+        end = len(words)
+        while length := self._match_courtesy(
+            words[max(end - n, 0) : end] for n in _COURTESY_LENGTHS
+        ):
+            end -= length
+        return len(words) - end
 
-    def _match_courtesy(self, words: list[str]) -> int:
-        return next(
-            (
-                n
-                for n in _COURTESY_LENGTHS
-                if n <= len(words) and " ".join(words[:n]) in self.courtesy
-            ),
-            0,
-        )
+    def _match_courtesy(self, choices: Iterable[list[str]]) -> int:
+        """Return how many words the first of these has that is courtesy."""
+        return next((len(words) for words in choices if " ".join(words) in self.courtesy), 0)
 
 
-_LONGEST_COURTESY: Final = 3
-_COURTESY_LENGTHS: Final = range(_LONGEST_COURTESY, 0, -1)
+_COURTESY_LENGTHS: Final = (3, 2, 1)
 
 
 def load_listed_phrases(

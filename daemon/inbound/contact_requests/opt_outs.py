@@ -46,15 +46,17 @@ _STOP: Final = re.compile(r"w*t+[tsoedl]*")
 _QUIT: Final = re.compile(r"w*[tj]*j+w*[seo][seodl]*")
 _LEAVE_LIST: Final = re.compile(r"w*v+l+o*")
 
-_WISH_KINDS: Final = frozenset("sStjrRQVbuckvPGO")
+_STOP_KINDS: Final = frozenset("tjrRQVbuckvPGO")
+_NEGATED_STOP_KINDS: Final = frozenset("sSeolp")
+_NO_ASKING: Final = frozenset("ntj")
 
 
 def read_opt_out(clause: Clause) -> OptOutStrength:
     """Return how surely a clause asks us not to write again."""
     code = clause.code
-    if _is_portuguese_no(clause):
+    if "S" in code and _is_portuguese_no(clause):
         code = code.replace("S", "s")
-    if not code or _NOT_UNDERSTOOD & set(code):
+    if not code or not _NOT_UNDERSTOOD.isdisjoint(code):
         return OptOutStrength.NONE
     if "n" in code:
         return _read_negated(code)
@@ -111,15 +113,13 @@ def _is_whole_baja(kinds: set[str]) -> bool:
 
 def may_ask_to_stop(clause: Clause) -> bool:
     """Tell whether a clause has words of an opt-out in it, understood or not."""
-    code = set(clause.code)
-    return bool(
-        code & (_WISH_KINDS - set("sS"))
-        or ("n" in code and code & set("sSeolp"))
-        or {"n", "a"} <= code
-    )
+    code = clause.code
+    if not _STOP_KINDS.isdisjoint(code):
+        return True
+    return "n" in code and ("a" in code or not _NEGATED_STOP_KINDS.isdisjoint(code))
 
 
 def asks_for_message(clause: Clause) -> bool:
     """Tell whether a clause asks us to write, call or send."""
     code = clause.code
-    return bool(set(code) & set("sS")) and not set(code) & set("ntj")
+    return ("s" in code or "S" in code) and _NO_ASKING.isdisjoint(code)

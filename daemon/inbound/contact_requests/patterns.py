@@ -23,9 +23,11 @@ a search takes time in proportion to the message.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import accumulate
 from typing import Final
 
 from daemon.inbound.contact_requests.folding import BREAK, QUESTION, Token
@@ -45,53 +47,102 @@ _ELEMENTS: Final = re.compile(r"\([^()]*\)\??|[^\s()]+")
 
 
 class WordLine:
-    """Tokens in a row, as the text that patterns are looked for in."""
+    """Tokens in a row, as the text that patterns are looked for in, and where each word stands."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
-        words = [_write_word(token) for token in tokens]
-        self.text = "".join(words)
-        self._lengths = [len(word) for word in words]
+        written = [_write_word(token) for token in tokens]
+        self.text = "".join(written)
+        self.starts = list(accumulate(map(len, written), initial=0))
+        """Where each token begins in the text, and behind them where the text ends."""
+        self.places = defaultdict[str, list[int]](list)
+        """The tokens that are one word."""
+        for index, word in enumerate(written):
+            self.places[word].append(index)
+        self.keys = {word: _list_keys(word) for word in self.places}
+        """The keys that patterns are filed under which may begin with a word."""
+        self.words_by_key = defaultdict[str, list[str]](list)
+        for word, keys in self.keys.items():
+            for key in keys:
+                self.words_by_key[key].append(word)
 
-    @cached_property
-    def starts(self) -> list[int]:
-        """Return where each token begins in the text, and behind them where the text ends."""
-        starts, at = [0], 0
-        for length in self._lengths:
-            at += length
-            starts.append(at)
-        return starts
+    def list_places(self, words: Iterable[str]) -> list[int]:
+        """Return the tokens that are one of these words, in no order."""
+        written = [each for word in words for each in self.words_by_key.get(word, ())]
+        return [place for each in written for place in self.places[each]]
 
-    @cached_property
-    def keys(self) -> list[tuple[str, ...]]:
-        """Return, for each token, the keys that patterns are filed under which may begin there."""
-        return [_list_keys(token) for token in self.tokens]
-
-    @cached_property
-    def indexes(self) -> dict[int, int]:
-        """Return the token that begins at a place in the text."""
-        return {start: index for index, start in enumerate(self.starts)}
-
-
-def _list_keys(token: Token) -> tuple[str, ...]:
-    word = token.word
-    keys = (word, word[:_PREFIX_LETTERS] + "*") if len(word) >= _PREFIX_LETTERS else (word,)
-    if token.capitalised:
-        return (*keys, "<Name>")
-    return (*keys, "<n>") if word.isdecimal() else keys
+    def get_text(self, start: int, end: int) -> str:
+        """Return the text from one token to another, which is left out."""
+        return self.text[self.starts[start] : self.starts[end]]
 
 
 def _write_word(token: Token) -> str:
     return f"{token.word}' " if token.capitalised else f"{token.word} "
 
 
-@dataclass(frozen=True, slots=True)
+def _list_keys(written: str) -> tuple[str, ...]:
+    """Return the keys that patterns are filed under which may begin with this word."""
+    word = written.rstrip("' ")
+    keys = (word, word[:_PREFIX_LETTERS] + "*") if len(word) >= _PREFIX_LETTERS else (word,)
+    if written.endswith("' "):
+        return (*keys, "<Name>")
+    return (*keys, "<n>") if word.isdecimal() else keys
+
+
+@dataclass(slots=True, eq=False)
 class Match:
     """Where a pattern was found: the label it stands under, and its tokens, end excluded."""
 
     label: str
     start: int
     end: int
+
+    def overlaps(self, other: Match) -> bool:
+        """Tell whether a token is in both."""
+        return self.start < other.end and other.start < self.end
+
+
+_Expressions = list[tuple[str, re.Pattern[str]]]
+"""Regular expressions with the labels that they stand under."""
+
+
+class PatternSearch:
+    """Patterns as they are looked for in one line.
+
+    Where one may begin at all is known at once, by its first word: nowhere, for most patterns.
+    """
+
+    def __init__(self, line: WordLine, by_key: Mapping[str, _Expressions]) -> None:
+        self._line = line
+        self._tried: dict[int, _Expressions] = {}
+        for shared in by_key.keys() & line.words_by_key.keys():
+            for word in line.words_by_key[shared]:
+                tried = [each for key in line.keys[word] for each in by_key.get(key, ())]
+                self._tried |= dict.fromkeys(line.places[word], tried)
+
+    @property
+    def openings(self) -> Collection[int]:
+        """Return the tokens that a pattern may begin with."""
+        return self._tried.keys()
+
+    def find_all(self) -> Iterator[Match]:
+        """Yield, for each label and each word, a pattern that begins at this word."""
+        for index in sorted(self._tried):
+            yield from self.find_at(index)
+
+    def find_at(self, index: int, end: int | None = None) -> Iterator[Match]:
+        """Yield, for each label, a pattern that begins at one word, and ends before another."""
+        line = self._line
+        start, limit = line.starts[index], line.starts[-1 if end is None else end]
+        for label, expression in self._tried.get(index, ()):
+            if found := expression.match(line.text, start, limit):
+                yield Match(label, index, bisect_left(line.starts, found.end()))
+
+    def find_longest_at(self, index: int, end: int | None = None) -> Match | None:
+        """Return the longest of the labels' patterns that :meth:`find_at` finds."""
+        if index not in self._tried:
+            return None
+        return max(self.find_at(index, end), key=lambda each: each.end, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,29 +169,20 @@ class PatternSet:
             for key, by_label in filed.items()
         }
 
+    def search(self, line: WordLine) -> PatternSearch:
+        """Return the search for these patterns in one line."""
+        return PatternSearch(line, self._by_key)
+
     def find_all(self, line: WordLine) -> Iterator[Match]:
-        """Yield, for each label and each word, a pattern that begins at this word."""
-        by_key = self._by_key
-        for index, keys in enumerate(line.keys):
-            if any(key in by_key for key in keys):
-                yield from self.find_at(line, index)
+        """Yield what :meth:`PatternSearch.find_all` finds in a line."""
+        return self.search(line).find_all()
 
-    def find_at(self, line: WordLine, index: int) -> Iterator[Match]:
-        """Yield, for each label, a pattern that begins at one word."""
-        for key in line.keys[index]:
-            for label, expression in self._by_key.get(key, ()):
-                if found := expression.match(line.text, line.starts[index]):
-                    yield Match(label, index, line.indexes[found.end()])
-
-    def find_longest_at(self, line: WordLine, index: int) -> Match | None:
-        """Return the longest of the labels' patterns that begin at one word."""
-        return max(self.find_at(line, index), key=lambda each: each.end, default=None)
-
-    def find_whole(self, line: WordLine) -> bool:
+    def find_whole(self, tokens: Sequence[Token]) -> bool:
         """Tell whether all the words together are a pattern."""
-        return bool(line.tokens) and any(
-            expression.fullmatch(line.text)
-            for key in line.keys[0]
+        written = [_write_word(token) for token in tokens]
+        return bool(written) and any(
+            expression.fullmatch("".join(written))
+            for key in _list_keys(written[0])
             for _, expression in self._by_key.get(key, ())
         )
 

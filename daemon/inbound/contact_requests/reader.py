@@ -6,9 +6,8 @@ is `unclear`: never a welcome, and never an opt-out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from daemon.api.effects import ContactRequest
@@ -25,7 +24,7 @@ from daemon.inbound.contact_requests.opt_outs import (
     may_ask_to_stop,
     read_opt_out,
 )
-from daemon.inbound.contact_requests.patterns import WordLine
+from daemon.inbound.contact_requests.patterns import PatternSet, WordLine
 from daemon.inbound.contact_requests.situations import (
     PROBABLE_WEIGHT,
     SURE_WEIGHT,
@@ -36,24 +35,32 @@ from daemon.inbound.contact_requests.situations import (
 from daemon.inbound.contact_requests.welcome import find_welcome
 from daemon.inbound.contact_requests.word_kinds import WordKind, load_lexicon
 
-_ONLY_COURTESY = frozenset({WordKind.COURTESY, WordKind.FILLER})
 
-
-@dataclass(frozen=True)
 class _Message:
     """A message, folded and cut."""
 
-    text: str
-    line: WordLine
-    clauses: Sequence[Clause]
+    def __init__(self, text: str, line: WordLine, clauses: Sequence[Clause]) -> None:
+        self.text = text
+        self.line = line
+        self.clauses = clauses
+        opened = self._list_opened(load_situations().declined)
+        self.declined = frozenset(filter(_is_declined, opened))
+        """The clauses that are a plain no."""
 
-    @cached_property
-    def declined(self) -> frozenset[Clause]:
-        """Return the clauses that are a plain no."""
-        return frozenset(filter(_is_declined, self.clauses))
+    def speak_otherwise(self, clauses: Sequence[Clause]) -> bool:
+        """Tell whether one of these asks for something, so an opt-out beside it is unsure."""
+        if any(asks_for_message(each) or WordKind.LIMIT in each.kinds for each in clauses):
+            return True
+        asking = set(filter(_has_asking_word, self._list_opened(load_situations().asking)))
+        return not asking.isdisjoint(clauses)
 
     def quote(self, start: int, end: int) -> str:
         return self.text[start:end].strip()
+
+    def _list_opened(self, patterns: PatternSet) -> list[Clause]:
+        """Return the clauses with a word in them that one of the patterns may begin with."""
+        openings = {self.line.tokens[at] for at in patterns.search(self.line).openings}
+        return [each for each in self.clauses if not openings.isdisjoint(each.tokens)]
 
 
 class ContactRequestReader:
@@ -71,14 +78,14 @@ class ContactRequestReader:
         tokens = fold_tokens(text)
         if listed := self._phrases.find_request(tokens):
             return _read_as(listed, text.strip(), listed=listed is ContactRequest.OPT_OUT)
-        clauses = split_clauses(tokens, load_lexicon(), load_situations().complete)
-        message = _Message(text, WordLine(tokens), clauses)
-        weight, mark = measure_automatic(message.line)
+        line = WordLine(tokens)
+        clauses = split_clauses(line, load_lexicon(), load_situations().complete)
+        weight, mark = measure_automatic(line)
         suspicious = any(map(may_ask_to_stop, clauses))
         if mark and (weight >= SURE_WEIGHT or (weight >= PROBABLE_WEIGHT and not suspicious)):
-            quote = message.quote(tokens[mark.start].start, tokens[mark.end - 1].end)
+            quote = text[tokens[mark.start].start : tokens[mark.end - 1].end].strip()
             return _read_as(ContactRequest.AUTOMATIC, quote)
-        return _read_person(message)
+        return _read_person(_Message(text, line, clauses))
 
 
 def _read_as(request: ContactRequest, quote: str, *, listed: bool = False) -> Reading:
@@ -124,7 +131,7 @@ def _find_opt_out(message: _Message, *, covered: bool) -> tuple[set[Finding], bo
             may_ask_to_stop(clause) for clause in message.clauses if clause not in message.declined
         )
     others = [clause for clause, strength in strengths if strength is OptOutStrength.NONE]
-    if any(_speaks_otherwise(clause) for clause in others):
+    if message.speak_otherwise(others):
         return set(), True
     strong = any(strength is OptOutStrength.STRONG for _, strength in strengths)
     if (
@@ -137,22 +144,22 @@ def _find_opt_out(message: _Message, *, covered: bool) -> tuple[set[Finding], bo
     return set(), True
 
 
-def _speaks_otherwise(clause: Clause) -> bool:
-    """Tell whether a clause asks for something, so an opt-out beside it is unsure."""
-    kinds = {kind for word in clause.words for kind in word.kinds}
-    asking = next(load_situations().asking.find_all(WordLine(clause.tokens)), None)
-    wanted = asking is not None and WordKind.NEGATION not in kinds
-    return wanted or asks_for_message(clause) or WordKind.LIMIT in kinds
-
-
 def _is_courtesy(clause: Clause) -> bool:
-    return all(kind in _ONLY_COURTESY for word in clause.words for kind in word.kinds)
+    return not clause.code
+
+
+def _has_asking_word(clause: Clause) -> bool:
+    patterns = load_situations().asking
+    return (
+        WordKind.NEGATION not in clause.kinds
+        and next(patterns.find_all(WordLine(clause.tokens)), None) is not None
+    )
 
 
 def _is_declined(clause: Clause) -> bool:
     spoken = [token for token in clause.tokens if not _is_polite(token)]
     patterns = load_situations().declined
-    return any(patterns.find_whole(WordLine(said)) for said in (clause.tokens, spoken))
+    return any(map(patterns.find_whole, (clause.tokens, spoken)))
 
 
 def _is_polite(token: Token) -> bool:
@@ -166,7 +173,7 @@ def _find_declined(message: _Message) -> set[Finding]:
     others: list[Clause] = []
     for clause in message.clauses:
         (declined if clause in message.declined else others).append(clause)
-    if not declined or any(map(_speaks_otherwise, others)):
+    if not declined or message.speak_otherwise(others):
         return set()
     return {
         Finding(ContactRequest.DECLINED, message.quote(declined[0].start, declined[0].end)),
@@ -176,16 +183,11 @@ def _find_declined(message: _Message) -> set[Finding]:
 def _find_courtesy_or_unclear(message: _Message, *, unsure: bool) -> Finding:
     said = message.text.strip()
     polite = all(map(_is_courtesy, message.clauses)) and any(
-        map(_has_courtesy_word, message.clauses)
+        WordKind.COURTESY in clause.kinds for clause in message.clauses
     )
     if polite and not unsure:
         return Finding(ContactRequest.COURTESY, said)
     return Finding(ContactRequest.UNCLEAR, said, may_ask_to_stop=unsure)
-
-
-def _has_courtesy_word(clause: Clause) -> bool:
-    kinds: Iterable[WordKind] = (kind for word in clause.words for kind in word.kinds)
-    return WordKind.COURTESY in kinds
 
 
 def load_contact_request_reader(own_path: Path | None = None) -> ContactRequestReader:

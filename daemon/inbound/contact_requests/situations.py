@@ -86,18 +86,24 @@ def find_situations(line: WordLine) -> list[tuple[ContactRequest, Match]]:
     if next(patterns.reaches_child.find_all(line), None):
         children = patterns.child_of_age.find_all(line)
         found += [(ContactRequest.MINOR, match) for match in children]
-    grown_up = next(patterns.adult.find_all(line), None)
+    grown_up = next(patterns.adult.find_all(line), None) if found else None
     return [each for each in found if not (grown_up and each[0] is ContactRequest.MINOR)]
 
 
 def measure_automatic(line: WordLine) -> tuple[int, Match | None]:
-    """Return the weight of all marks of an automatic message, and the heaviest of them."""
-    heaviest_first = sorted(
-        load_automatic_marks().find_all(line),
-        key=lambda each: (-int(each.label), each.start - each.end, each.start),
-    )
+    """Return the weight of the marks of an automatic message, and the heaviest of them.
+
+    Marks that overlap count once. The weight is counted as far as :data:`SURE_WEIGHT`, so it takes
+    three rounds at most.
+    """
+    marks = list(load_automatic_marks().find_all(line))
     counted: list[Match] = []
-    for match in heaviest_first:
-        if all(match.end <= each.start or each.end <= match.start for each in counted):
-            counted.append(match)
-    return sum(int(each.label) for each in counted), counted[0] if counted else None
+    weight = 0
+    while marks and weight < SURE_WEIGHT:
+        heaviest = min(
+            marks, key=lambda each: (-int(each.label), each.start - each.end, each.start)
+        )
+        counted.append(heaviest)
+        weight += int(heaviest.label)
+        marks = [each for each in marks if not heaviest.overlaps(each)]
+    return weight, counted[0] if counted else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from daemon.api.effects import ContactRequest
 from daemon.inbound.contact_requests.clauses import Clause
@@ -25,30 +25,29 @@ def find_welcome(text: str, line: WordLine, clauses: Sequence[Clause]) -> set[Fi
     """Return interest and questions, where no word of the message speaks against them."""
     if _speaks_against(line, clauses):
         return set()
-    found: set[Finding] = set()
+    found: list[Finding] = []
     tokens = line.tokens
     for match in load_situations().welcome.find_all(line):
         quote = text[tokens[match.start].start : tokens[match.end - 1].end].strip()
         if match.label == "about_us":
-            found.add(Finding(ContactRequest.QUESTION, quote, about_us=True))
+            found.append(Finding(ContactRequest.QUESTION, quote, about_us=True))
         else:
-            found.add(Finding(ContactRequest(match.label), quote))
+            found.append(Finding(ContactRequest(match.label), quote))
     return _keep_longest(found)
 
 
 def _speaks_against(line: WordLine, clauses: Sequence[Clause]) -> bool:
     """Tell whether any word could belong to a no, a limit, a situation or a program."""
-    kinds = {kind for clause in clauses for word in clause.words for kind in word.kinds}
-    return bool(
-        kinds & _NEVER_BESIDE
+    return (
+        any(not _NEVER_BESIDE.isdisjoint(clause.kinds) for clause in clauses)
         or any(map(may_ask_to_stop, clauses))
-        or next(load_situations().words.find_all(line), None)
+        or next(load_situations().words.find_all(line), None) is not None
         or measure_automatic(line)[0] >= PROBABLE_WEIGHT
     )
 
 
-def _keep_longest(found: set[Finding]) -> set[Finding]:
-    """Return one finding for each thing said, with the longest of its quotes."""
+def _keep_longest(found: Iterable[Finding]) -> set[Finding]:
+    """Return one finding for each thing said, with the longest of its quotes; the first of such."""
     longest: dict[tuple[ContactRequest, bool], Finding] = {}
     for finding in found:
         key = (finding.request, finding.about_us)

@@ -7,21 +7,20 @@ imperative and subjunctive; other tenses are words like any other, and not under
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from daemon.inbound.contact_requests.folding import Token
 from daemon.inbound.contact_requests.key_slips import KeySlips, build_key_slips
 from daemon.inbound.contact_requests.patterns import PatternSet, WordLine
 
 LEXICON_FOLDER: Final = Path(__file__).with_name("lexicon")
 
 
-class WordKind(Enum):
+class WordKind(StrEnum):
     """The kind of a word; the value is its letter in the code of a clause."""
 
     NEGATION = "n"
@@ -88,12 +87,12 @@ _COMMAND_ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ReadWord:
-    """A word or a fixed phrase with its kinds, and the tokens that it stands for."""
+    """A word with its kinds, or the words of a fixed phrase with theirs."""
 
     kinds: WordKinds
-    tokens: tuple[Token, ...]
+    words: tuple[str, ...]
 
 
 class Lexicon:
@@ -101,24 +100,9 @@ class Lexicon:
 
     def __init__(self, words: Mapping[str, WordKind], fixed: PatternSet, slips: KeySlips) -> None:
         self._words = words
-        self._fixed = fixed
+        self.fixed = fixed
+        """Phrases of several words with a meaning of their own, under the names of its kinds."""
         self._slips = slips
-
-    def read_words(self, tokens: Sequence[Token]) -> list[ReadWord]:
-        """Return the words of a clause with their kinds; the longest fixed phrase goes first."""
-        found: list[ReadWord] = []
-        line = WordLine(tokens)
-        index = 0
-        while index < len(tokens):
-            phrase = self._fixed.find_longest_at(line, index)
-            if phrase:
-                kinds = tuple(WordKind[name.upper()] for name in phrase.label.split())
-                found.append(ReadWord(kinds, tuple(tokens[index : phrase.end])))
-                index = phrase.end
-            else:
-                found.append(ReadWord(self.get_kinds(tokens[index].word), (tokens[index],)))
-                index += 1
-        return found
 
     def get_kinds(self, word: str) -> WordKinds:
         """Return the kinds of one folded word: one, or more for words written as one."""
@@ -135,6 +119,8 @@ class Lexicon:
 
     def _read_glued(self, word: str) -> WordKinds | None:
         """Return the kinds of a no that was written without spaces (`nomandenmas`)."""
+        if not word.startswith("n"):
+            return None
         for no in ("nao", "no"):
             rest = word.removeprefix(no)
             if rest == word or len(rest) < 4:  # noqa: PLR2004 - shorter ones are other words
@@ -145,6 +131,43 @@ class Lexicon:
                 again = (WordKind.AGAIN,) if core != rest else ()
                 return (WordKind.NEGATION, WordKind.SEND, *again)
         return None
+
+
+class LineReader:
+    """Reads the words of one line; what is said in it again is read once."""
+
+    def __init__(self, line: WordLine, lexicon: Lexicon) -> None:
+        self._line = line
+        self._lexicon = lexicon
+        self._fixed = lexicon.fixed.search(line)
+        self._kinds: dict[str, WordKinds] = {}
+        self._read: dict[str, tuple[ReadWord, ...]] = {}
+
+    def read_words(self, start: int, end: int) -> tuple[ReadWord, ...]:
+        """Return the words from one token to another with their kinds, the longest phrase first."""
+        text = self._line.get_text(start, end)
+        if text not in self._read:
+            self._read[text] = tuple(self._list_words(start, end))
+        return self._read[text]
+
+    def _list_words(self, start: int, end: int) -> Iterator[ReadWord]:
+        while start < end:
+            phrase = self._fixed.find_longest_at(start, end)
+            next_start = phrase.end if phrase else start + 1
+            words = tuple(token.word for token in self._line.tokens[start:next_start])
+            kinds = _parse_kinds(phrase.label) if phrase else self._get_kinds(words[0])
+            yield ReadWord(kinds, words)
+            start = next_start
+
+    def _get_kinds(self, word: str) -> WordKinds:
+        if word not in self._kinds:
+            self._kinds[word] = self._lexicon.get_kinds(word)
+        return self._kinds[word]
+
+
+@cache
+def _parse_kinds(names: str) -> WordKinds:
+    return tuple(WordKind[name.upper()] for name in names.split())
 
 
 @cache
