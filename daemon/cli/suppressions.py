@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
-from daemon.cli.console import print_json, print_text, write_csv
+from daemon.cli.console import print_hint, print_json, print_text, write_csv
 from daemon.cli.context import (
     CliContext,
     CommandGroup,
@@ -16,6 +17,11 @@ from daemon.cli.context import (
     reason_option,
 )
 from daemon.cli.tables import print_table
+
+_STOP_SENTENCES: Final = {
+    "minor": "they may be under 18.",
+    "deceased": "the person may have died.",
+}
 
 
 @click.group(cls=CommandGroup)
@@ -59,13 +65,17 @@ def list_suppressions(cli: CliContext, *, limit: int, after: str | None, json_: 
 @json_option
 @pass_cli_context
 def check_suppression(cli: CliContext, *, phone: str, json_: bool) -> None:
-    """Tell whether a person is suppressed, in whatever form the number is written."""
+    """Tell whether a person is suppressed or stopped, in whatever form the number is written."""
     found = cli.client().get("suppressions", "check", phone=phone)
     if json_:
         print_json(found)
         return
-    columns = {"at": "since", "source": "source", "reason": "why"}
-    print_table(found["records"], columns, empty="They are not suppressed.")
+    if stopped := found["stopped"]:
+        print_text(f"Stopped until a person has decided: {_STOP_SENTENCES[stopped]}")
+        print_hint("Decide with: leadmaster review meanings")
+    if found["records"] or not stopped:
+        columns = {"at": "since", "source": "source", "reason": "why"}
+        print_table(found["records"], columns, empty="They are not suppressed.")
 
 
 @suppress.command("import")

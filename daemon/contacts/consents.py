@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import StrEnum
@@ -10,6 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from daemon.api.clock import Clock
+from daemon.api.effects import ContactRequest
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.prospects import require_known_prospect
 from daemon.contacts.validation_transitions import build_validation_transitions, require_no_failure
@@ -17,7 +18,7 @@ from daemon.errors import BadRequest, Conflict, NotFound, require_reason
 from daemon.gate.consent import Permission, derive_permission, find_last_refusal, find_nobody
 from daemon.gate.scoring import Scoring
 from daemon.settings import Settings
-from storage import audit, evidence, prospects, queue, suppressions
+from storage import audit, evidence, inbound_reviews, prospects, queue, suppressions
 from storage.db import Database
 from storage.evidence import Evidence, EvidenceKind
 from storage.prospects import ProspectRecord
@@ -27,6 +28,19 @@ from storage.tx import Reader, Tx
 _GRANTS: Final = frozenset({Permission.OPTED_IN.value, Permission.RELATIONSHIP.value})
 _MAX_RECORD_DIGITS: Final = 18  # fits an integer column of SQLite
 _RECORD_HINT: Final = "The records and their numbers: leadmaster prospects show PROSPECT"
+_DECIDE_FIRST: Final = "If that was misread, say so first: leadmaster review meanings"
+_NEVER_FOR_THIS_NUMBER: Final = "Consent can't be recorded for this number."
+_NOBODY_SENTENCES: Final[Mapping[str, str]] = {
+    ContactRequest.MINOR: (
+        "A message of {day} says that they are under 18, so consent can't be recorded."
+    ),
+    ContactRequest.DECEASED: (
+        "A message of {day} says that the person has died, so consent can't be recorded."
+    ),
+    ContactRequest.WRONG_PERSON: (
+        "A message of {day} says that this is another person, so consent can't be recorded."
+    ),
+}
 _ASK_FOR_A_MESSAGE: Final = "Only a message of theirs opens it again."
 
 
@@ -271,10 +285,11 @@ class ConsentService:
             )
         known = evidence.list_contact_evidence(reader, prospect.contact)
         if nobody := find_nobody(known):
+            review = inbound_reviews.get_inbound_review(reader, nobody.inbound or "")
+            is_decided = review is None or review.meaning is not None
             raise Conflict(
-                f"A message of {self._format_day(nobody.at)} says that this is another person, or"
-                " one who must not be written to.",
-                hint="Consent can't be recorded for this number.",
+                _NOBODY_SENTENCES[nobody.value].format(day=self._format_day(nobody.at)),
+                hint=_NEVER_FOR_THIS_NUMBER if is_decided else _DECIDE_FIRST,
             )
         refusal = find_last_refusal(known)
         if refusal is None:

@@ -115,6 +115,19 @@ class SuppressionService:
             lambda reader: _list_in_force(reader, self.resolve_target(reader, target))
         )
 
+    async def find_stop_reason(self, target: str) -> str | None:
+        """Return why nothing goes to them until a person has decided: `minor` or `deceased`.
+
+        None where they are not stopped.
+        """
+
+        def look(reader: Reader) -> str | None:
+            person = self.resolve_target(reader, target)
+            found = contacts.get_contact(reader, person.contact) if person.contact else None
+            return found.stopped_reason if found else None
+
+        return await self._database.read(look)
+
     async def iterate_records(self) -> AsyncIterator[SuppressionRecord]:
         """Yield every suppression in force, read in pages."""
         after = ""

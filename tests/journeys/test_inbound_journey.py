@@ -314,6 +314,38 @@ def test_a_minor_is_forgotten_once_a_person_has_said_so(replay: Replay) -> None:
     assert HISTORIC not in phones
 
 
+@pytest.mark.parametrize(
+    ("text", "why", "sentence"),
+    [
+        ("tengo 14 años", "minor", "says that they are under 18"),
+        ("mi papá falleció en marzo", "deceased", "says that the person has died"),
+    ],
+)
+def test_whoever_is_stopped_is_seen_to_be_and_can_not_have_agreed(
+    replay: Replay, text: str, why: str, sentence: str
+) -> None:
+    """Not suppressed yet, but stopped: the check says so, and no consent is recorded over it."""
+    report_text(replay, "T1", HISTORIC, text)
+    checked = replay.daemon.client.get("suppressions", "check", phone=HISTORIC)
+    assert checked["suppressed"]
+    assert checked["records"] == []
+    assert checked["stopped"] == why
+    run = replay.daemon.run_command
+    assert "Stopped until a person has decided: the" in run("suppress", "check", HISTORIC)
+    agreed = ("--how", "call", "--when", "2026-03-01", "--heard-by", "Marta", "--words", "dale")
+    refused = run("prospects", "consent", HISTORIC, *agreed, expect=2)
+    assert sentence in refused
+    assert "review meanings" in refused
+
+    [found] = replay.daemon.run_json_command("review", "meanings")["items"]
+    message = found["message"]["id"]
+    run("review", "classify", message, "neither", "--reason", "somebody else's words", "--yes")
+    checked = replay.daemon.client.get("suppressions", "check", phone=HISTORIC)
+    assert (checked["suppressed"], checked["stopped"]) == (False, None)
+    assert "They are not suppressed." in run("suppress", "check", HISTORIC)
+    run("prospects", "consent", HISTORIC, *agreed)
+
+
 def test_a_misread_opt_out_is_corrected_and_a_listed_word_is_not(replay: Replay) -> None:
     """The first is over; the second stays, with the reason."""
     report_text(replay, "S1", HISTORIC, "sacame de tu base de datos")

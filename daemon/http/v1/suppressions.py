@@ -72,10 +72,14 @@ class LiftedSuppression(ResponseBody, frozen=True):
 
 
 class SuppressionStatus(ResponseBody, frozen=True):
-    """Whether a person is suppressed, and by which records."""
+    """Whether a person is suppressed, by which records, or why they are stopped as if they were.
+
+    `stopped` is why nothing goes to them until a person has decided: `minor` or `deceased`.
+    """
 
     suppressed: bool
     records: Sequence[SuppressionRecord]
+    stopped: str | None = None
 
 
 @routes.get("/v1/suppressions")
@@ -94,10 +98,13 @@ async def list_suppressions(request: web.Request) -> web.Response:
 @routes.get("/v1/suppressions/check")
 @operation(SuppressionStatus, query=SuppressionCheckQuery, errors=(NumberRejected, NotFound))
 async def check_suppression(request: web.Request) -> web.Response:
-    """Return whether a person is suppressed, in whatever form the number is written."""
+    """Return whether a person is suppressed or stopped, in whatever form the number is written."""
     query, services = read_query(request, SuppressionCheckQuery), get_services(request)
-    found = await services.suppression.check(_parse_target(query.phone, services))
-    return json_response(SuppressionStatus(bool(found), found))
+    target = _parse_target(query.phone, services)
+    # The stop first: where a person confirms it meanwhile, the records have what follows.
+    stopped = await services.suppression.find_stop_reason(target)
+    found = await services.suppression.check(target)
+    return json_response(SuppressionStatus(bool(found or stopped), found, stopped))
 
 
 @routes.post("/v1/suppressions")
