@@ -47,13 +47,15 @@ def check_requests(cli: CliContext, *, message: str, json_: bool) -> None:
     if json_:
         print_json({"messages": [_describe(each) for each in read]})
         return
+    labelled = [each for each in read if each.expected is not None]
+    expected = {"expected": "expected"} if labelled else {}
     print_table(
         [{**_describe(each), "why": _explain(each.reading)} for each in read],
-        {"text": "message", "expected": "expected", "read": "read as", "why": "why"},
+        {"text": "message", **expected, "read": "read as", "why": "why"},
         empty="The file has no messages.",
     )
-    if any(each.expected is not None for each in read):
-        _print_confusion(read)
+    if labelled:
+        _print_confusion(labelled)
 
 
 def _read_messages(reader: ContactRequestReader, message: str) -> list[_ReadMessage]:
@@ -95,7 +97,7 @@ def _describe(message: _ReadMessage) -> dict[str, str | None]:
 
 def _explain(reading: Reading) -> str:
     """Say which words show each finding, the one shown first at the head."""
-    others = sorted(reading.findings - {reading.first}, key=lambda each: each.request)
+    others = sorted(reading.findings - {reading.first}, key=lambda each: (each.request, each.quote))
     return "; ".join(map(_explain_finding, (reading.first, *others)))
 
 
@@ -108,10 +110,10 @@ def _explain_finding(finding: Finding) -> str:
     return f"{finding.request}{about_us}: «{finding.quote}»"
 
 
-def _print_confusion(read: Sequence[_ReadMessage]) -> None:
-    counts = Counter((each.expected, each.reading.first.request.value) for each in read)
+def _print_confusion(labelled: Sequence[_ReadMessage]) -> None:
+    counts = Counter((each.expected, each.reading.first.request.value) for each in labelled)
     right = sum(n for (expected, found), n in counts.items() if expected == found)
-    print_text(f"\n{right} of {len(read)} were read as expected.")
+    print_text(f"\n{right} of {len(labelled)} were read as expected.")
     print_table(
         [
             {"expected": expected, "read": found, "messages": n}

@@ -16,6 +16,7 @@ def test_a_message_is_read_with_the_reason() -> None:
     ran = run_cli("requests", "check", "Hola, sáquenme de su base de datos")
     assert ran.status == 0
     assert "opt_out: «sáquenme de su base de datos»" in ran.out
+    assert ran.out.split("\n")[0].split() == ["message", "read", "as", "why"]
     [message] = run_cli("requests", "check", "hola", "--json").document["messages"]
     assert message == {"text": "hola", "expected": None, "read": "courtesy"}
 
@@ -33,6 +34,18 @@ def test_a_file_is_read_with_the_confusion_of_classes(tmp_path: Path) -> None:
             {"text": "hola", "expected": "question", "read": "courtesy"},
         ]
     }
+
+
+def test_what_a_file_expects_nothing_of_is_not_counted(tmp_path: Path) -> None:
+    """Only labelled messages can be read as expected, and none is shown as expecting nothing."""
+    path = tmp_path / "messages.csv"
+    path.write_text("text,expected,lang\nbaja,opt_out,es\nhola,,es\n", encoding="utf-8")
+    ran = run_cli("requests", "check", str(path))
+    assert ran.out.split("\n")[0].split() == ["message", "expected", "read", "as", "why"]
+    assert "1 of 1 were read as expected." in ran.out
+    path.write_text("text\nbaja\nhola\n", encoding="utf-8")
+    ran = run_cli("requests", "check", str(path))
+    assert "expected" not in ran.out
 
 
 def test_a_file_that_is_none_is_refused_with_a_sentence(tmp_path: Path) -> None:
