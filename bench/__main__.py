@@ -11,16 +11,22 @@ from bench import contact_requests
 from bench.backtest import driver as backtest
 from bench.decision import driver as decision
 from bench.fanout import driver as fanout
+from bench.imports import driver as imports
 from bench.processes import PEERS
 
-JOBS = ("decision", "backtest", "fanout", "requests")
+JOBS = ("decision", "backtest", "fanout", "requests", "import")
 
 
 def main() -> None:
     """Run what was asked for; everything where nothing was."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("job", nargs="*", help=f"one of {', '.join(JOBS)}; none: all of them")
-    parser.add_argument("--rows", type=int, default=100_000, help="decisions of the backtest")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=100_000,
+        help="decisions of the backtest, and records of the import",
+    )
     asked = parser.parse_args()
     unknown = sorted(set(asked.job) - set(JOBS))
     if unknown:
@@ -43,6 +49,8 @@ def _run_job(job: str, rows: int) -> object:
             return backtest.run(rows)
         case "requests":
             return contact_requests.run()
+        case "import":
+            return imports.run(rows)
         case _:
             return fanout.run()
 

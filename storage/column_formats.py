@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 _WIDTH: Final = len("YYYY-MM-DDTHH:MM:SS.mmmZ")
 
 
+@lru_cache(maxsize=256)  # a job writes the same moment into many columns
 def format_timestamp(at: datetime) -> str:
     """Write an aware moment as `YYYY-MM-DDTHH:MM:SS.mmmZ`, cut (not rounded) to milliseconds.
 

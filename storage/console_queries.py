@@ -238,8 +238,9 @@ def count_gate_rule_firings(
 def count_score_rule_firings(reader: Reader) -> dict[str, int]:
     """Return for each score rule how many prospects' present score it contributes to."""
     rows = reader.all(
-        "SELECT json_extract(c.value, '$.id') AS rule, count(*) AS n FROM prospects AS p,"
-        " json_each(p.score_explanation, '$.contributions') AS c"
-        " WHERE p.score_explanation IS NOT NULL GROUP BY rule"
+        "SELECT json_extract(c.value, '$.id') AS rule, sum(p.n) AS n FROM"
+        " (SELECT score_explanation AS id, count(*) AS n FROM prospects GROUP BY id) AS p"
+        " JOIN score_explanations AS e ON e.id = p.id,"
+        " json_each(e.document, '$.contributions') AS c GROUP BY rule"
     )
     return {row["rule"]: row["n"] for row in rows}

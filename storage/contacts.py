@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +11,7 @@ from typing import Final
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.ids import new_id
+from storage.suppressions import link_suppressions
 from storage.tx import Reader, Tx
 
 _CONTACT_TABLES: Final = (
@@ -84,14 +86,41 @@ def resolve_contact(tx: Tx, aliases: Sequence[Alias], at: datetime) -> str:
     for younger in owners[1:]:
         _merge_contacts(tx, elder=contact, younger=younger)
     missing = [alias for alias in aliases if alias.text not in known]
-    tx.execute_many(
-        "INSERT INTO aliases (alias, alias_hash, contact, kind) VALUES (?, ?, ?, ?)",
-        [(alias.text, alias.hash, contact, alias.kind) for alias in missing],
-    )
+    _insert_aliases(tx, [(contact, alias) for alias in missing])
+    # They may have been suppressed when nothing but their hashes was known.
+    link_suppressions(tx, contact, [alias.hash for alias in missing])
     # A new alias of a known contact may be suppressed: what was judged before has to be again.
     if owners and missing:
         bump_contact_revision(tx, contact)
     return contact
+
+
+def insert_contacts(tx: Tx, people: Mapping[str, Sequence[Alias]], at: datetime) -> None:
+    """Store new contacts by their ids, with aliases that nobody has and nobody suppressed."""
+    created_at = format_timestamp(at)
+    tx.execute_many(
+        "INSERT INTO contacts (id, created_at) VALUES (?, ?)",
+        [(contact, created_at) for contact in people],
+    )
+    _insert_aliases(
+        tx, [(contact, alias) for contact, aliases in people.items() for alias in aliases]
+    )
+
+
+def _insert_aliases(tx: Tx, owned: Sequence[tuple[str, Alias]]) -> None:
+    tx.execute_many(
+        "INSERT INTO aliases (alias, alias_hash, contact, kind) VALUES (?, ?, ?, ?)",
+        [(alias.text, bytes.fromhex(alias.hash), contact, alias.kind) for contact, alias in owned],
+    )
+
+
+def find_known_aliases(reader: Reader, texts: Sequence[str]) -> set[str]:
+    """Return those of these aliases that a contact has."""
+    rows = reader.all(
+        "SELECT alias FROM aliases WHERE alias IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(texts)),),
+    )
+    return {row["alias"] for row in rows}
 
 
 def find_contact_by_alias(reader: Reader, alias: str) -> str | None:
@@ -117,7 +146,7 @@ def list_aliases(reader: Reader, contact: str) -> list[Alias]:
     rows = reader.all(
         "SELECT alias, alias_hash, kind FROM aliases WHERE contact = ? ORDER BY alias", (contact,)
     )
-    return [Alias(row["alias"], row["alias_hash"], AliasKind(row["kind"])) for row in rows]
+    return [Alias(row["alias"], row["alias_hash"].hex(), AliasKind(row["kind"])) for row in rows]
 
 
 def get_contact(reader: Reader, contact: str) -> ContactRecord | None:

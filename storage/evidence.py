@@ -90,6 +90,26 @@ def insert_evidence(
     return int(cursor.lastrowid or 0)
 
 
+def insert_evidence_pieces(tx: Tx, pieces: Sequence[tuple[str, Evidence]]) -> None:
+    """Append pieces, each with its contact, in this order; their ids are given by the table."""
+    tx.execute_many(
+        "INSERT INTO evidence (contact, at, kind, value, source, quote, inbound)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                contact,
+                format_timestamp(each.at),
+                each.kind,
+                each.value,
+                each.source,
+                each.quote,
+                each.inbound,
+            )
+            for contact, each in pieces
+        ],
+    )
+
+
 def withdraw_evidence(
     tx: Tx, contact: str, piece: Evidence, *, at: datetime, source: str, quote: str = ""
 ) -> None:

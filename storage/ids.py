@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import threading
 from datetime import datetime
 from typing import Final
 
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: they are misread
+_CROCKFORD: Final = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: they are misread
+_TO_CROCKFORD: Final = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", _CROCKFORD)
 _LENGTH: Final = 26
+_ENCODED_BYTES: Final = 20  # in base 32 without padding: 32 characters, of which an id has the last
 _RANDOM_BYTES: Final = 9  # of the 10 that a ULID has: the first stays 0, so that + 1 can't overflow
 
 
@@ -37,5 +40,5 @@ _sequence = _Sequence()
 def new_id(prefix: str, at: datetime) -> str:
     """Return `prefix_` and 26 characters: 48 bits of milliseconds, then 80 random or counted."""
     number = _sequence.number(int(at.timestamp() * 1000))
-    digits = (_CROCKFORD[number >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
-    return f"{prefix}_{''.join(digits)}"
+    digits = base64.b32hexencode(number.to_bytes(_ENCODED_BYTES)).translate(_TO_CROCKFORD)
+    return f"{prefix}_{digits[-_LENGTH:].decode()}"

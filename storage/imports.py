@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -88,29 +88,32 @@ def get_import(reader: Reader, import_id: str) -> ImportRecord | None:
     return None if row is None else _import_from_row(row)
 
 
-def has_import_row(reader: Reader, import_id: str, record: int) -> bool:
-    """Return whether a record has its outcome, from this run or from one that was cut short."""
-    return bool(
-        reader.value(
-            "SELECT 1 FROM import_records WHERE import = ? AND record = ?", (import_id, record)
-        )
+def list_written_records(reader: Reader, import_id: str, first: int, last: int) -> set[int]:
+    """Return which records of this range have their outcome, from this run or an earlier one."""
+    rows = reader.all(
+        "SELECT record FROM import_records WHERE import = ? AND record BETWEEN ? AND ?",
+        (import_id, first, last),
     )
+    return {row["record"] for row in rows}
 
 
-def insert_import_row(tx: Tx, import_id: str, result: ImportRowRecord) -> None:
-    """Store the outcome of a record."""
-    tx.execute(
+def insert_import_rows(tx: Tx, import_id: str, results: Sequence[ImportRowRecord]) -> None:
+    """Store the outcomes of records."""
+    tx.execute_many(
         "INSERT INTO import_records (import, record, outcome, phone, prospect, reason_code,"
         " sentence) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            import_id,
-            result.record,
-            result.outcome,
-            result.phone,
-            result.prospect,
-            result.reason_code,
-            result.sentence,
-        ),
+        [
+            (
+                import_id,
+                each.record,
+                each.outcome,
+                each.phone,
+                each.prospect,
+                each.reason_code,
+                each.sentence,
+            )
+            for each in results
+        ],
     )
 
 

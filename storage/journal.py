@@ -73,7 +73,7 @@ class SuppressionJournal:
 
     def hash(self, alias: str) -> str:
         """Return the keyed hash (HMAC-SHA256, hexadecimal) under which an alias is stored."""
-        return hmac.new(self._key, alias.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._key, alias.encode(), "sha256").hex()
 
     def entries(self) -> list[JournalEntry]:
         """Return every readable entry, oldest first."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from statemachines.prospect import ValidationState
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -38,9 +40,10 @@ PERMISSION_AT: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProspectRecord:
-    """A prospect as stored. Times are aware UTC; ``score_explanation`` is JSON.
+    """A prospect as stored. Times are aware UTC.
 
-    ``permission`` is that outside a conversation; :meth:`as_of` also counts the conversation.
+    ``score_explanation`` is the id of its row in `score_explanations`; ``permission`` is that
+    outside a conversation; :meth:`as_of` also counts the conversation.
     """
 
     id: str
@@ -65,7 +68,7 @@ class ProspectRecord:
     validated_at: datetime | None
     expires_at: datetime | None
     score_contactabilidad: int | None
-    score_explanation: str | None
+    score_explanation: int | None
     import_id: str | None
     record: int | None
     created_at: datetime
@@ -83,6 +86,7 @@ class ProspectRecord:
 
 
 _FIELDS: Final = tuple(field.name for field in fields(ProspectRecord))
+_get_values: Final = attrgetter(*_FIELDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,26 +106,60 @@ class NewProspectRecord:
     record: int | None = None
 
 
-_NEW_PROSPECT_FIELDS: Final = tuple(field.name for field in fields(NewProspectRecord))
+_NEW_FIELDS: Final = tuple(field.name for field in fields(NewProspectRecord))
+_UNCHECKED: Final[Mapping[str, Any]] = {
+    "whatsapp_id": None,
+    "conversation_until": None,
+    "intent": "none",
+    "on_whatsapp": "unknown",
+    "checked_at": None,
+    "check_attempts": 0,
+    "validation": ValidationState.UNCHECKED,
+    "validado_tecnicamente": None,
+    "validated_at": None,
+    "expires_at": None,
+}
+"""The columns of a prospect whose number nobody has checked, and who never wrote."""
 
 
 def insert_prospect(tx: Tx, new: NewProspectRecord, *, at: datetime) -> str:
     """Store a prospect and return its id. A second one of a contact is an IntegrityError."""
-    values = {
-        _column_name(name): _prospect_value_to_column(getattr(new, name))
-        for name in _NEW_PROSPECT_FIELDS
-    }
-    values |= {
-        "id": new_id("pro", at),
-        "created_at": format_timestamp(at),
-        "updated_at": format_timestamp(at),
-    }
-    names, marks = ", ".join(values), ", ".join("?" for _ in values)
-    tx.execute(
-        f"INSERT INTO prospects ({names}) VALUES ({marks})",
-        list(values.values()),
+    record = build_prospect_record(new, at=at)
+    insert_prospects(tx, [record])
+    return record.id
+
+
+def build_prospect_record(
+    new: NewProspectRecord,
+    *,
+    at: datetime,
+    permission: str = "none",
+    score_contactabilidad: int | None = None,
+    score_explanation: int | None = None,
+) -> ProspectRecord:
+    """Return a prospect with a new id, as it is when added: its number is not checked yet.
+
+    Who does not know permission and score, which are derived, leaves them out.
+    """
+    return ProspectRecord(
+        **{name: getattr(new, name) for name in _NEW_FIELDS},
+        **_UNCHECKED,
+        id=new_id("pro", at),
+        permission=permission,
+        score_contactabilidad=score_contactabilidad,
+        score_explanation=score_explanation,
+        created_at=at,
+        updated_at=at,
     )
-    return str(values["id"])
+
+
+def insert_prospects(tx: Tx, records: Sequence[ProspectRecord]) -> None:
+    """Store whole prospects, each of a contact that has none yet."""
+    tx.execute_many(
+        f"INSERT INTO prospects ({', '.join(map(_column_name, _FIELDS))})"
+        f" VALUES ({', '.join('?' for _ in _FIELDS)})",
+        [tuple(map(_prospect_value_to_column, _get_values(record))) for record in records],
+    )
 
 
 def get_prospect(reader: Reader, prospect: str) -> ProspectRecord | None:

@@ -73,10 +73,10 @@ CREATE TABLE contacts (
     review_asked_at TEXT,                -- when: reviews from before do not count
     hold_scope TEXT CHECK (hold_scope IN ('commercial', 'all')), -- which messages wait for a person
     stopped_reason TEXT                  -- why nothing goes to them until a person has decided
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE TABLE aliases (
     alias TEXT PRIMARY KEY,              -- E.164 in any of its forms, or a hidden id (LID)
-    alias_hash TEXT NOT NULL UNIQUE,
+    alias_hash BLOB NOT NULL,            -- keyed; not indexed: it is found by its contact
     contact TEXT NOT NULL REFERENCES contacts (id),
     kind TEXT NOT NULL CHECK (kind IN ('phone', 'lid', 'bsuid'))
 ) STRICT;
@@ -101,7 +101,7 @@ CREATE TABLE evidence (
     quote TEXT NOT NULL DEFAULT '',
     inbound TEXT                         -- the message of theirs that it was read from
 ) STRICT;
-CREATE INDEX evidence_by_contact ON evidence (contact, kind, at);
+CREATE INDEX evidence_by_contact ON evidence (contact);
 CREATE TABLE imports (
     id TEXT PRIMARY KEY,
     content_hash TEXT NOT NULL UNIQUE,   -- of file, mapping and options: one import each
@@ -125,6 +125,10 @@ CREATE TABLE import_records (
     sentence TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (import, record)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE score_explanations (
+    id INTEGER PRIMARY KEY,              -- from a hash of the document, so that it is stored once
+    document TEXT NOT NULL               -- the whole score: points, reasons, what was unknown
+) STRICT;
 CREATE TABLE prospects (
     id TEXT PRIMARY KEY,
     contact TEXT NOT NULL UNIQUE REFERENCES contacts (id),
@@ -148,7 +152,7 @@ CREATE TABLE prospects (
     validated_at TEXT,
     expires_at TEXT,
     score_contactabilidad INTEGER CHECK (score_contactabilidad BETWEEN 0 AND 100),
-    score_explanation TEXT,
+    score_explanation INTEGER,           -- of score_explanations; no foreign key: it is deleted late
     import TEXT REFERENCES imports (id),
     record INTEGER,
     created_at TEXT NOT NULL,

@@ -5,6 +5,7 @@ A row is never deleted: it outlives the contact's data. The journal has a second
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from storage.column_formats import format_timestamp, parse_timestamp
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
 from storage.tx import Parameters, Reader, Tx
 
+# As the journal writes it; `aliases` has the bytes, because every prospect has several.
+_HEX_OF_ALIAS = "lower(hex(aliases.alias_hash))"
 # By contact, and by the hash of each alias: an alias learnt later may have been suppressed before.
 _ACTIVE_OF_CONTACT = (
     "lifted_at IS NULL AND (contact = :contact"
-    " OR alias_hash IN (SELECT alias_hash FROM aliases WHERE contact = :contact))"
+    f" OR alias_hash IN (SELECT {_HEX_OF_ALIAS} FROM aliases WHERE contact = :contact))"
 )
 
 
@@ -144,11 +147,12 @@ def restore_suppressions(tx: Tx, entries: Iterable[JournalEntry], *, reason: str
     # The last line of an alias counts: it may have been suppressed, lifted and suppressed again.
     last = {entry.alias_hash: entry for entry in entries}
     missing = [entry for entry in last.values() if _is_suppression_missing(tx, entry)]
+    owners = find_contacts_by_alias_hashes(tx, [entry.alias_hash for entry in missing])
     for entry in missing:
         _upsert_suppression(
             tx,
             entry.alias_hash,
-            contact=find_contact_by_alias_hash(tx, entry.alias_hash),
+            contact=owners.get(entry.alias_hash),
             source=SuppressionSource(entry.source),
             reason=reason,
             at=entry.at,
@@ -156,12 +160,34 @@ def restore_suppressions(tx: Tx, entries: Iterable[JournalEntry], *, reason: str
     return [entry.alias_hash for entry in missing]
 
 
-def find_contact_by_alias_hash(reader: Reader, alias_hash: str) -> str | None:
-    """Return the contact that has the alias with this hash, or None."""
-    contact: str | None = reader.value(
-        "SELECT contact FROM aliases WHERE alias_hash = ?", (alias_hash,)
+def find_contacts_by_alias_hashes(reader: Reader, hashes: Sequence[str]) -> dict[str, str]:
+    """Return the contact of each of these aliases that is known. It reads all aliases."""
+    # Hashes alone are looked for at a restore only: an index would cost every import a third.
+    if not hashes:
+        return {}
+    rows = reader.all(
+        f"SELECT {_HEX_OF_ALIAS} AS alias_hash, contact FROM aliases"
+        f" WHERE {_HEX_OF_ALIAS} IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(hashes)),),
     )
-    return contact
+    return {row["alias_hash"]: row["contact"] for row in rows}
+
+
+def find_suppressed_hashes(reader: Reader, hashes: Sequence[str]) -> set[str]:
+    """Return those of these aliases that have a suppression, in force or lifted."""
+    rows = reader.all(
+        "SELECT alias_hash FROM suppressions WHERE alias_hash IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(hashes)),),
+    )
+    return {row["alias_hash"] for row in rows}
+
+
+def link_suppressions(tx: Tx, contact: str, hashes: Sequence[str]) -> None:
+    """Note that these aliases, which may have been suppressed before, are the contact's."""
+    tx.execute_many(
+        "UPDATE suppressions SET contact = ? WHERE alias_hash = ? AND contact IS NULL",
+        [(contact, each) for each in hashes],
+    )
 
 
 def _is_suppression_missing(reader: Reader, entry: JournalEntry) -> bool:
@@ -207,7 +233,9 @@ def _find_by_hash(reader: Reader, alias_hash: str) -> SuppressionRecord | None:
 def _select_suppressions(reader: Reader, where: str, params: Parameters) -> list[SuppressionRecord]:
     rows = reader.all(
         "SELECT suppressions.*, (SELECT alias FROM aliases"
-        f" WHERE aliases.alias_hash = suppressions.alias_hash) AS alias FROM suppressions {where}",
+        " WHERE aliases.contact = suppressions.contact"
+        f" AND {_HEX_OF_ALIAS} = suppressions.alias_hash) AS alias"
+        f" FROM suppressions {where}",
         params,
     )
     return [_suppression_from_row(row) for row in rows]

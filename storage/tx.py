@@ -57,3 +57,7 @@ class Tx(Reader):
         committed = events.append_event(self._connection, event)
         self.emitted.append(committed)
         return committed.seq
+
+    def emit_many(self, happened: Sequence[StorableEvent]) -> None:
+        """Append events in their order, as :meth:`emit` does, with one statement for all."""
+        self.emitted += events.append_events(self._connection, happened)

@@ -202,6 +202,8 @@ class Writer:
         """Move the next job into the batch and return it; None where none waits or may be added."""
         if self._urgent.waiting and batch.urgent_left:
             batch.urgent_left -= 1
+            if batch.bulk_until is not None:
+                batch.bulk_left = 0  # its answer waits for the commit: no more bulk before that
             job = self._urgent.waiting.popleft()
         elif self._bulk.waiting and batch.bulk_left:
             now = time.monotonic()

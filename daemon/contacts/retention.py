@@ -11,6 +11,7 @@ from daemon.api.clock import Clock
 from daemon.settings import RetentionSettings
 from storage import retention
 from storage.db import Database
+from storage.score_explanations import delete_unused_explanations
 from storage.tx import Tx
 
 log = structlog.get_logger("retention")
@@ -43,12 +44,21 @@ class Retention:
             name: await self._sweep_in_batches(sweep, now - timedelta(days=days))
             for name, sweep, days in self._sweeps
         }
+        deleted["score_explanations"] = await self._delete_unused_explanations()
         log.info("retention_swept", **deleted)
         return deleted
 
     async def trim_events(self) -> int:
         """Delete old events; a client that has not read them gets a snapshot. Return how many."""
         return await self._database.trim_events(self._clock.now() - self._events)
+
+    async def _delete_unused_explanations(self) -> int:
+        total = 0
+        while deleted := await self._database.write(
+            lambda tx: delete_unused_explanations(tx, _BATCH_ROWS)
+        ):
+            total += deleted
+        return total
 
     async def _sweep_in_batches(self, sweep: SweepFunction, before: datetime) -> int:
         total = 0

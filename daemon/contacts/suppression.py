@@ -149,8 +149,8 @@ class SuppressionService:
             missing = suppressions.restore_suppressions(
                 tx, self._journal.entries(), reason=_REPLAYED_REASON
             )
-            owners = {suppressions.find_contact_by_alias_hash(tx, each) for each in missing}
-            for contact in sorted(filter(None, owners)):
+            owners = suppressions.find_contacts_by_alias_hashes(tx, missing)
+            for contact in sorted(set(owners.values())):
                 self.extend_to_new_aliases(tx, contact, at=at)
             if missing:
                 audit.insert_audit_entry(

@@ -59,7 +59,7 @@ def build_prospect_facts(
         "prospect.country": prospect.country,
         "prospect.bounces": _count_bounces_since_validation(evidence, prospect.validated_at),
         "prospect.complaints": sum(e.kind is EvidenceKind.COMPLAINT for e in evidence),
-        "prospect.data_age_days": _whole_days_since(prospect.data_date, at),
+        "prospect.data_age_days": count_whole_days(prospect.data_date, at),
         "prospect.days_since_inbound": _days_since(inbound.at if inbound else None, at),
     }
 
@@ -226,8 +226,8 @@ def _days_since(then: datetime | None, at: datetime) -> float | None:
     return None if then is None else max(0.0, (at - then) / timedelta(days=1))
 
 
-def _whole_days_since(then: datetime | None, at: datetime) -> int | None:
-    """Return how many whole days have passed since a date."""
+def count_whole_days(then: datetime | None, at: datetime) -> int | None:
+    """Return how many whole days have passed since a date; None for an unknown one."""
     # Whole, because the date of contact data has no hour.
     days = _days_since(then, at)
     return None if days is None else int(days)

@@ -16,10 +16,10 @@ from storage.tx import Tx
 from tests.helpers.services.database import list_prospects, open_database
 
 AT = datetime(2026, 11, 2, 12, tzinfo=UTC)
-MOBILE = Alias("+5491141234567", "h1", AliasKind.PHONE)
-LANDLINE = Alias("+541141234567", "h2", AliasKind.PHONE)
-LID = Alias("77@lid", "h3", AliasKind.LID)
-OTHER = Alias("+5491150000000", "h4", AliasKind.PHONE)
+MOBILE = Alias("+5491141234567", "a1", AliasKind.PHONE)
+LANDLINE = Alias("+541141234567", "a2", AliasKind.PHONE)
+LID = Alias("77@lid", "a3", AliasKind.LID)
+OTHER = Alias("+5491150000000", "a4", AliasKind.PHONE)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def rows_of(tx: Tx, contact: str) -> None:
     )
     tx.execute(
         "INSERT INTO suppressions (alias_hash, contact, source, reason, at)"
-        " VALUES ('h2', :contact, 'contact', 'BAJA', :now)",
+        " VALUES ('a2', :contact, 'contact', 'BAJA', :now)",
         at,
     )
     tx.execute(

@@ -184,7 +184,7 @@ def m002_made_up(db: SchemaDatabase) -> None:
 
 def add_message(tx: Tx) -> None:
     """Enter a contact and a queued message to it."""
-    contact = contacts.resolve_contact(tx, [Alias("+34600000001", "h", AliasKind.PHONE)], NOON)
+    contact = contacts.resolve_contact(tx, [Alias("+34600000001", "a0", AliasKind.PHONE)], NOON)
     at = "2026-03-02T12:00:00.000Z"
     tx.execute(
         "INSERT INTO sessions (name, channel, time_zone, since, created_at)"

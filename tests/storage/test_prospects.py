@@ -36,7 +36,9 @@ def three(tx: Tx) -> list[str]:
         prospects.insert_prospect(
             tx,
             NewProspectRecord(
-                contact=contacts.resolve_contact(tx, [Alias(phone, f"h{n}", AliasKind.PHONE)], AT),
+                contact=contacts.resolve_contact(
+                    tx, [Alias(phone, f"{n:02}", AliasKind.PHONE)], AT
+                ),
                 phone=phone,
                 name=f"Ana {n}",
                 trade=("Panadería", "Gimnasio", "Panadería")[n],
@@ -210,14 +212,14 @@ async def test_an_import_counts_its_records_when_it_ends(database: Database) -> 
         begun = imports.begin_import(
             tx, content_hash="a", source="csv", filename="f", who="ana", options={}, at=AT
         )
-        for record, outcome in enumerate(ImportRowOutcome, 2):
-            imports.insert_import_row(
-                tx, begun.id, ImportRowRecord(record, outcome, None, None, "x", "X.")
-            )
+        outcomes = [
+            ImportRowRecord(record, outcome, None, None, "x", "X.")
+            for record, outcome in enumerate(ImportRowOutcome, 2)
+        ]
+        imports.insert_import_rows(tx, begun.id, outcomes)
         counts = imports.finish_import(tx, begun.id, at=AT)
         assert counts == dict.fromkeys(ImportRowOutcome, 1)
-        assert imports.has_import_row(tx, begun.id, 2)
-        assert not imports.has_import_row(tx, begun.id, 99)
+        assert imports.list_written_records(tx, begun.id, 3, 99) == {3, 4, 5, 6}
         row = tx.one("SELECT accepted, duplicates, rejected FROM imports")
         assert row is not None
         assert tuple(row) == (3, 1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -136,6 +137,27 @@ async def test_bulk_work_is_cut_into_short_transactions(tmp_path: Path) -> None:
             await yield_to_tasks()
         await asyncio.gather(*jobs)
         assert database.commits - before == 3
+
+
+async def test_an_urgent_job_ends_the_bulk_part_of_a_transaction(tmp_path: Path) -> None:
+    """Whoever opts out during an import waits for the bulk job that runs, and for no other."""
+    running, queued = threading.Event(), threading.Event()
+
+    def first(tx: Tx) -> None:
+        running.set()
+        queued.wait(5)
+        add_note("bulk 1")(tx)
+
+    async with open_notes_database(tmp_path) as database:
+        before = database.commits
+        bulk = [asyncio.create_task(database.write(job)) for job in (first, add_note("bulk 2"))]
+        await asyncio.to_thread(running.wait, 5)
+        urgent = asyncio.create_task(database.write(add_note("opt-out"), urgent=True))
+        await yield_to_tasks()
+        queued.set()
+        await asyncio.gather(*bulk, urgent)
+        assert await database.read(list_note_texts) == ["bulk 1", "opt-out", "bulk 2"]
+        assert database.commits - before == 2
 
 
 async def test_a_full_queue_makes_callers_wait(tmp_path: Path) -> None:

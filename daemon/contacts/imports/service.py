@@ -107,7 +107,7 @@ def get_import_report(
 
 
 ProgressCallback: TypeAlias = Callable[[int, int | None], None]
-_ROWS_PER_TRANSACTION: Final = 10  # few, because an urgent write waits for the job that runs
+_ROWS_PER_JOB: Final = 50  # few, because an urgent write waits for the job that runs
 
 
 class ImportService:
@@ -195,21 +195,33 @@ class ImportService:
                 return await self.get_report(import_record.id, repeated=True)
             done = 0
             async for records in reading.batches:
-                for start in range(0, len(records), _ROWS_PER_TRANSACTION):
-                    job = records[start : start + _ROWS_PER_TRANSACTION]
-                    await self._database.write(
-                        partial(
-                            self._writer.write_rows,
-                            import_record=import_record,
-                            records=job,
-                            at=self._clock.now(),
-                            given=options.given_statement,
-                        )
-                    )
-                    done += len(job)
-                    on_progress(done, reading.summary.total)
+                await self._write_batch(import_record, records, given=options.given_statement)
+                done += len(records)
+                on_progress(done, reading.summary.total)
             await self._database.write(partial(self._finish, import_record=import_record))
         return await self.get_report(import_record.id)
+
+    async def _write_batch(
+        self, import_record: ImportRecord, records: Sequence[ParsedImportRow], *, given: str
+    ) -> None:
+        """Write the records in several small jobs, in their order. Raises what one of them did."""
+        jobs = (
+            self._database.write(
+                partial(
+                    self._writer.write_rows,
+                    import_record=import_record,
+                    records=records[start : start + _ROWS_PER_JOB],
+                    at=self._clock.now(),
+                    given=given,
+                )
+            )
+            for start in range(0, len(records), _ROWS_PER_JOB)
+        )
+        # All at once, so that the writer is never idle between two; each is awaited in any case.
+        ended = await asyncio.gather(*jobs, return_exceptions=True)
+        for each in ended:
+            if isinstance(each, BaseException):
+                raise each
 
     async def get_report(self, import_id: str, *, repeated: bool = False) -> ImportReport:
         """Return the report of an import so far. Raises NotFound for an unknown one."""

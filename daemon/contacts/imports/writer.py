@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from daemon.api.numbers import REACHABLE_LINE_TYPES, LineType
 from daemon.contacts.aliases import Aliases
+from daemon.contacts.imports.new_people import NewPeopleWriter
 from daemon.contacts.imports.options import ImportPermission
 from daemon.contacts.imports.row_parser import ParsedImportRow
+from daemon.contacts.imports.row_records import (
+    build_import_sentence,
+    build_new_prospect,
+    build_outcome,
+    build_permission_evidence,
+    get_accepted_outcome,
+)
 from daemon.contacts.validation_transitions import ValidationTransitions, has_delivery_failed
 from daemon.gate.consent import find_last_refusal
 from daemon.gate.scoring import Scoring
 from statemachines.prospect import CHECKABLE_STATES, ValidationState
-from storage import contacts, evidence, imports, prospects
+from storage import contacts, evidence, imports, prospects, suppressions
+from storage.contacts import Alias
 from storage.evidence import EvidenceKind
 from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
-from storage.prospects import NewProspectRecord, ProspectRecord
+from storage.prospects import ProspectRecord
 from storage.tx import Reader, Tx
 
 _UNDECIDED_STATES: Final = CHECKABLE_STATES | {ValidationState.CHECKING}
@@ -40,6 +49,7 @@ class ImportWriter:
         self._aliases = aliases
         self._scoring = scoring
         self._transitions = transitions
+        self._new_people = NewPeopleWriter(scoring)
 
     def write_rows(
         self,
@@ -54,13 +64,27 @@ class ImportWriter:
 
         ``given`` states where and how the numbers were given as WhatsApp; empty without one.
         """
+        # An import that was cut short starts at its first record again.
+        written = imports.list_written_records(
+            tx, import_record.id, records[0].record, records[-1].record
+        )
+        numbers = {
+            each.record: self._aliases.from_phone(each.phone)
+            for each in records
+            if each.phone and each.record not in written
+        }
+        new = set() if given else _find_new_people(tx, numbers)
+        people = [each for each in records if each.record in new]
+        outcomes = self._new_people.write(tx, import_record, people, numbers, at)
+        # After the new people: whoever stands in the list twice is new at their first record.
         for record in records:
-            # An import that was cut short starts at its first record again.
-            if not imports.has_import_row(tx, import_record.id, record.record):
-                outcome = self._write_row(tx, import_record, record, at)
-                imports.insert_import_row(tx, import_record.id, outcome)
-                if given and outcome.prospect:
-                    self._validate_given_number(tx, import_record, outcome, given, at)
+            if record.record in numbers.keys() - new:
+                outcomes.append(self._write_row(tx, import_record, record, at))
+                if given:
+                    self._validate_given_number(tx, import_record, outcomes[-1], given, at)
+            elif record.phone is None and record.record not in written:
+                outcomes.append(build_outcome(record, ImportRowOutcome.REJECTED))
+        imports.insert_import_rows(tx, import_record.id, outcomes)
 
     def predict_outcome(self, reader: Reader, record: ParsedImportRow) -> ImportRowOutcome:
         """Return the expected outcome of a record, without the other records of its file."""
@@ -74,21 +98,20 @@ class ImportWriter:
     def _write_row(
         self, tx: Tx, import_record: ImportRecord, record: ParsedImportRow, at: datetime
     ) -> ImportRowRecord:
-        if record.phone is None:
-            return _build_outcome(record, ImportRowOutcome.REJECTED)
-        contact = contacts.resolve_contact(tx, self._aliases.from_phone(record.phone), at)
+        """Write a record whose contact or suppression may be stored already."""
+        contact = contacts.resolve_contact(tx, self._aliases.from_phone(record.phone or ""), at)
         existing = prospects.find_prospect_by_contact(tx, contact)
         if existing is None:
             prospect = prospects.insert_prospect(
-                tx, _build_prospect(import_record, contact, record), at=at
+                tx, build_new_prospect(import_record, contact, record), at=at
             )
-            outcome = _build_outcome(
+            outcome = build_outcome(
                 record, get_accepted_outcome(record.line_type), record.phone, prospect
             )
             # A list does not say when they agreed: it may have been before they refused.
             limited = _has_refused(tx, contact)
         else:
-            outcome = _build_outcome(
+            outcome = build_outcome(
                 record,
                 ImportRowOutcome.DUPLICATE,
                 _upgrade_phone(tx, existing, record, at),
@@ -98,13 +121,14 @@ class ImportWriter:
         granted = record.permission
         if limited:
             granted = _limit_permission(granted, _get_recorded_permission(tx, contact))
-        _add_permission_evidence(tx, import_record, contact, record, granted=granted, at=at)
+        piece = build_permission_evidence(import_record, record, granted=granted, at=at)
+        evidence.insert_evidence_pieces(tx, [(contact, piece)])
         self._scoring.refresh_prospect(
             tx,
             contact,
             at,
             reason_code="imported",
-            sentence=f"Imported from {import_record.filename}, record {record.record}.",
+            sentence=build_import_sentence(import_record, record),
         )
         return outcome
 
@@ -124,42 +148,18 @@ class ImportWriter:
         self._transitions.apply_given_number(tx, prospect, source=source, quote=given, now=at)
 
 
-def get_accepted_outcome(line_type: str) -> ImportRowOutcome:
-    """Return the outcome of a new prospect with a number of this line type."""
-    if line_type in REACHABLE_LINE_TYPES:
-        return ImportRowOutcome.ACCEPTED
-    if line_type == LineType.FIXED_LINE:
-        return ImportRowOutcome.ACCEPTED_FIXED_LINE
-    return ImportRowOutcome.ACCEPTED_NOT_REACHABLE
-
-
-def _build_outcome(
-    record: ParsedImportRow,
-    outcome: ImportRowOutcome,
-    phone: str | None = None,
-    prospect: str | None = None,
-) -> ImportRowRecord:
-    return ImportRowRecord(
-        record.record, outcome, phone, prospect, record.reason_code, record.sentence
-    )
-
-
-def _build_prospect(
-    import_record: ImportRecord, contact: str, record: ParsedImportRow
-) -> NewProspectRecord:
-    return NewProspectRecord(
-        contact=contact,
-        phone=record.phone or "",
-        cartera_origen=record.cartera_origen or import_record.filename,
-        line_type=record.line_type,
-        country=record.country,
-        name=record.name,
-        trade=record.trade,
-        notes=record.notes,
-        data_date=datetime.combine(record.data_date, time(), UTC) if record.data_date else None,
-        import_id=import_record.id,
-        record=record.record,
-    )
+def _find_new_people(tx: Tx, numbers: Mapping[int, Sequence[Alias]]) -> set[int]:
+    """Return the records with a number of which nothing is stored, and that is in none before."""
+    aliases = [alias for each in numbers.values() for alias in each]
+    seen = contacts.find_known_aliases(tx, [alias.text for alias in aliases])
+    suppressed = suppressions.find_suppressed_hashes(tx, [alias.hash for alias in aliases])
+    new: set[int] = set()
+    for record, own in numbers.items():
+        texts = {alias.text for alias in own}
+        if seen.isdisjoint(texts) and suppressed.isdisjoint(alias.hash for alias in own):
+            new.add(record)
+        seen |= texts
+    return new
 
 
 def _upgrade_phone(tx: Tx, existing: ProspectRecord, record: ParsedImportRow, at: datetime) -> str:
@@ -205,26 +205,3 @@ def _limit_permission(claimed: ImportPermission, recorded: ImportPermission) -> 
     if claimed is ImportPermission.REFUSED:
         return claimed
     return max(claimed, recorded, key=_PERMISSIONS_BEST_FIRST.index)
-
-
-def _add_permission_evidence(
-    tx: Tx,
-    import_record: ImportRecord,
-    contact: str,
-    record: ParsedImportRow,
-    *,
-    granted: ImportPermission,
-    at: datetime,
-) -> None:
-    refused = granted is ImportPermission.REFUSED
-    statement = f": {record.evidence}" if granted is ImportPermission.OPTED_IN else ""
-    evidence.insert_evidence(
-        tx,
-        contact,
-        EvidenceKind.DECLINED if refused else EvidenceKind.PERMISSION,
-        granted.value,
-        at=at,
-        source=f"{import_record.filename}, record {record.record}, from"
-        f" {record.cartera_origen or import_record.filename}{statement}",
-        quote=record.permission_text,
-    )

@@ -16,7 +16,14 @@ from daemon.http.health import get_services
 from daemon.outbox.forecast import forecast_message
 from daemon.services import Services
 from statemachines.message import CANCELLABLE_STATES, MessageState
-from storage import console_queries, decisions, inbound, messages, prospects
+from storage import (
+    console_queries,
+    decisions,
+    inbound,
+    messages,
+    prospects,
+    score_explanations,
+)
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
@@ -65,7 +72,8 @@ async def _search_messages(request: web.Request) -> dict[str, Any]:
 
 def _get_score_document(reader: Reader, contact: str) -> Any:  # noqa: ANN401 - the document as it was stored
     prospect = prospects.find_prospect_by_contact(reader, contact)
-    return json.loads(prospect.score_explanation or "null") if prospect else None
+    explanation = prospect.score_explanation if prospect else None
+    return json.loads(score_explanations.get_score_explanation(reader, explanation) or "null")
 
 
 def _parse_states(text: str) -> list[MessageState]:

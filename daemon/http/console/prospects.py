@@ -136,7 +136,7 @@ async def _load_prospect_view(request: web.Request) -> ProspectView:
         return ProspectView(
             prospect=prospect,
             person=build_contact_profile(reader, prospect.contact, now),
-            score=build_prospect_score_view(prospect, services.rulesets.score.ruleset),
+            score=build_prospect_score_view(reader, prospect, services.rulesets.score.ruleset),
             timeline=timeline.build_prospect_timeline(reader, prospect),
             # An operator may lift what operators and imports did, and nothing that the person asked
             # for.

@@ -22,6 +22,7 @@ from storage import (
     messages,
     prospects,
     review_queries,
+    score_explanations,
     suppressions,
     timeline_queries,
 )
@@ -142,7 +143,7 @@ def _case_from_prospect(
         id=prospect.id,
         person=build_contact_profile(reader, prospect.contact, now),
         message=None,
-        verdict=build_prospect_score_view(prospect, rulesets.score.ruleset),
+        verdict=build_prospect_score_view(reader, prospect, rulesets.score.ruleset),
         number=number,
         reason=shown.sentence if shown else "",
         since=shown.since if shown else prospect.created_at,
@@ -153,10 +154,12 @@ def _case_from_prospect(
     )
 
 
-def build_prospect_score_view(prospect: ProspectRecord, ruleset: Ruleset) -> VerdictView | None:
+def build_prospect_score_view(
+    reader: Reader, prospect: ProspectRecord, ruleset: Ruleset
+) -> VerdictView | None:
     """Return a prospect's score with its points; None before the first scoring."""
-    document = json.loads(prospect.score_explanation or "null")
-    return verdict_view.build_score_view(document, ruleset) if document else None
+    document = score_explanations.get_score_explanation(reader, prospect.score_explanation)
+    return verdict_view.build_score_view(json.loads(document), ruleset) if document else None
 
 
 def find_other_reviewer(message: MessageRecord, who: str, now: datetime) -> str:

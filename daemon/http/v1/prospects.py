@@ -32,7 +32,15 @@ from daemon.http.health import get_services
 from daemon.http.openapi import operation
 from daemon.services import Services
 from statemachines.prospect import ValidationState
-from storage import contacts, evidence, prospect_reviews, prospect_search, prospects, suppressions
+from storage import (
+    contacts,
+    evidence,
+    prospect_reviews,
+    prospect_search,
+    prospects,
+    score_explanations,
+    suppressions,
+)
 from storage.evidence import Evidence
 from storage.prospect_reviews import ProspectReview
 from storage.prospects import ProspectRecord
@@ -219,7 +227,8 @@ def _find_by_number(reader: Reader, prospect_id: str, services: Services) -> Pro
 
 def _read_prospect_detail(reader: Reader, prospect_id: str, services: Services) -> ProspectDetail:
     prospect = _read_prospect(reader, prospect_id, services)
-    score: Mapping[str, Any] | None = json.loads(prospect.score_explanation or "null")
+    document = score_explanations.get_score_explanation(reader, prospect.score_explanation)
+    score: Mapping[str, Any] | None = json.loads(document or "null")
     contact = contacts.get_contact(reader, prospect.contact)
     asked = contact.review_reason if contact else None
     reviewed = prospect_reviews.get_current_prospect_review(

@@ -14,6 +14,7 @@ from daemon.errors import BadRequest, Conflict, NotFound
 from statemachines.prospect import ValidationState as State
 from storage import audit, contacts, prospects
 from storage.evidence import EvidenceKind
+from storage.score_explanations import get_score_explanation
 from tests.helpers.services.contacts import ANA, BETO, LID
 from tests.helpers.services.validation import ValidationServices, open_validation_services
 
@@ -37,7 +38,10 @@ async def test_yes_validates_scores_and_explains(checks: ValidationServices) -> 
     assert after.expires_at == now + timedelta(days=90)
     assert after.whatsapp_id == "5491141234567@s.whatsapp.net"
     assert (before.score_contactabilidad, after.score_contactabilidad) == (30, 70)
-    assert "on WhatsApp" in (after.score_explanation or "")
+    explanation = await checks.services.database.read(
+        lambda reader: get_score_explanation(reader, after.score_explanation)
+    )
+    assert "on WhatsApp" in (explanation or "")
     assert await checks.list_evidence(ANA, EvidenceKind.ON_WHATSAPP) == ["yes"]
     assert checks.requeued_contacts == [after.contact]
 

@@ -1,0 +1,1 @@
+"""An import of a long list."""
