@@ -117,11 +117,16 @@ class PermitRefusedAnswer(msgspec.Struct, frozen=True, tag="permit_refused"):
 
 
 class CheckedNumber(msgspec.Struct, frozen=True):
-    """One number's answer: yes, no or unknown, and the hidden id where the platform gives it."""
+    """One number's answer: yes, no or unknown; address and hidden id where given."""
 
     phone: str
     answer: str
     lid: str | None = None
+    whatsapp_id: str | None = None
+
+    def __repr__(self) -> str:
+        """Keep the number out of logs."""
+        return f"CheckedNumber({self.answer})"
 
 
 class NumbersAnswer(msgspec.Struct, frozen=True, tag="numbers"):

@@ -325,7 +325,12 @@ def _check_numbers(driver: LinkedDriver, request: CheckNumbersRequest) -> Linked
         return FailedAnswer(f"At most {MAX_NUMBERS} numbers are checked at once.")
     return NumbersAnswer(
         tuple(
-            CheckedNumber(each.phone, each.answer.value, each.alias.value if each.alias else None)
+            CheckedNumber(
+                each.phone,
+                each.answer.value,
+                each.alias.value if each.alias else None,
+                each.whatsapp_id,
+            )
             for each in driver.check_numbers(request.phones)
         )
     )

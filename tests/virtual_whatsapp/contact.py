@@ -13,11 +13,12 @@ from tests.virtual_whatsapp.signal_device import SignalDevice
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """A message that a contact decrypted; ``kind`` is how it was encrypted: `pkmsg` or `msg`."""
+    """A message that a device decrypted; ``kind`` is how it was encrypted: `pkmsg` or `msg`."""
 
     wire_id: str
     text: str
     kind: str
+    device: int = 0
 
     def __repr__(self) -> str:
         """Keep the body out of the reports of failed tests' logs."""
@@ -25,21 +26,48 @@ class ReceivedMessage:
 
 
 class Contact:
-    """A person: ``phone`` is E.164. They receive, decrypt and may read."""
+    """A person: ``phone`` is E.164. They receive, decrypt and may read.
+
+    ``devices`` are theirs by number, their phone is 0. ``received`` is what the phone decrypted,
+    each wire id once, as an app shows it; ``repeated`` what came to a device once more, and
+    ``copies`` what their other devices decrypted.
+    """
 
     def __init__(self, phone: str, lid: str, name: str = "") -> None:
         self.phone = phone
         self.name = name
         self.jid = Jid(phone.removeprefix("+"))
         self.lid = Jid(lid, LID_SERVER)
-        self.device = SignalDevice()
+        self.devices = {0: SignalDevice()}
         self.received: Journal[ReceivedMessage] = Journal()
+        self.repeated: Journal[ReceivedMessage] = Journal()
+        self.copies: Journal[ReceivedMessage] = Journal()
+        self.retries: dict[str, int] = {}
+        """How often each wire id was asked for again, since it could not be decrypted."""
         self.reads = True
 
-    def decrypt(self, sender: Jid, wire_id: str, kind: str, data: bytes) -> None:
-        """Take a message as it comes from the server."""
-        message = Message.FromString(self.device.decrypt(sender, kind, data))
-        self.received.append(ReceivedMessage(wire_id, read_text(message), kind))
+    @property
+    def device(self) -> SignalDevice:
+        """Return their phone."""
+        return self.devices[0]
+
+    def link_device(self) -> int:
+        """Link another device, and return its number."""
+        number = max(self.devices) + 1
+        self.devices[number] = SignalDevice()
+        return number
+
+    def reinstall(self) -> None:
+        """Install the app anew on the phone: its keys are others, and its sessions are gone."""
+        self.devices[0] = SignalDevice()
+
+    def decrypt(self, sender: Jid, wire_id: str, kind: str, data: bytes, device: int = 0) -> None:
+        """Take a message as it comes from the server; raise where it can't be decrypted."""
+        message = Message.FromString(self.devices[device].decrypt(sender, kind, data))
+        received = ReceivedMessage(wire_id, read_text(message), kind, device)
+        journal = self.copies if device else self.received
+        known = any(each.wire_id == wire_id and each.device == device for each in journal)
+        (self.repeated if known else journal).append(received)
 
 
 def read_text(message: Any) -> str:  # noqa: ANN401 - generated at run time

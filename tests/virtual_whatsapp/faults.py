@@ -19,6 +19,8 @@ class Faults:
     many seconds; those to ``refused`` are refused with a
     code, and do not arrive; of those to ``unreceipted`` nothing is reported.
     ``cut_on_message`` breaks the connection instead of acknowledging, so many times.
+    A number check is refused with ``check_refused``; of the numbers in ``unlisted`` its answer says
+    nothing.
     ``link_code_refused`` refuses with a code to link a device by a code that is typed.
     """
 
@@ -29,6 +31,8 @@ class Faults:
     refused: dict[str, int] = field(default_factory=dict)
     unreceipted: set[str] = field(default_factory=set)
     cut_on_message: int = 0
+    check_refused: int = 0
+    unlisted: set[str] = field(default_factory=set)
     pairing_codes: int = 6
     link_code_refused: int = 0
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from daemon.errors import NotFound
 from daemon.linked_worker.signal_spool import SPOOL_FILE
 from tests.helpers.client.process import DaemonProcess, poll_until
+from tests.virtual_whatsapp.binary_node import Jid
 from tests.virtual_whatsapp.phone import LinkedDevice, Phone
 from tests.virtual_whatsapp.server import VirtualWhatsApp
 
@@ -28,7 +29,17 @@ restore_stagger_seconds = 0.05
 new_chats_first_week = 500
 new_chat_gap_minutes = 0
 messages_per_minute = 6000
+number_check_min_age_days = 0
+number_checks = 500
+[rules]
+dir = "{folder}/rules.d"
 """
+OPEN_HOURS = """\
+format: leadmaster/gate@1
+windows:
+  business: {days: mon-sun, from: "00:00", to: "24:00", holidays: true}
+"""
+"""A rule file with which messages go at any hour: the clock of a real phone is the real one."""
 
 
 class LinkedDaemon:
@@ -46,6 +57,21 @@ class LinkedDaemon:
         """Return a document of the daemon."""
         return await asyncio.to_thread(self.daemon.client.get, *path)
 
+    async def post(self, *path: str, **body: object) -> Any:  # noqa: ANN401 - a JSON document
+        """Ask the daemon for something."""
+        return await asyncio.to_thread(self.daemon.client.post, *path, **body)
+
+    async def open_hours(self) -> None:
+        """Accept the rules that let messages go at any hour: they loosen those that are shipped."""
+        waiting = (await self.get("rules"))["waiting"]
+        await self.post("rules", "accept", hash=waiting["hash"], reason="a test at any hour")
+
+    def get_phone(self, number: str) -> Phone:
+        """Return the phone with this number."""
+        found = self.whatsapp.directory.find_phone(Jid(number.removeprefix("+")))
+        assert found is not None
+        return found
+
     async def wait_until(self, look: Callable[[], T | None], what: str) -> T:
         """Return what ``look`` finds, once it finds anything."""
         return await asyncio.to_thread(poll_until, look, what)
@@ -61,37 +87,66 @@ class LinkedDaemon:
 
     async def link(self, session: str, phone: Phone, **options: object) -> LinkedDevice:
         """Add a session, let the phone scan its code, and wait until it is ready."""
-        words = ("--options", json.dumps(options), "--start")
-        await self.run("sessions", "add", session, "--channel", "linked", *words)
+        await self.post("sessions", name=session, channel="linked", options=options)
+        await self.post("sessions", session, "start")
         code = await self.wait_until(lambda: self._find_code(session), "a code")
         assert (code["index"], code["maximum"]) == (1, 6)
         device = await self.whatsapp.scan(phone, code["code"])
         await self.wait_for_state(session, "ready")
         return device
 
-    async def send(self, phone: str, text: str) -> str:
-        """Ask for a message from session ``ventas``; return its id."""
+    async def send(self, phone: str, text: str, session: str = "ventas") -> str:
+        """Ask for a message; return its id."""
         sent = await asyncio.to_thread(
-            self.daemon.client.send, phone, text, session="ventas", wait=True
+            self.daemon.client.send, phone, text, session=session, wait=True
         )
         return str(sent["id"])
 
-    async def add_prospect(self, phone: str) -> None:
-        """Add somebody who agreed to be written to, and whom a person validated."""
-        made = await asyncio.to_thread(
-            self.daemon.client.post,
+    async def add_prospect(self, phone: str, *, validate: bool = True) -> str:
+        """Add somebody who agreed to be written to, and whom a person validated; return the id."""
+        made = await self.post(
             "prospects",
             phone=phone,
             cartera_origen="feria",
             permission="opted_in",
             statement="ticked the box",
         )
-        await asyncio.to_thread(
-            self.daemon.client.post,
-            *("prospects", made["id"], "validate"),
-            validated=True,
-            reason="I called them",
+        if validate:
+            path = ("prospects", made["id"], "validate")
+            await self.post(*path, validated=True, reason="I called them")
+        return str(made["id"])
+
+    async def is_suppressed(self, phone: str) -> bool:
+        """Return whether nobody may write to a number."""
+        get = self.daemon.client.get
+        return bool(
+            (await asyncio.to_thread(get, "suppressions", "check", phone=phone))["suppressed"]
         )
+
+    async def wait_for_suppression(self, phone: str) -> None:
+        """Return once nobody may write to a number."""
+        get = self.daemon.client.get
+        await self.wait_until(
+            lambda: get("suppressions", "check", phone=phone)["suppressed"], f"{phone} suppressed"
+        )
+
+    async def wait_for_inbound(self, number: int) -> list[dict[str, Any]]:
+        """Return what contacts wrote, newest first, once it is so much."""
+
+        def look() -> list[dict[str, Any]] | None:
+            items: list[dict[str, Any]] = self.daemon.client.get("inbound", limit=200)["items"]
+            return items if len(items) >= number else None
+
+        return await self.wait_until(look, f"{number} messages from contacts")
+
+    async def wait_for_prospect(self, prospect: str, **expected: object) -> dict[str, Any]:
+        """Return a prospect once its fields have these values."""
+
+        def look() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.daemon.client.get("prospects", prospect)["prospect"]
+            return found if expected.items() <= found.items() else None
+
+        return await self.wait_until(look, f"{prospect} with {expected}")
 
     async def wait_for_message(self, message: str, *states: str) -> dict[str, Any]:
         """Return a message once it is in one of these states."""
@@ -145,12 +200,16 @@ class LinkedDaemon:
 
 @contextlib.asynccontextmanager
 async def run_linked_daemon(folder: Path, more_settings: str = "") -> AsyncIterator[LinkedDaemon]:
-    """Run a daemon with nothing in it, and a WhatsApp."""
+    """Run a daemon with nothing in it, and a WhatsApp; ``more_settings`` are added to its own."""
     async with VirtualWhatsApp(folder) as whatsapp:
         settings = SETTINGS.format(folder=folder) + more_settings
+        (folder / "rules.d").mkdir()
+        (folder / "rules.d" / "gate.yaml").write_text(OPEN_HOURS, encoding="utf-8")
         daemon = DaemonProcess(folder, settings, environ=whatsapp.environment)
         await asyncio.to_thread(daemon.start)
         try:
-            yield LinkedDaemon(whatsapp, daemon)
+            linked = LinkedDaemon(whatsapp, daemon)
+            await linked.open_hours()
+            yield linked
         finally:
             await asyncio.to_thread(daemon.kill)

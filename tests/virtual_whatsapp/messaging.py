@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from tests.virtual_whatsapp.binary_node import LID_SERVER, Attributes, Jid, Node
-from tests.virtual_whatsapp.contact import Contact
-from tests.virtual_whatsapp.phone import LinkedDevice, Phone
+from tests.virtual_whatsapp.contact import Contact, read_text
+from tests.virtual_whatsapp.phone import LinkedDevice, Phone, SentMessage
 from tests.virtual_whatsapp.protobufs import Message
-from tests.virtual_whatsapp.signal_session import PreKeyBundle, SignedPreKey
+from tests.virtual_whatsapp.signal_session import DecryptionFailed, PreKeyBundle, SignedPreKey
 
 _KEY_TYPE = b"\x05"
 _KEY_ID_BYTES = 3
@@ -50,11 +50,16 @@ class Directory:
         """Return the keys of a device; None where there is no such device."""
         if (device := self.find_device(jid)) is not None:
             return device.take_bundle()
-        owner = self.find_contact(jid) or self.find_phone(jid)
-        return owner.device.publish_bundle() if owner and not jid.device else None
+        if (contact := self.find_contact(jid)) is not None:
+            owned = contact.devices.get(jid.device)
+            return owned.publish_bundle() if owned else None
+        phone = self.find_phone(jid)
+        return phone.device.publish_bundle() if phone and not jid.device else None
 
     def list_devices(self, jid: Jid) -> list[int]:
         """Return the numbers of a person's devices: their phone is 0."""
+        if (contact := self.find_contact(jid)) is not None:
+            return list(contact.devices)
         phone = self.find_phone(jid)
         return [0, *phone.devices] if phone else [0]
 
@@ -62,11 +67,23 @@ class Directory:
 # Contact discovery: `usync`.
 
 
-def answer_usync(request: Node, directory: Directory) -> tuple[Node, ...]:
-    """Return the answer to a question about people."""
-    asked = {child.tag for child in request.require("usync", "query").children}
+def is_number_check(request: Node) -> bool:
+    """Return whether a question asks which numbers are on WhatsApp."""
+    return request.find("usync", "query", "contact") is not None
+
+
+def answer_usync(
+    request: Node, directory: Directory, unlisted: Collection[str] = ()
+) -> tuple[Node, ...]:
+    """Return the answer to a question about people; nothing of the numbers in ``unlisted``."""
+    query = request.require("usync", "query")
+    asked = {child.tag for child in query.children}
+    contact = query.find("contact")
+    asked_by_lid = contact is not None and contact.text("addressing_mode") == LID_SERVER
     users = tuple(
-        _describe_user(user, asked, directory) for user in request.require("usync", "list").children
+        _describe_user(user, asked, directory, asked_by_lid=asked_by_lid)
+        for user in request.require("usync", "list").children
+        if not any(_read_number(each) in unlisted for each in user.find_all("contact"))
     )
     results = Node("result", {}, tuple(Node(each) for each in sorted(asked)))
     return (
@@ -78,11 +95,18 @@ def answer_usync(request: Node, directory: Directory) -> tuple[Node, ...]:
     )
 
 
-def _describe_user(user: Node, asked: set[str], directory: Directory) -> Node:
+def _read_number(contact: Node) -> str:
+    """Return the number (E.164) that a question names."""
+    return "+" + contact.data.decode().removeprefix("+").partition("@")[0]
+
+
+def _describe_user(
+    user: Node, asked: set[str], directory: Directory, *, asked_by_lid: bool
+) -> Node:
     """Describe one user, by the address or by the number that was asked for."""
     number = user.find("contact")
     if number is not None and number.data:
-        jid = Jid(number.data.decode().removeprefix("+").partition("@")[0])
+        jid = Jid(_read_number(number).removeprefix("+"))
     else:
         jid = user.jid("jid")
     known = directory.find_contact(jid) or directory.find_phone(jid)
@@ -95,6 +119,9 @@ def _describe_user(user: Node, asked: set[str], directory: Directory) -> Node:
             answers.append(Node("lid", {"val": known.lid}))
         if "devices" in asked:
             answers.append(_describe_devices(directory.list_devices(jid)))
+    if known is not None and asked_by_lid:
+        # As it was asked: by the hidden id, with the number beside it.
+        return Node("user", {"jid": known.lid, "pn_jid": known.jid}, tuple(answers))
     return Node("user", {"jid": jid}, tuple(answers))
 
 
@@ -159,12 +186,86 @@ def store_keys(request: Node, device: LinkedDevice) -> None:
 # Messages.
 
 
-def deliver_to_contact(message: Node, sender: LinkedDevice, contact: Contact) -> None:
-    """Let the contact decrypt their copy of a message."""
+def deliver_to_contact(message: Node, sender: LinkedDevice, contact: Contact) -> list[Node]:
+    """Let each device of a contact decrypt its copy; return what they ask for again."""
+    return [
+        build_retry_receipt(contact, device, message.text("id"))
+        for address, encrypted in _list_copies(message)
+        if address.person in {contact.jid, contact.lid}
+        and not _decrypt_copy(contact, sender, message.text("id"), encrypted, address.device)
+        for device in [address.device]
+    ]
+
+
+def _list_copies(message: Node) -> Iterator[tuple[Jid, Node]]:
+    """Yield each encrypted copy of a message with its device; one alone is sent again."""
+    if (alone := message.find("enc")) is not None:
+        yield message.jid("to"), alone
     for copy in message.find_all("to"):
-        if copy.jid("jid").person in {contact.jid, contact.lid}:
-            encrypted = copy.require("enc")
-            contact.decrypt(sender.jid, message.text("id"), encrypted.text("type"), encrypted.data)
+        yield copy.jid("jid"), copy.require("enc")
+
+
+def _decrypt_copy(
+    contact: Contact, sender: LinkedDevice, wire_id: str, encrypted: Node, device: int
+) -> bool:
+    try:
+        contact.decrypt(sender.jid, wire_id, encrypted.text("type"), encrypted.data, device)
+    except DecryptionFailed:
+        return False
+    return True
+
+
+def build_retry_receipt(contact: Contact, device: int, wire_id: str) -> Node:
+    """Return a device's request to send a message again, with the keys to encrypt it with."""
+    count = contact.retries[wire_id] = contact.retries.get(wire_id, 0) + 1
+    owned = contact.devices[device]
+    registration, *keys = _describe_bundle(owned.publish_bundle())
+    retry = Node("retry", {"v": "1", "count": str(count), "id": wire_id, "t": _now()})
+    attributes: Attributes = {
+        "from": contact.lid.on_device(device),
+        "id": wire_id,
+        "t": _now(),
+        "type": "retry",
+    }
+    return Node("receipt", attributes, (retry, registration, Node("keys", {}, tuple(keys))))
+
+
+def deliver_to_own_devices(
+    message: Node, sender: LinkedDevice, phone: Phone, contact: Contact
+) -> list[tuple[LinkedDevice, Node]]:
+    """Let the phone decrypt its copy; return those of the account's other linked devices."""
+    wire_id, copies = message.text("id"), []
+    for address, encrypted in _list_copies(message):
+        if address.person not in {phone.jid, phone.lid}:
+            continue
+        if address.device:
+            attributes: Attributes = {
+                "from": sender.lid,
+                "recipient": contact.lid,
+                "peer_recipient_pn": contact.jid,
+                "id": wire_id,
+                "t": _now(),
+                "type": "text",
+            }
+            copy = Node("message", attributes, (encrypted,))
+            copies.append((phone.devices[address.device], copy))
+        else:
+            data = phone.device.decrypt(sender.jid, encrypted.text("type"), encrypted.data)
+            sent = Message.FromString(data).deviceSentMessage
+            phone.sent.append(SentMessage(wire_id, read_text(sent.message)))
+    return copies
+
+
+def build_devices_changed(contact: Contact, device: int) -> Node:
+    """Return the news that a contact linked another device."""
+    # A hash that is not the client's own makes it ask for the list.
+    attributes: Attributes = {"jid": contact.lid.on_device(device), "key-index": str(device)}
+    added = Node("add", {"device_hash": "2:changed"}, (Node("device", attributes),))
+    return Node(
+        "notification",
+        {"from": contact.lid, "type": "devices", "id": create_wire_id(), "t": _now()},
+        (added,),
+    )
 
 
 def build_acknowledgement(message: Node, error: int | None = None) -> Node:
@@ -190,12 +291,14 @@ def build_inbound(
     message: Any,  # noqa: ANN401 - generated at run time
     *,
     from_lid: bool,
+    with_number: bool = True,
     written_ago: float = 0.0,
 ) -> Node:
     """Return a message from a contact, encrypted to one device."""
     encrypted = contact.device.encrypt(device.jid, message.SerializeToString(), device.take_bundle)
     if from_lid:
-        names: Attributes = {"from": contact.lid, "sender_pn": contact.jid}
+        names: Attributes = {"from": contact.lid}
+        names |= {"sender_pn": contact.jid} if with_number else {}
     else:
         names = {"from": contact.jid, "sender_lid": contact.lid}
     attributes: Attributes = {
@@ -210,17 +313,28 @@ def build_inbound(
     return Node("message", attributes, (enc,))
 
 
-def build_own_message(phone: Phone, device: LinkedDevice, contact: Contact, text: str) -> Node:
+def build_own_message(
+    phone: Phone,
+    device: LinkedDevice,
+    contact: Contact,
+    content: Any,  # noqa: ANN401 - generated at run time
+    wire_id: str,
+    *,
+    to_lid: bool = False,
+) -> Node:
     """Return a message that the account's owner typed on the phone, as a linked device gets it."""
     message = Message()
-    message.deviceSentMessage.destinationJID = str(contact.jid)
-    message.deviceSentMessage.message.conversation = text
+    message.deviceSentMessage.destinationJID = str(contact.lid if to_lid else contact.jid)
+    message.deviceSentMessage.message.CopyFrom(content)
     encrypted = phone.device.encrypt(device.jid, message.SerializeToString(), device.take_bundle)
+    names: Attributes = (
+        {"from": phone.lid, "recipient": contact.lid, "peer_recipient_pn": contact.jid}
+        if to_lid
+        else {"from": phone.jid, "recipient": contact.jid, "peer_recipient_lid": contact.lid}
+    )
     attributes: Attributes = {
-        "from": phone.jid,
-        "recipient": contact.jid,
-        "peer_recipient_lid": contact.lid,
-        "id": create_wire_id(),
+        **names,
+        "id": wire_id,
         "t": _now(),
         "type": "text",
     }

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from tests.virtual_whatsapp.binary_node import LID_SERVER, Jid, Node
+from tests.virtual_whatsapp.journal import Journal
 from tests.virtual_whatsapp.keys import is_signed_by
 from tests.virtual_whatsapp.protobufs import (
     ADVDeviceIdentity,
@@ -61,8 +62,20 @@ class DeviceOffer:
     adv_secret: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """A message of a linked device, as the phone shows it."""
+
+    wire_id: str
+    text: str
+
+    def __repr__(self) -> str:
+        """Keep the body out of the reports of failed tests' logs."""
+        return f"SentMessage({self.wire_id!r}, {len(self.text)} characters)"
+
+
 class Phone:
-    """An account and its phone; ``number`` is E.164."""
+    """An account and its phone; ``number`` is E.164. ``sent`` is what its linked devices sent."""
 
     def __init__(self, number: str, lid: str) -> None:
         self.number = number
@@ -70,6 +83,7 @@ class Phone:
         self.lid = Jid(lid, LID_SERVER)
         self.device = SignalDevice()
         self.devices: dict[int, LinkedDevice] = {}
+        self.sent: Journal[SentMessage] = Journal()
         self._last_index = 0
 
     def link(

@@ -38,10 +38,15 @@ from tests.virtual_whatsapp.messaging import (
     answer_bundles,
     answer_usync,
     build_acknowledgement,
+    build_devices_changed,
     build_inbound,
     build_own_message,
     build_receipt,
+    build_retry_receipt,
+    create_wire_id,
     deliver_to_contact,
+    deliver_to_own_devices,
+    is_number_check,
     store_keys,
 )
 from tests.virtual_whatsapp.noise import CertificateAuthority, HandshakeFailed
@@ -173,10 +178,24 @@ class VirtualWhatsApp:
         for connection in self.find_connections(device.jid):
             await connection.send(build_device_removed())
 
-    async def type_on_phone(self, phone: Phone, contact: Contact, text: str) -> None:
-        """Let the owner write to a contact on the phone itself; each linked device gets a copy."""
+    async def type_on_phone(
+        self,
+        phone: Phone,
+        contact: Contact,
+        message: str | Any,  # noqa: ANN401 - a text, or a protobuf of any content
+        *,
+        to_lid: bool = False,
+    ) -> str:
+        """Let the owner write to a contact on the phone itself; return the wire id.
+
+        Each linked device gets a copy.
+        """
+        wire_id = create_wire_id()
+        content = Message(conversation=message) if isinstance(message, str) else message
         for device in phone.devices.values():
-            await self._deliver(device, build_own_message(phone, device, contact, text))
+            node = build_own_message(phone, device, contact, content, wire_id, to_lid=to_lid)
+            await self._deliver(device, node)
+        return wire_id
 
     # What contacts do.
 
@@ -187,16 +206,23 @@ class VirtualWhatsApp:
         message: str | Any,  # noqa: ANN401 - a text, or a protobuf of any content
         *,
         from_lid: bool = True,
+        with_number: bool = True,
         written_ago: float = 0.0,
     ) -> None:
         """Let a contact write to an account: each linked device gets the message.
 
-        ``written_ago`` is how many seconds ago it was written.
+        ``with_number`` says whether their number comes with their hidden id; ``written_ago`` is how
+        many seconds ago it was written.
         """
         content = Message(conversation=message) if isinstance(message, str) else message
         for device in phone.devices.values():
             node = build_inbound(
-                contact, device, content, from_lid=from_lid, written_ago=written_ago
+                contact,
+                device,
+                content,
+                from_lid=from_lid,
+                with_number=with_number,
+                written_ago=written_ago,
             )
             await self._deliver(device, node)
 
@@ -204,6 +230,16 @@ class VirtualWhatsApp:
         """Tell an account's devices that a message was delivered, or what else became of it."""
         for device in phone.devices.values():
             await self._deliver(device, build_receipt(sender, wire_id, kind))
+
+    async def announce_device(self, phone: Phone, contact: Contact, device: int) -> None:
+        """Tell an account's devices that a contact linked another device."""
+        for each in phone.devices.values():
+            await self._deliver(each, build_devices_changed(contact, device))
+
+    async def ask_again(self, phone: Phone, contact: Contact, wire_id: str) -> None:
+        """Let a contact's phone ask for a message again, as if it could not decrypt it."""
+        for device in phone.devices.values():
+            await self._deliver(device, build_retry_receipt(contact, 0, wire_id))
 
     # What the server does by itself.
 
@@ -316,6 +352,8 @@ class VirtualWhatsApp:
             await self._send_offline(connection, connection.device)
         elif node.find("remove-companion-device") is not None:
             await self._remove_device(connection, connection.device, node)
+        elif is_number_check(node) and (code := self.faults.check_refused):
+            await connection.send(build_request_error(node, code))
         else:
             await connection.answer(node, *self._answer_question(connection.device, node))
 
@@ -339,7 +377,7 @@ class VirtualWhatsApp:
         """Return the answer to a question about people and keys; nothing to what is not known."""
         space = node.text("xmlns")
         if space == "usync":
-            return answer_usync(node, self.directory)
+            return answer_usync(node, self.directory, self.faults.unlisted)
         if space == "encrypt" and node.find("count") is not None:
             return (Node("count", {"value": str(len(device.one_time))}),)
         if space == "encrypt" and node.find("key") is not None:
@@ -392,7 +430,9 @@ class VirtualWhatsApp:
         if error := self.faults.refused.get(contact.phone):
             await connection.send(build_acknowledgement(node, error))
             return
-        deliver_to_contact(node, device, contact)
+        for other, copy in deliver_to_own_devices(node, device, phone, contact):
+            await self._deliver(other, copy)
+        retries = deliver_to_contact(node, device, contact)
         if self.faults.cut_on_message:
             self.faults.cut_on_message -= 1
             connection.cut()
@@ -402,7 +442,9 @@ class VirtualWhatsApp:
                 self._send_later(seconds, connection, acknowledgement)
             else:
                 await connection.send(acknowledgement)
-        if contact.phone not in self.faults.unreceipted:
+        for retry in retries:
+            await self._deliver(device, retry)
+        if contact.phone not in self.faults.unreceipted and not retries:
             await self.send_receipt(phone, node.jid("to"), node.text("id"))
             if contact.reads:
                 await self.send_receipt(phone, node.jid("to"), node.text("id"), "read")

@@ -64,7 +64,7 @@ class SignalDevice:
             first = parse_prekey_message(data)
             data = first.message
             if not any(session.base_key == first.base_key for session in sessions):
-                one_time = self._one_time[first.one_time_id] if first.one_time_id else None
+                one_time = self._find_one_time_key(first.one_time_id)
                 sessions.insert(
                     0,
                     accept_session(
@@ -80,6 +80,13 @@ class SignalDevice:
             sessions.insert(0, session)  # the one that they use now
             return _unpad(plaintext)
         raise DecryptionFailed(f"none of {len(sessions)} sessions decrypts a {kind}")
+
+    def _find_one_time_key(self, number: int | None) -> KeyPair | None:
+        if number is None:
+            return None
+        if number not in self._one_time:
+            raise DecryptionFailed(f"the one-time key {number} is not one of this device's")
+        return self._one_time[number]
 
     def forget_sessions(self, other: Jid) -> None:
         """Begin again with a device, as after an installation of the app."""

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from daemon.api.identity import IdentityKind, NotAContact, parse_identity, parse_phone_identity
+from daemon.api.identity import Identity, NotAContact, parse_identity, parse_phone_identity
 from daemon.api.signals import (
     Connected,
     ConnectionRefused,
@@ -74,6 +74,7 @@ _KEEP_ALIVE_SECONDS: Final = 5.0
 _LOGOUT_CONNECT_SECONDS: Final = 5.0
 _FRAME_LOGGER: Final = "whatsmeow.Client.Recv"
 _TIMELOCK: Final = 463
+_LID_SERVER, _PHONE_SERVER = "lid", "s.whatsapp.net"
 _UNREADABLE_EVENT: Final = "required field"
 """In an error of the library: it could not pass on an event, as with an unknown code."""
 _FAILURE_SECONDS: Final = 1.0
@@ -108,7 +109,7 @@ class NeonizeDriver:
         self._database = environment.folder / DATABASE_FILE
         self._login = environment.folder / LOGIN_FILE
         self._library = library
-        self._translator = EventTranslator()
+        self._translator = EventTranslator(self._find_phone)
         self._happened: queue.Queue[tuple[str, Any]] = queue.Queue(_MAX_HAPPENED)
         self._connected = threading.Event()
         self._codes = 0
@@ -142,9 +143,11 @@ class NeonizeDriver:
             response = self._client.send_message(recipient, message)
         except self._library.client.SendMessageError as error:
             return self._explain_send_error(str(error))
-        at = datetime.now(UTC)
-        self._learn_lid(phone, recipient)
-        return Acknowledged(response.ID, at)
+        else:
+            return Acknowledged(response.ID, datetime.now(UTC))
+        finally:
+            # Whatever the answer was: the receipt that settles it comes under the hidden id.
+            self._learn_lid(phone)
 
     def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Ask the platform; what it does not answer is unknown."""
@@ -153,7 +156,7 @@ class NeonizeDriver:
             with contextlib.suppress(self._library.client.IsOnWhatsAppError):
                 for each in self._client.is_on_whatsapp(*phones):
                     answers[_normalize_query(each.Query)] = each
-        return [_build_number_answer(phone, answers.get(phone)) for phone in phones]
+        return [self._build_number_answer(phone, answers.get(phone)) for phone in phones]
 
     def list_contacts(self) -> Sequence[KnownContact]:
         """Return the contacts in the library's own store."""
@@ -288,6 +291,19 @@ class NeonizeDriver:
 
     # Answers.
 
+    def _build_number_answer(self, phone: str, answer: Any) -> NumberAnswer:  # noqa: ANN401
+        if answer is None:
+            return NumberAnswer(phone, OnWhatsApp.UNKNOWN)
+        if not answer.IsIn:
+            return NumberAnswer(phone, OnWhatsApp.NO)
+        if answer.JID.Server != _LID_SERVER:
+            address = format_jid(answer.JID) or None
+            return NumberAnswer(phone, OnWhatsApp.YES, address, self._find_lid(phone))
+        lid = parse_identity(format_jid(answer.JID))
+        known = self._look_up(self._client.get_pn_from_lid, answer.JID)
+        address = f"{known.value.removeprefix('+')}@{_PHONE_SERVER}" if known else None
+        return NumberAnswer(phone, OnWhatsApp.YES, address, lid)
+
     def _explain_send_error(self, text: str) -> SendResult:
         """Tell what is certain from what is not: only the server's no, and what came before."""
         if refusal := _SERVER_ERROR.search(text):
@@ -300,14 +316,28 @@ class NeonizeDriver:
             return Refused("not_prepared", sentence, retryable=True)
         return Unknown("no_acknowledgement", "WhatsApp did not answer whether it took the message.")
 
-    def _learn_lid(self, phone: str, recipient: Any) -> None:  # noqa: ANN401
-        """Learn the hidden id, under which receipts come."""
+    def _learn_lid(self, phone: str) -> None:
+        """Report the hidden id of a number, where the library knows it."""
+        if lid := self._find_lid(phone):
+            for signal in self._translator.learn_alias(lid, parse_phone_identity(phone)):
+                self._report(signal)
+
+    def _find_lid(self, phone: str) -> Identity | None:
+        """Return the hidden id of a number (E.164) from the library's own store."""
+        jid = self._library.client.build_jid(phone.removeprefix("+"))
+        return self._look_up(self._client.get_lid_from_pn, jid)
+
+    def _find_phone(self, lid: Identity) -> Identity | None:
+        """Return the number of a hidden id from the library's own store."""
+        user, _, server = lid.value.partition("@")
+        jid = self._library.client.build_jid(user, server)
+        return self._look_up(self._client.get_pn_from_lid, jid)
+
+    def _look_up(self, query: Callable[[Any], Any], jid: Any) -> Identity | None:  # noqa: ANN401
         try:
-            lid = parse_identity(format_jid(self._client.get_lid_from_pn(recipient)))
+            return parse_identity(format_jid(query(jid)))
         except (self._library.client.GetJIDFromStoreError, NotAContact):
-            return
-        for signal in self._translator.learn_alias(lid, parse_phone_identity(phone)):
-            self._report(signal)
+            return None
 
 
 class _FrameHandler(logging.Handler):
@@ -334,20 +364,6 @@ def _translate_login_status(status: str) -> Iterator[Signal]:
 def _normalize_query(query: str) -> str:
     """Return the number that was asked for, in E.164."""
     return "+" + query.partition("@")[0].removeprefix("+")
-
-
-def _build_number_answer(phone: str, answer: Any) -> NumberAnswer:  # noqa: ANN401
-    if answer is None:
-        return NumberAnswer(phone, OnWhatsApp.UNKNOWN)
-    if not answer.IsIn:
-        return NumberAnswer(phone, OnWhatsApp.NO)
-    raw = format_jid(answer.JID)
-    try:
-        identity = parse_identity(raw)
-    except NotAContact:
-        return NumberAnswer(phone, OnWhatsApp.YES)
-    alias = identity if identity.kind is IdentityKind.LID else None
-    return NumberAnswer(phone, OnWhatsApp.YES, None if alias else raw, alias)
 
 
 def _list_contacts(contacts: Iterable[Any]) -> Iterator[KnownContact]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from daemon.api.identity import Identity, IdentityKind, NotAContact, parse_identity
 from daemon.api.signals import (
@@ -67,10 +68,15 @@ _REVOKED: Final = 0
 _EDITED: Final = 14
 
 
+FindPhone: TypeAlias = Callable[[Identity], Identity | None]
+"""Returns whose number a hidden id is, as far as the library has stored it."""
+
+
 class EventTranslator:
     """Turns events of one connection into signals; knows which hidden id is whose number."""
 
-    def __init__(self) -> None:
+    def __init__(self, find_phone: FindPhone = lambda _: None) -> None:
+        self._find_phone = find_phone
         self._connected = self._synced_early = self._synced = False
         self._phones: dict[str, Identity] = {}
         self.handlers: Mapping[str, Callable[[Any], Iterator[Signal]]] = {
@@ -118,7 +124,7 @@ class EventTranslator:
         if source.IsFromMe:
             yield from self._translate_own(event)
             return
-        identities = _list_identities(source.Sender, source.SenderAlt)
+        identities = self._list_identities(source.Sender, source.SenderAlt)
         if source.IsGroup or not identities or not _is_person(source.Chat):
             return
         yield from self._learn_from(identities)
@@ -136,24 +142,31 @@ class EventTranslator:
         )
 
     def _translate_own(self, event: Any) -> Iterator[Signal]:  # noqa: ANN401
-        source = event.Info.MessageSource
-        written_at = _read_time(event.Info.Timestamp)
+        kind, text, _ = _read_content(event)
+        if kind in {InboundKind.REACTION, InboundKind.DELETION, InboundKind.EDIT}:
+            yield PhoneSeen(_read_time(event.Info.Timestamp))
+        else:
+            yield from self._report_own(event.Info, hash_folded_text(text) if text else None)
+
+    def _report_own(self, info: Any, text_hash: str | None) -> Iterator[Signal]:  # noqa: ANN401
+        """Report what the owner wrote; without a hash where its text is not known."""
+        source, written_at = info.MessageSource, _read_time(info.Timestamp)
         yield PhoneSeen(written_at)
-        identities = _list_identities(source.Chat, source.RecipientAlt)
+        identities = self._list_identities(source.Chat, source.RecipientAlt)
         if source.IsGroup or not identities or not _is_person(source.Chat):
             return
         yield from self._learn_from(identities)
-        kind, text, _ = _read_content(event)
-        if kind in {InboundKind.REACTION, InboundKind.DELETION, InboundKind.EDIT}:
-            return
-        text_hash = hash_folded_text(text) if text else None
-        yield OwnMessage(event.Info.ID, identities[0], written_at, text_hash, self._get_origin())
+        yield OwnMessage(info.ID, identities[0], written_at, text_hash, self._get_origin())
 
     def _translate_undecryptable(self, event: Any) -> Iterator[Signal]:  # noqa: ANN401
         """Report that somebody wrote; under an id of its own, for the message may come yet."""
         source = event.Info.MessageSource
-        identities = _list_identities(source.Sender, source.SenderAlt)
-        if source.IsFromMe or source.IsGroup or not identities or not _is_person(source.Chat):
+        if source.IsFromMe:
+            # Whatever it said, it was written: its receipts are not those of a message in doubt.
+            yield from self._report_own(event.Info, None)
+            return
+        identities = self._list_identities(source.Sender, source.SenderAlt)
+        if source.IsGroup or not identities or not _is_person(source.Chat):
             return
         yield from self._learn_from(identities)
         yield InboundMessage(
@@ -170,12 +183,21 @@ class EventTranslator:
     def _translate_receipt(self, event: Any) -> Iterator[Signal]:  # noqa: ANN401
         source = event.MessageSource
         kind = _RECEIPT_KINDS.get(event.Type)
-        identities = _list_identities(source.Chat, source.SenderAlt)
+        identities = self._list_identities(source.Chat, source.SenderAlt)
         if kind is None or source.IsFromMe or source.IsGroup or not identities:
             return
-        who = self._phones.get(identities[0].value, identities[0])
+        yield from self._learn_from(identities)
         for wire_id in event.MessageIDs:
-            yield Receipt(wire_id, who, kind, _read_time(event.Timestamp))
+            yield Receipt(wire_id, identities[0], kind, _read_time(event.Timestamp))
+
+    def _list_identities(self, *jids: Any) -> list[Identity]:  # noqa: ANN401
+        """Return who these addresses are, the number first: opt-outs are matched by it."""
+        identities = _parse_jids(jids)
+        if len(identities) == 1 and identities[0].kind is IdentityKind.LID:
+            [lid] = identities
+            if phone := self._phones.get(lid.value) or self._find_phone(lid):
+                return [phone, lid]
+        return sorted(identities, key=lambda each: each.kind is not IdentityKind.PHONE)
 
     def _learn_from(self, identities: list[Identity]) -> Iterator[Signal]:
         phones = [each for each in identities if each.kind is IdentityKind.PHONE]
@@ -201,15 +223,13 @@ def _is_person(chat: Any) -> bool:  # noqa: ANN401
     return True
 
 
-def _list_identities(*jids: Any) -> list[Identity]:  # noqa: ANN401
-    """Return who these addresses are, the number first: opt-outs are matched by it."""
+def _parse_jids(jids: Iterable[Any]) -> list[Identity]:
+    """Return the addresses that are a person's."""
     identities = []
     for jid in jids:
-        try:
+        with contextlib.suppress(NotAContact):
             identities.append(parse_identity(format_jid(jid)))
-        except NotAContact:
-            continue
-    return sorted(identities, key=lambda each: each.kind is not IdentityKind.PHONE)
+    return identities
 
 
 def _translate_pairing(event: Any) -> Iterator[Signal]:  # noqa: ANN401

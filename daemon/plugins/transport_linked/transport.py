@@ -162,7 +162,9 @@ def _read_number(checked: CheckedNumber) -> NumberAnswer:
         answer = OnWhatsApp(checked.answer)
     except ValueError:
         answer = OnWhatsApp.UNKNOWN
-    return NumberAnswer(checked.phone, answer, alias=_read_identity(checked.lid or ""))
+    return NumberAnswer(
+        checked.phone, answer, checked.whatsapp_id, _read_identity(checked.lid or "")
+    )
 
 
 def _read_contact(listed: ListedContact) -> KnownContact | None:

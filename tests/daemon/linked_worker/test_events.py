@@ -187,6 +187,24 @@ def test_a_sender_without_a_number_is_known_by_the_hidden_id() -> None:
     assert read_message(event).sender == LID
 
 
+def test_a_hidden_id_is_looked_up_where_no_number_comes_with_it() -> None:
+    """The library has stored it, as of those we wrote to; a receipt never brings it."""
+    translator = EventTranslator(lambda lid: PHONE if lid == LID else None)
+    event = build_message(alternative="")
+    write_text(event)
+    alias, message = translate(event, translator)
+    assert alias == AliasLearned(LID, PHONE)
+    assert isinstance(message, InboundMessage)
+    assert (message.sender, message.aliases) == (PHONE, (LID,))
+    receipt = build_event("Receipt")
+    set_jid(receipt.MessageSource.Chat, "15491155550101@lid")
+    receipt.MessageIDs.append("WIRE1")
+    receipt.Timestamp, receipt.Type = WRITTEN, 1
+    assert translate(receipt, translator) == [
+        Receipt("WIRE1", PHONE, ReceiptKind.DELIVERED, MOMENT)
+    ]
+
+
 @pytest.mark.parametrize(
     "chat", ["120363041234567890@g.us", "status@broadcast", "120363041234567890@newsletter"]
 )
@@ -243,6 +261,19 @@ def test_a_message_that_can_not_be_decrypted_is_reported_under_an_id_of_its_own(
     assert isinstance(message, InboundMessage)
     assert (message.kind, message.text) == (InboundKind.UNSUPPORTED, "")
     assert message.wire_id != "WIRE1"
+
+
+def test_an_own_message_that_can_not_be_decrypted_was_written_all_the_same() -> None:
+    """Under its id: a receipt of it must not be taken for that of a message in doubt."""
+    event = build_event("UndecryptableMessage")
+    event.Info.CopyFrom(build_message("5491155550001@s.whatsapp.net", "").Info)
+    source = event.Info.MessageSource
+    source.IsFromMe = True
+    set_jid(source.Chat, "5491155550101@s.whatsapp.net")
+    assert translate(event) == [
+        PhoneSeen(MOMENT),
+        OwnMessage("WIRE1", PHONE, MOMENT, None, Origin.OFFLINE),
+    ]
 
 
 @pytest.mark.parametrize(

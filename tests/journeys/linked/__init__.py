@@ -1,0 +1,1 @@
+"""Journeys of a linked phone: the real daemon, the real library, and a virtual WhatsApp."""
