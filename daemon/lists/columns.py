@@ -48,3 +48,8 @@ def guess_mapping(headers: Sequence[str]) -> dict[str, str]:
         for column, names in HEADER_NAMES.items()
     }
     return {column: header for column, header in found.items() if header is not None}
+
+
+def is_phone_header(cells: Sequence[str]) -> bool:
+    """Return whether a row looks like a header that has a phone column."""
+    return "phone" in guess_mapping(cells)

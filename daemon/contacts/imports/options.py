@@ -38,6 +38,10 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The region of numbers without +; None: the installation's default region."""
     source: str | None = None
     """The name of the import source; None: the one for the file's suffix."""
+    encoding: str | None = None
+    """The encoding of a text file, kept to strictly; None: it is found, or the file is refused."""
+    sheet: str | None = None
+    """The sheet of a workbook; None: the first visible one that has a header with a phone."""
     mapping: dict[str, str] = {}
     """Our column → the file's header, where the guess is wrong."""
     cartera_origen: str | None = None

@@ -22,7 +22,7 @@ from daemon.api.imports import ImportSource, SourceOptions, SourceUnreadable
 from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.row_parser import ParsedImportRow, parse_row
 from daemon.errors import ImportRejected, LeadMasterError
-from daemon.lists.columns import guess_mapping
+from daemon.lists.columns import guess_mapping, is_phone_header
 from daemon.lists.table import open_table
 from daemon.plugin_manager import Plugins
 from daemon.worker_protocol import (
@@ -204,7 +204,8 @@ def answer_import(request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
 
 def _read_file(source: ImportSource, request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
     """Yield the summary and the batches of a file. Raises what the import source raises."""
-    table = open_table(source.open(Path(request.path), SourceOptions()), header_required=True)
+    asked = SourceOptions(request.options.encoding, request.options.sheet, is_phone_header)
+    table = open_table(source.open(Path(request.path), asked), header_required=True)
     mapping = request.options.resolve_mapping(table.headers, guess_mapping(table.headers))
     first: list[tuple[int, dict[str, str]]] = []
     total = 0

@@ -14,6 +14,7 @@ from daemon.http.console.language import load_language
 
 ROOT: Final = Path(__file__).parents[4]
 SHOWN: Final = (
+    *("daemon/api/imports.py", "daemon/lists"),
     *("daemon/auth", "daemon/contacts", "daemon/errors.py", "daemon/gate", "daemon/inbound"),
     *("daemon/http/authentication.py", "daemon/http/browser_session.py", "daemon/http/console"),
     *("daemon/http/middleware.py", "daemon/http/problems.py", "daemon/http/uploads.py"),
