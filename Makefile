@@ -27,7 +27,7 @@ CHECKED := $(SOURCE) tests bench clients examples tools
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # what is missing is said before anything else is made
-.PHONY: help packages venv typescript demo test quick long lint format docs docs-check pictures bench bench-peers soak-rules mutants wheel smoke \
+.PHONY: help packages venv typescript demo test quick long lint format docs docs-check pictures bench bench-peers soak-rules linked-ten mutants wheel smoke \
   lock audit clean
 
 help: ## this list
@@ -106,6 +106,10 @@ bench-peers: $(STAMP) ## what the measurements compare with: locked, into build/
 
 soak-rules: $(STAMP) ## memory of the rules over 200,000 decisions and 1,000 reloads
 	$(BIN)/python -m bench.soak_rules
+
+linked-ten: $(STAMP) ## three linked phones through all that can end them, ten times in a row; prints each worker's memory
+	for run in 1 2 3 4 5 6 7 8 9 10; do TMPDIR=$${TMPDIR:-$(MEMORY)} $(KEPT) $(BIN)/python -m pytest -q -s \
+	  tests/journeys/test_three_linked_sessions.py || exit 1; done
 
 mutants: $(STAMP) ## planted faults in gate, outbox, storage and rules: does a test notice each? ONLY=id,... for some
 	TMPDIR=$${TMPDIR:-$(MEMORY)} $(BIN)/python -m tools.run_mutants --tree . --only "$(ONLY)"

@@ -12,29 +12,37 @@ TIMELOCK = 463
 
 @dataclass(slots=True)
 class Faults:
-    """What goes wrong from now on, for every client; nothing by itself.
+    """What goes wrong from now on; nothing by itself. People are named by their numbers (E.164)."""
 
-    ``login_failure`` answers each login; ``silent`` answers nothing at all. Messages to the numbers
-    in ``unacknowledged`` arrive and are never acknowledged, those in ``acknowledged_late`` after so
-    many seconds; those to ``refused`` are refused with a
-    code, and do not arrive; of those to ``unreceipted`` nothing is reported.
-    ``cut_on_message`` breaks the connection instead of acknowledging, so many times.
-    A number check is refused with ``check_refused``; of the numbers in ``unlisted`` its answer says
-    nothing.
-    ``link_code_refused`` refuses with a code to link a device by a code that is typed.
-    """
-
-    login_failure: Node | None = None
-    silent: bool = False
-    unacknowledged: set[str] = field(default_factory=set)
-    acknowledged_late: dict[str, float] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
-    unreceipted: set[str] = field(default_factory=set)
-    cut_on_message: int = 0
-    check_refused: int = 0
-    unlisted: set[str] = field(default_factory=set)
+    # Of a client that connects.
     pairing_codes: int = 6
+    """How many codes one attempt to link shows; WhatsApp gives six."""
     link_code_refused: int = 0
+    """The error that answers whoever wants to link by a typed code; 0: none."""
+    login_failure: Node | None = None
+    """What answers each login; see `build_login_failure` and `build_ban`."""
+    login_failures: dict[str, Node] = field(default_factory=dict)
+    """What answers the logins of these accounts."""
+    silent: bool = False
+    """Whether clients that log in are answered nothing any more, not even a keep-alive."""
+
+    # Of a number check.
+    check_refused: int = 0
+    """The error that answers it; 0: none."""
+    unlisted: set[str] = field(default_factory=set)
+    """The numbers of which its answer says nothing."""
+
+    # Of a message to these contacts.
+    refused: dict[str, int] = field(default_factory=dict)
+    """It is refused with this error, and does not arrive."""
+    unacknowledged: set[str] = field(default_factory=set)
+    """It arrives, and the server never says so."""
+    acknowledged_late: dict[str, float] = field(default_factory=dict)
+    """It arrives, and the server says so after so many seconds."""
+    unreceipted: set[str] = field(default_factory=set)
+    """It arrives, and the contact's phone reports neither that nor that it was read."""
+    cut_on_message: int = 0
+    """The connections that break off when a message has arrived, before the server says so."""
 
 
 def build_login_failure(reason: int) -> Node:

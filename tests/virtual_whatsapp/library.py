@@ -2,18 +2,22 @@
 
 Three things lead it there, all in the environment of the process that loads it: a proxy, a file of
 certificate authorities, and the public key of WhatsApp's root, which the process overwrites in its
-own memory (`sitecustomize.py` beside this file).
+own memory (`preload/sitecustomize.py`).
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.virtual_whatsapp.preload.sitecustomize import NOT_FOUND, ROOT_KEY, ROOT_KEY_VARIABLE
 from tests.virtual_whatsapp.protobufs import LibraryMissing, find_library_folder
 
-ROOT_KEY_VARIABLE = "VIRTUAL_WHATSAPP_ROOT_KEY"
+
+class RootKeyNotFound(Exception):
+    """The library's file does not hold WhatsApp's root key once; the text says what to do."""
 
 
 def find_library() -> Path:
@@ -22,6 +26,17 @@ def find_library() -> Path:
     if not found:
         raise LibraryMissing
     return found[0]
+
+
+@functools.cache
+def check_root_key(library: Path) -> None:
+    """Raise :class:`RootKeyNotFound` where a process of this library could not be led anywhere.
+
+    Such a process ends by itself, but nobody reads what a worker prints: a test would only wait.
+    """
+    count = library.read_bytes().count(ROOT_KEY)
+    if count != 1:
+        raise RootKeyNotFound(NOT_FOUND.format(count=count, where=library.name))
 
 
 def build_environment(proxy: str, authority_file: Path, root_key: bytes) -> Mapping[str, str]:

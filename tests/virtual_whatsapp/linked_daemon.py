@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from daemon.errors import NotFound
 from daemon.linked_worker.signal_spool import SPOOL_FILE
-from tests.helpers.client.process import DaemonProcess, poll_until
+from tests.helpers.client.process import DaemonProcess, poll_until, read_pss_mb
 from tests.virtual_whatsapp.binary_node import Jid
 from tests.virtual_whatsapp.phone import LinkedDevice, Phone
 from tests.virtual_whatsapp.server import VirtualWhatsApp
@@ -95,7 +95,7 @@ class LinkedDaemon:
         return device
 
     async def send(self, phone: str, text: str, session: str = "ventas") -> str:
-        """Ask for a message; return its id."""
+        """Ask for a message of a session; return its id."""
         sent = await asyncio.to_thread(
             self.daemon.client.send, phone, text, session=session, wait=True
         )
@@ -177,6 +177,10 @@ class LinkedDaemon:
                 if entry.name.isdecimal() and self._is_own_worker(command):
                     found.append(int(entry.name))
         return found
+
+    def measure_workers(self) -> list[int]:
+        """Return the proportional set size of each worker that runs, in MB, in no order."""
+        return [read_pss_mb(pid) for pid in self.list_workers()]
 
     def kill_worker(self) -> None:
         """Kill the one worker that runs."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
@@ -30,6 +29,7 @@ from daemon.worker_launcher import launch_worker
 from statemachines.session import ConnectionState
 from storage.db import Database
 from storage.events import CommittedEvent
+from tests.helpers.client.process import read_pss_mb
 from tests.helpers.services.database import open_database
 from tests.helpers.services.notes_database import yield_to_tasks
 from tests.helpers.transport import build_outgoing
@@ -164,10 +164,7 @@ class LinkedSessions:
         measured = []
         for worker in self.workers:
             with contextlib.suppress(OSError):
-                rollup = Path(f"/proc/{worker.pid}/smaps_rollup").read_text(encoding="ascii")
-                measured += [
-                    int(size) // 1024 for size in re.findall(r"^Pss: +(\d+)", rollup, re.MULTILINE)
-                ]
+                measured += [read_pss_mb(worker.pid)] if worker.pid else []
         return measured
 
     def list_reasons(self, name: str) -> list[str]:

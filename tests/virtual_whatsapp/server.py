@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from aiohttp import web
 
@@ -25,7 +25,7 @@ from tests.virtual_whatsapp.faults import (
 )
 from tests.virtual_whatsapp.journal import Journal
 from tests.virtual_whatsapp.keys import KeyPair
-from tests.virtual_whatsapp.library import build_environment, find_library
+from tests.virtual_whatsapp.library import build_environment, check_root_key, find_library
 from tests.virtual_whatsapp.link_code import (
     REGISTRATION,
     CodeEntry,
@@ -74,15 +74,18 @@ _RESTART_PAUSE_SECONDS = 0.03
 class VirtualWhatsApp:
     """A WhatsApp of one test: ``async with VirtualWhatsApp(tmp_path) as whatsapp``.
 
-    ``environment`` is what a process of the unmodified library needs to come here.
+    ``environment`` is what a process of the unmodified library needs to come here. Where the
+    library can't be led here, as after an upgrade, this raises an error that says what to do.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, library: Path | None = None) -> None:
         self._folder = folder
         self._authority = CertificateAuthority()
         self._static = KeyPair.generate()
         self._chain = self._authority.certify(self._static)
-        self._tokens = read_token_table(find_library())
+        library = library or find_library()
+        check_root_key(library)
+        self._tokens = read_token_table(library)
         self._refs: dict[str, ClientConnection] = {}
         self.link_codes: Journal[LinkCodeRequest] = Journal()
         """Each device that showed a code to be typed on a phone."""
@@ -310,12 +313,11 @@ class VirtualWhatsApp:
             return True
         jid = Jid(str(connection.payload.username)).on_device(connection.payload.device)
         device = self.directory.find_device(jid)
-        known = device is not None and device.noise_key == connection.noise_key
-        failure = self.faults.login_failure or (None if known else build_login_failure(401))
-        if failure is not None or device is None:
-            await connection.send(failure or build_login_failure(401))
-            await connection.wait_until_closed()
-            return False
+        if device is None or device.noise_key != connection.noise_key:
+            return await _refuse_login(connection, build_login_failure(401))
+        number = f"+{jid.user}"
+        if failure := self.faults.login_failure or self.faults.login_failures.get(number):
+            return await _refuse_login(connection, failure)
         connection.device = device
         connection.silent = self.faults.silent
         self.logins.append(device)
@@ -448,6 +450,12 @@ class VirtualWhatsApp:
             await self.send_receipt(phone, node.jid("to"), node.text("id"))
             if contact.reads:
                 await self.send_receipt(phone, node.jid("to"), node.text("id"), "read")
+
+
+async def _refuse_login(connection: ClientConnection, failure: Node) -> Literal[False]:
+    await connection.send(failure)
+    await connection.wait_until_closed()
+    return False
 
 
 async def _send_after(seconds: float, connection: ClientConnection, node: Node) -> None:

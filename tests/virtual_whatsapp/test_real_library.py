@@ -16,10 +16,8 @@ import pytest
 from tests.virtual_whatsapp import faults
 from tests.virtual_whatsapp.binary_node import Node
 from tests.virtual_whatsapp.contact import Contact
-from tests.virtual_whatsapp.library import ROOT_KEY_VARIABLE
 from tests.virtual_whatsapp.link_code import WrongLinkCode
 from tests.virtual_whatsapp.phone import LinkedDevice, Phone
-from tests.virtual_whatsapp.preload.sitecustomize import NOT_FOUND_STATUS
 from tests.virtual_whatsapp.server import VirtualWhatsApp
 
 pytestmark = pytest.mark.slow
@@ -213,22 +211,3 @@ async def test_a_client_is_replaced_by_another(
     await link(library, whatsapp, phone)
     await whatsapp.broadcast(faults.build_replaced())
     await library.wait_for("StreamReplaced")
-
-
-async def test_a_library_whose_root_key_is_elsewhere_ends_with_a_sentence(
-    whatsapp: VirtualWhatsApp, tmp_path: Path
-) -> None:
-    """The key is not found twice: the second search is for one that was overwritten already."""
-    again = "import neonize, sitecustomize as s; s.overwrite_root_key(bytes(32))"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        again,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=tmp_path,
-        env={**os.environ, **whatsapp.environment, ROOT_KEY_VARIABLE: "11" * 32},
-    )
-    _, said = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
-    assert process.returncode == NOT_FOUND_STATUS
-    assert b"Was the library upgraded?" in said

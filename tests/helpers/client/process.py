@@ -109,6 +109,15 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def read_pss_mb(pid: int) -> int:
+    """Return the proportional set size of a process, in MB: shared memory counts by its share.
+
+    Raises :class:`OSError` where it has ended.
+    """
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    return sum(map(int, re.findall(r"^Pss: +(\d+) kB", rollup, re.MULTILINE))) // 1024
+
+
 def build_cli_command(*arguments: str) -> list[str]:
     """Return the command line of `leadmaster` with these arguments."""
     return [sys.executable, "-m", "daemon", *arguments]

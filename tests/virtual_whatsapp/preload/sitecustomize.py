@@ -2,8 +2,8 @@
 
 Python imports this file by itself where its folder is on `PYTHONPATH`. As soon as the library is
 loaded, WhatsApp's root key (32 bytes, once in its writable memory) is overwritten with the one in
-`VIRTUAL_WHATSAPP_ROOT_KEY`. Where the key is not found, the process ends: an upgrade of the library
-has moved it, and `ROOT_KEY` below has to be looked up anew in whatsmeow's `handshake.go`.
+`VIRTUAL_WHATSAPP_ROOT_KEY`. Where the key is not found, the process ends with a sentence that says
+what to do: an upgrade of the library has changed or moved it.
 
 Every process of a test reads this first, so it imports next to nothing.
 """
@@ -25,8 +25,11 @@ LOADING_MODULE = "neonize._binder"
 LIBRARY_NAME = "neonize-linux-"
 NOT_FOUND_STATUS = 70
 NOT_FOUND = """\
-WhatsApp's root key is {count} times in the memory of the linked-device library, not once.
-Was the library upgraded? See tests/virtual_whatsapp/preload/sitecustomize.py.
+WhatsApp's root key is {count} times in the linked-device library ({where}), not once, so that no
+process of it comes to the virtual WhatsApp. Was the library upgraded? Look up WACertPubKey in the
+file handshake.go of the whatsmeow that this version is built from, and put it into ROOT_KEY in
+tests/virtual_whatsapp/preload/sitecustomize.py; where it is the same, the search in that file has
+to follow what changed.
 """
 
 
@@ -34,7 +37,7 @@ def overwrite_root_key(key: bytes) -> None:
     """Overwrite the root key; end the process where it is not found exactly once."""
     places = list(find_root_keys())
     if len(places) != 1:
-        sys.stderr.write(NOT_FOUND.format(count=len(places)))
+        sys.stderr.write(NOT_FOUND.format(count=len(places), where="in the memory of this process"))
         os._exit(NOT_FOUND_STATUS)
     ctypes.memmove(places[0], key, len(key))
 
