@@ -13,6 +13,7 @@ from storage.sql_text import format_sql_list
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Collection
 
     from storage.tx import Reader, Tx
 
@@ -192,6 +193,19 @@ def count_waiting_reviews(reader: Reader) -> int:
 def list_correctable_reviews(reader: Reader, limit: int) -> list[InboundForReview]:
     """Return the messages that were read as an opt-out in force, which a person may correct."""
     return _list_reviews(reader, f"{_IS_CORRECTABLE} AND {_IS_KNOWN}", limit)
+
+
+def list_answered_reviews(
+    reader: Reader, meanings: Collection[Meaning], causes: Collection[ReviewCause], limit: int
+) -> list[InboundForReview]:
+    """Return messages with one of these answers and causes, the latest answer first."""
+    rows = reader.all(
+        f"SELECT {_LISTED_COLUMNS} FROM {_TABLES}"
+        f" WHERE r.meaning IN {format_sql_list(meanings)} AND r.cause IN {format_sql_list(causes)}"
+        f" AND {_IS_KNOWN} ORDER BY r.classified_at DESC, r.inbound LIMIT ?",
+        (limit,),
+    )
+    return [_listed_from_row(row) for row in rows]
 
 
 def get_inbound_for_review(reader: Reader, inbound: str) -> InboundForReview | None:

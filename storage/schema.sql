@@ -297,6 +297,7 @@ CREATE TABLE inbound_reviews (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX inbound_reviews_by_contact ON inbound_reviews (contact);
 CREATE INDEX inbound_reviews_waiting ON inbound_reviews (asked_at) WHERE meaning IS NULL;
+CREATE INDEX inbound_reviews_answered ON inbound_reviews (classified_at) WHERE meaning IS NOT NULL;
 CREATE TABLE quarantined_signals (
     id TEXT PRIMARY KEY,
     session TEXT NOT NULL REFERENCES sessions (name),

@@ -72,6 +72,7 @@ _RESULT_SENTENCES = {
 }
 _NO_MEANINGS_HINT = "There is nothing to read. Messages that were not understood wait here."
 _NOTHING_CORRECTABLE_HINT = "No opt-out was read that you could correct."
+_NOTHING_CHANGEABLE_HINT = "There is no answer that you could change."
 _EMPTY_HINT = "There is nothing to review. Messages that the rules can't decide on wait here."
 
 
@@ -151,18 +152,21 @@ def reject_case(cli: CliContext, *, case: str, reason: str, json_: bool) -> None
     is_flag=True,
     help="Show those that were read as an opt-out, which you may correct once.",
 )
+@click.option("--answered", is_flag=True, help="Show the latest answers that can be changed.")
 @json_option
 @pass_cli_context
-def list_meanings(cli: CliContext, *, correctable: bool, json_: bool) -> None:
+def list_meanings(cli: CliContext, *, correctable: bool, answered: bool, json_: bool) -> None:
     """Show messages of contacts that a person has to read, complaints first."""
-    answer = cli.client().get("review", "inbound", correctable=correctable)
+    answer = cli.client().get("review", "inbound", correctable=correctable, answered=answered)
     if json_:
         print_json(answer)
         return
     rows = [
         {**each["message"], "meanings": ", ".join(each["meanings"])} for each in answer["items"]
     ]
-    empty = _NOTHING_CORRECTABLE_HINT if correctable else _NO_MEANINGS_HINT
+    empty = _NO_MEANINGS_HINT
+    if correctable or answered:
+        empty = _NOTHING_CORRECTABLE_HINT if correctable else _NOTHING_CHANGEABLE_HINT
     print_table(rows, _MEANING_COLUMNS, empty=empty)
     if rows:
         print_hint("Say what one means: leadmaster review classify MESSAGE MEANING")

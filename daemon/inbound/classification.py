@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, TypeAlias
 
 from daemon.api.clock import Clock
 from daemon.api.effects import ContactRequest
 from daemon.errors import Conflict, NotFound, require_reason
 from daemon.events import InboundClassified
-from daemon.inbound.classification_effects import ClassificationEffects, ClassificationResult
+from daemon.inbound.classification_effects import (
+    ClassificationCommand,
+    ClassificationEffects,
+    ClassificationResult,
+)
 from daemon.inbound.contact_requests import Finding
 from daemon.inbound.context import InboundContext
 from storage import audit, evidence, inbound, inbound_reviews, prospects
@@ -54,7 +57,8 @@ _ListQuery: TypeAlias = Callable[[Reader, int], list[InboundForReview]]
 ONCE: Final = frozenset({ReviewCause.MINOR, ReviewCause.DECEASED, ReviewCause.OPT_OUT})
 """What was done at once, and is confirmed or corrected by a person once."""
 
-_REVOCABLE: Final = frozenset(_ANSWERS)
+REVOCABLE: Final = frozenset(_ANSWERS)
+"""Meanings that can be changed into each other later, except in what is answered once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,17 @@ class WaitingInbound:
 
     message: InboundForReview
     meanings: tuple[Meaning, ...]
+
+
+def list_possible_meanings(message: InboundForReview) -> tuple[Meaning, ...]:
+    """Return what a message may be classified as now; empty where nobody can change it any more."""
+    if message.listed:
+        return ()
+    if message.meaning is None:
+        return MEANINGS[message.cause]
+    if message.cause in ONCE or message.meaning not in REVOCABLE:
+        return ()
+    return tuple(each for each in _ANSWERS if each is not message.meaning)
 
 
 def build_inbound_review(context: InboundContext) -> InboundReview | None:
@@ -117,6 +132,10 @@ class ClassificationService:
         """Return the messages that wait for a person: complaints first, then longest waiting."""
         return await self._list(inbound_reviews.list_waiting_reviews, limit)
 
+    async def list_changeable(self, limit: int = 100) -> Sequence[WaitingInbound]:
+        """Return the messages whose answer can still be changed, the latest answer first."""
+        return await self._list(list_changeable_reviews, limit)
+
     async def list_correctable(self, limit: int = 100) -> Sequence[WaitingInbound]:
         """Return the messages read as an opt-out whose reading a person may correct."""
         return await self._list(inbound_reviews.list_correctable_reviews, limit)
@@ -137,39 +156,38 @@ class ClassificationService:
             if review.meaning is meaning:
                 return ClassificationResult(inbound=review.inbound, meaning=meaning), []
             stated = _check_meaning(tx, review, meaning, reason)
-            return self._store(tx, review, meaning, who=who, reason=stated, now=now)
+            command = ClassificationCommand(
+                review=review, meaning=meaning, who=who, reason=stated, at=now
+            )
+            return self._store(tx, command)
 
         result, lifted = await self._database.write(job, urgent=True)
         await self._effects.journal_lifted(lifted)
         return result
 
     def _store(
-        self,
-        tx: Tx,
-        review: InboundReview,
-        meaning: Meaning,
-        *,
-        who: str,
-        reason: str,
-        now: datetime,
+        self, tx: Tx, command: ClassificationCommand
     ) -> tuple[ClassificationResult, list[str]]:
-        prospect = prospects.find_prospect_by_contact(tx, review.contact)
+        inbound_id, meaning = command.review.inbound, command.meaning
+        prospect = prospects.find_prospect_by_contact(tx, command.contact)
         inbound_reviews.classify_inbound_review(
-            tx, review.inbound, meaning, who=who, reason=reason, at=now
+            tx, inbound_id, meaning, who=command.who, reason=command.reason, at=command.at
         )
-        result, lifted = self._effects.apply(tx, review, meaning, who=who, reason=reason, now=now)
-        detail = {"meaning": meaning.value, "cause": review.cause.value}
+        result, lifted = self._effects.apply(tx, command)
+        detail = {"meaning": meaning.value, "cause": command.review.cause.value}
         if prospect:
             detail["prospect"] = prospect.id
-        audit.insert_audit_entry(tx, now, who, "classify", review.inbound, reason, detail)
+        audit.insert_audit_entry(
+            tx, command.at, command.who, "classify", inbound_id, command.reason, detail
+        )
         tx.emit(
             InboundClassified(
-                subject=review.inbound,
-                at=now,
-                contact=review.contact,
+                subject=inbound_id,
+                at=command.at,
+                contact=command.contact,
                 prospect=prospect.id if prospect else None,
                 meaning=meaning.value,
-                who=who,
+                who=command.who,
                 released_messages=result.released_messages,
                 cancelled_messages=result.cancelled_messages,
             )
@@ -178,7 +196,14 @@ class ClassificationService:
 
     async def _list(self, query: _ListQuery, limit: int) -> Sequence[WaitingInbound]:
         found = await self._database.read(lambda reader: query(reader, limit))
-        return [WaitingInbound(message=each, meanings=MEANINGS[each.cause]) for each in found]
+        return [
+            WaitingInbound(message=each, meanings=list_possible_meanings(each)) for each in found
+        ]
+
+
+def list_changeable_reviews(reader: Reader, limit: int) -> list[InboundForReview]:
+    """Return the messages whose answer can still be changed, the latest answer first."""
+    return inbound_reviews.list_answered_reviews(reader, REVOCABLE, set(ReviewCause) - ONCE, limit)
 
 
 def _require_review(tx: Tx, message: str) -> InboundReview:
@@ -207,7 +232,7 @@ def _check_meaning(tx: Tx, review: InboundReview, meaning: Meaning, reason: str)
             "The whole message is a listed word for an opt-out, so it was not misread.",
             hint="Only a message from them, such as START or ALTA, ends the opt-out.",
         )
-    is_final = review.cause in ONCE or not {review.meaning, meaning} <= _REVOCABLE
+    is_final = review.cause in ONCE or not {review.meaning, meaning} <= REVOCABLE
     if review.meaning is not None and is_final:
         raise Conflict(
             f"{review.who} has classified it already, as {review.meaning}.",
@@ -220,7 +245,7 @@ def _check_meaning(tx: Tx, review: InboundReview, meaning: Meaning, reason: str)
             "They also ask us to stop in this message, so it is no welcome.",
             hint="Classify it as a no.",
         )
-    corrects = review.cause in ONCE and meaning in _REVOCABLE
+    corrects = review.cause in ONCE and meaning in REVOCABLE
     return require_reason(reason, hint="Say what they really wrote.") if corrects else reason
 
 

@@ -42,6 +42,30 @@ _HOLDS_ALL: Final = ReviewCause.COMPLAINT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassificationCommand:
+    """What a person says that a message means: who says it, when, and for what reason.
+
+    ``reason`` is empty where none is needed and none was given.
+    """
+
+    review: InboundReview
+    meaning: Meaning
+    who: str
+    reason: str
+    at: datetime
+
+    @property
+    def contact(self) -> str:
+        """Return the contact who wrote the message."""
+        return self.review.contact
+
+    @property
+    def source(self) -> str:
+        """Return where the evidence comes from that this becomes."""
+        return f"classified by {self.who}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassificationResult:
     """What followed from a classification; all is 0 or false for one that was stored before."""
 
@@ -69,39 +93,31 @@ class ClassificationEffects:
         self._transitions = transitions
 
     def apply(
-        self,
-        tx: Tx,
-        review: InboundReview,
-        meaning: Meaning,
-        *,
-        who: str,
-        reason: str,
-        now: datetime,
+        self, tx: Tx, command: ClassificationCommand
     ) -> tuple[ClassificationResult, list[str]]:
         """Do what follows from a meaning; return it, and the hashes whose suppression it lifted.
 
         Give these to :meth:`journal_lifted` once this transaction is committed. Raises Conflict
         where it can't be done now.
         """
-        if meaning is Meaning.MINOR:
-            return self._erase(tx, review, who=who, now=now), []
+        if command.meaning is Meaning.MINOR:
+            return self._erase(tx, command), []
         lifted: list[str] = []
-        if review.cause is ReviewCause.OPT_OUT:
+        if command.review.cause is ReviewCause.OPT_OUT:
             lifted = self._suppression.correct_reading(
-                tx, review.contact, who=who, reason=reason, at=now
+                tx, command.contact, who=command.who, reason=command.reason, at=command.at
             )
-        cancelled = _cancel_messages(tx, review, meaning, who=who, now=now)
-        _replace_reading(tx, review, meaning, who=who, now=now)
-        _settle_stop(tx, review)
-        suppressed = self._suppress(tx, review, meaning, who=who, reason=reason, now=now)
-        self._reject_number(tx, review, meaning, who=who, reason=reason, now=now)
-        if meaning is Meaning.NO:
-            _clear_intent(tx, review, who=who, now=now)
-        released = self._release_messages(tx, review, who=who, now=now)
+        cancelled = _cancel_messages(tx, command)
+        _replace_reading(tx, command)
+        _settle_stop(tx, command.review)
+        suppressed = self._suppress(tx, command)
+        self._reject_number(tx, command)
+        if command.meaning is Meaning.NO:
+            _clear_intent(tx, command)
         result = ClassificationResult(
-            inbound=review.inbound,
-            meaning=meaning,
-            released_messages=released,
+            inbound=command.review.inbound,
+            meaning=command.meaning,
+            released_messages=self._release_messages(tx, command),
             cancelled_messages=cancelled,
             suppressed=suppressed,
             lifted=bool(lifted),
@@ -112,94 +128,82 @@ class ClassificationEffects:
         """Write to the journal what a correction lifted, after its commit."""
         await self._suppression.journal_lifted(hashes)
 
-    def _release_messages(self, tx: Tx, review: InboundReview, *, who: str, now: datetime) -> int:
+    def _release_messages(self, tx: Tx, command: ClassificationCommand) -> int:
         """End the hold, and queue what waits for them to be evaluated again; return how many."""
-        _settle_hold(tx, review)
+        _settle_hold(tx, command.review)
         self._scoring.refresh_prospect(
-            tx, review.contact, now, reason_code=CLASSIFIED, sentence=_RELEASED_SENTENCE
+            tx,
+            command.contact,
+            command.at,
+            reason_code=CLASSIFIED,
+            sentence=_RELEASED_SENTENCE,
         )
         return queue.requeue_contact_messages(
-            tx, now, review.contact, reason_code=CLASSIFIED, sentence=_RELEASED_SENTENCE, who=who
+            tx,
+            command.at,
+            command.contact,
+            reason_code=CLASSIFIED,
+            sentence=_RELEASED_SENTENCE,
+            who=command.who,
         )
 
-    def _suppress(
-        self,
-        tx: Tx,
-        review: InboundReview,
-        meaning: Meaning,
-        *,
-        who: str,
-        reason: str,
-        now: datetime,
-    ) -> bool:
+    def _suppress(self, tx: Tx, command: ClassificationCommand) -> bool:
         reasons = {Meaning.SUPPRESS: _COMPLAINT_REASON, Meaning.DECEASED: _DECEASED_REASON}
-        if meaning not in reasons:
+        if command.meaning not in reasons:
             return False
         self._suppression.enter(
             tx,
-            self._suppression.resolve_target(tx, review.contact),
+            self._suppression.resolve_target(tx, command.contact),
             source=SuppressionSource.OPERATOR,
-            reason=reason or reasons[meaning],
-            who=who,
-            at=now,
+            reason=command.reason or reasons[command.meaning],
+            who=command.who,
+            at=command.at,
         )
         return True
 
-    def _reject_number(
-        self,
-        tx: Tx,
-        review: InboundReview,
-        meaning: Meaning,
-        *,
-        who: str,
-        reason: str,
-        now: datetime,
-    ) -> None:
+    def _reject_number(self, tx: Tx, command: ClassificationCommand) -> None:
         """Take the number from the prospect where it has changed its owner."""
-        prospect = prospects.find_prospect_by_contact(tx, review.contact)
-        if meaning is not Meaning.NUMBER_CHANGED_OWNER or prospect is None:
+        prospect = prospects.find_prospect_by_contact(tx, command.contact)
+        if command.meaning is not Meaning.NUMBER_CHANGED_OWNER or prospect is None:
             return
         self._transitions.apply_operator_decision(
             tx,
             prospect,
             validated=False,
-            who=who,
-            reason=reason or "the number has changed its owner",
-            now=now,
+            who=command.who,
+            reason=command.reason or "the number has changed its owner",
+            now=command.at,
         )
 
-    def _erase(
-        self, tx: Tx, review: InboundReview, *, who: str, now: datetime
-    ) -> ClassificationResult:
+    def _erase(self, tx: Tx, command: ClassificationCommand) -> ClassificationResult:
         """Suppress a minor for good, and erase all that is stored of them but the hash."""
-        contact = review.contact
         cancelled = messages.cancel_unsent_messages(
             tx,
-            contact,
-            at=now,
+            command.contact,
+            at=command.at,
             reason_code=CLASSIFIED,
             sentence=_CANCELLED_SENTENCE,
-            who=who,
+            who=command.who,
             commercial_only=False,
             confirmations=True,
         )
-        if erasure.has_message_on_its_way(tx, contact):
+        if erasure.has_message_on_its_way(tx, command.contact):
             raise Conflict(
                 "A message to them is on its way, so their data can't be erased yet.",
                 hint="Wait until it was sent, or say whether it was, and classify this again.",
             )
         self._suppression.enter(
             tx,
-            self._suppression.resolve_target(tx, contact),
+            self._suppression.resolve_target(tx, command.contact),
             # As their own, which nobody here can undo.
             source=SuppressionSource.CONTACT,
             reason=_MINOR_REASON,
-            who=who,
-            at=now,
+            who=command.who,
+            at=command.at,
         )
-        erasure.erase_person(tx, contact)
+        erasure.erase_person(tx, command.contact)
         return ClassificationResult(
-            inbound=review.inbound,
+            inbound=command.review.inbound,
             meaning=Meaning.MINOR,
             cancelled_messages=cancelled,
             suppressed=True,
@@ -207,28 +211,26 @@ class ClassificationEffects:
         )
 
 
-def _replace_reading(
-    tx: Tx, review: InboundReview, meaning: Meaning, *, who: str, now: datetime
-) -> None:
+def _replace_reading(tx: Tx, command: ClassificationCommand) -> None:
     """Withdraw what was read in the message as far as the person reads it otherwise.
 
     What they say is evidence of the time of writing.
     """
+    review = command.review
     record = inbound.get_inbound(tx, review.inbound)
-    written_at = record.at if record else review.asked_at
     known = evidence.list_contact_evidence(tx, review.contact)
     for piece in evidence.drop_withdrawn(known):
-        if piece.inbound == review.inbound and _is_misread(piece, review, meaning):
+        if piece.inbound == review.inbound and _is_misread(piece, review, command.meaning):
             evidence.withdraw_evidence(
-                tx, review.contact, piece, at=now, source=f"classified by {who}"
+                tx, review.contact, piece, at=command.at, source=command.source
             )
     evidence.insert_evidence(
         tx,
         review.contact,
         EvidenceKind.CLASSIFICATION,
-        meaning.value,
-        at=written_at,
-        source=f"classified by {who}",
+        command.meaning.value,
+        at=record.at if record else review.asked_at,
+        source=command.source,
         quote=review.quote,
         inbound=review.inbound,
     )
@@ -276,35 +278,33 @@ def _list_open_reviews(tx: Tx, contact: str) -> list[InboundReview]:
     ]
 
 
-def _clear_intent(tx: Tx, review: InboundReview, *, who: str, now: datetime) -> None:
-    prospect = prospects.find_prospect_by_contact(tx, review.contact)
+def _clear_intent(tx: Tx, command: ClassificationCommand) -> None:
+    prospect = prospects.find_prospect_by_contact(tx, command.contact)
     if prospect is None or prospect.intent == Intent.NONE:
         return
     evidence.insert_evidence(
         tx,
-        review.contact,
+        command.contact,
         EvidenceKind.INTENT,
         Intent.NONE.value,
-        at=now,
-        source=f"classified by {who}",
-        quote=review.quote,
-        inbound=review.inbound,
+        at=command.at,
+        source=command.source,
+        quote=command.review.quote,
+        inbound=command.review.inbound,
     )
-    prospects.update_prospect(tx, prospect.id, at=now, intent=Intent.NONE.value)
+    prospects.update_prospect(tx, prospect.id, at=command.at, intent=Intent.NONE.value)
 
 
-def _cancel_messages(
-    tx: Tx, review: InboundReview, meaning: Meaning, *, who: str, now: datetime
-) -> int:
+def _cancel_messages(tx: Tx, command: ClassificationCommand) -> int:
     """Cancel what waits for them, where it is a no; replies too where these were held."""
-    if meaning not in _CANCELS:
+    if command.meaning not in _CANCELS:
         return 0
     return messages.cancel_unsent_messages(
         tx,
-        review.contact,
-        at=now,
+        command.contact,
+        at=command.at,
         reason_code=CLASSIFIED,
         sentence=_CANCELLED_SENTENCE,
-        who=who,
-        commercial_only=meaning is Meaning.NO and review.cause is not _HOLDS_ALL,
+        who=command.who,
+        commercial_only=command.meaning is Meaning.NO and command.review.cause is not _HOLDS_ALL,
     )

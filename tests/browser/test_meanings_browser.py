@@ -93,6 +93,26 @@ async def test_what_is_taken_back_waits_on(console: ConsoleServer, browser: Brow
     assert await read_meaning(console, vague) is None
 
 
+async def test_an_answer_is_changed_later(console: ConsoleServer, browser: Browser) -> None:
+    """The wrong key was seen too late to take it back: it stands among the answered."""
+    (vague,) = await receive(console, VAGUE)
+    async with open_meanings_page(browser, console) as page:
+        await page.keyboard.press("2")
+        await page.clock.run_for(PAST_UNDO)
+        row = page.locator(f'#review-queue [data-case="{vague}"]')
+        await expect(row).to_be_visible()
+        await row.click()
+        await expect(page.locator("#case .banner")).to_contain_text("has classified it: No.")
+        await page.keyboard.press("3")
+        await page.clock.run_for(PAST_UNDO)
+        await expect(page.locator("#case .banner")).to_contain_text("has classified it: Neither.")
+    assert await read_meaning(console, vague) is Meaning.NEITHER
+    said = await console.services.database.read(
+        lambda r: r.all("SELECT detail FROM audit WHERE action = 'classify' ORDER BY rowid")
+    )
+    assert ["no" in said[0]["detail"], "neither" in said[1]["detail"]] == [True, True]
+
+
 async def test_a_new_message_appears_by_itself(console: ConsoleServer, browser: Browser) -> None:
     """The count of the tab rises, and the message opens where none was open."""
     await receive(console)

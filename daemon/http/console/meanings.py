@@ -14,23 +14,31 @@ from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
 from daemon.http.console.review_case import ContactProfile, build_contact_profile
 from daemon.http.health import get_services
-from daemon.inbound.classification import MEANINGS, ONCE
+from daemon.inbound.classification import (
+    MEANINGS,
+    ONCE,
+    list_changeable_reviews,
+    list_possible_meanings,
+)
 from storage import inbound_reviews, messages, review_queries
-from storage.inbound_reviews import InboundForReview, Meaning, ReviewCause
+from storage.inbound_reviews import InboundForReview, Meaning
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
 MAX_QUEUE_ENTRIES: Final = 100
 """The most messages that the queue lists; the tab says how many there are."""
+_MAX_ANSWERED: Final = 10
+"""How many of the latest answers the queue lists, to be changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeaningQueueView:
-    """Messages to read, complaints first, and opt-outs that may be corrected."""
+    """Messages to read, complaints first, opt-outs that may be corrected, and latest answers."""
 
     waiting: list[InboundForReview]
     correctable: list[InboundForReview]
+    answered: list[InboundForReview]
     waiting_total: int
 
     @property
@@ -44,7 +52,8 @@ class MeaningCase:
     """A message of a contact with what is known of them, and what it may mean.
 
     ``before``, ``quote`` and ``after`` are its text around the words that show the cause.
-    ``asks`` says that each answer has a dialog, because it can be given once.
+    ``meanings`` is empty where nobody can answer it any more. ``asks`` says that each answer has a
+    dialog, because it can be given once.
     """
 
     message: InboundForReview
@@ -53,13 +62,18 @@ class MeaningCase:
     before: str
     quote: str
     after: str
-    open: bool
     asks: bool
 
     @property
     def id(self) -> str:
         """Return the id of the message."""
         return self.message.id
+
+    @property
+    def answers(self) -> list[tuple[str, Meaning]]:
+        """Return the possible meanings with their keys, which a change of the answer keeps."""
+        keyed = enumerate(MEANINGS[self.message.cause], start=1)
+        return [(str(key), meaning) for key, meaning in keyed if meaning in self.meanings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +184,7 @@ async def _load_queue(request: web.Request) -> MeaningQueueView:
         lambda reader: MeaningQueueView(
             inbound_reviews.list_waiting_reviews(reader, MAX_QUEUE_ENTRIES),
             inbound_reviews.list_correctable_reviews(reader, MAX_QUEUE_ENTRIES),
+            list_changeable_reviews(reader, _MAX_ANSWERED),
             inbound_reviews.count_waiting_reviews(reader),
         )
     )
@@ -181,15 +196,13 @@ async def _load_case(request: web.Request, message_id: str) -> MeaningCase:
         lambda reader: _read_case(reader, message_id, now)
     )
     before, quote, after = _split_text(message)
-    corrects = message.cause is ReviewCause.OPT_OUT
     return MeaningCase(
         message=message,
         person=person,
-        meanings=MEANINGS[message.cause],
+        meanings=list_possible_meanings(message),
         before=before,
         quote=quote,
         after=after,
-        open=message.meaning is None and not (corrects and message.listed),
         asks=message.cause in ONCE,
     )
 

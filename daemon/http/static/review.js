@@ -9,6 +9,8 @@ let leased = null;
 const place = () => document.getElementById("review");
 const openCase = () => document.querySelector("#case [data-case]");
 const rows = () => [...document.querySelectorAll("#review-queue [data-case]")];
+// What is answered is listed to be changed, not to be worked through.
+const openRows = () => rows().filter((row) => !("answered" in row.dataset));
 
 export function startReview() {
   if (!place()) return;
@@ -51,14 +53,14 @@ function settle(target) {
 function arrange() {
   const current = openCase()?.dataset.case;
   for (const row of rows()) {
-    row.closest("li").hidden = decided.has(row.dataset.case);
+    row.closest("li").hidden = decided.has(row.dataset.case) && !("answered" in row.dataset);
     if (row.dataset.case === current) row.setAttribute("aria-current", "true");
     else row.removeAttribute("aria-current");
   }
 }
 
 function openNext(after) {
-  const all = rows();
+  const all = openRows();
   const at = all.findIndex((row) => row.dataset.case === after);
   const next = [...all.slice(at + 1), ...all.slice(0, Math.max(0, at))].find(
     (row) => !decided.has(row.dataset.case),
@@ -69,7 +71,7 @@ function openNext(after) {
 
 // Opens a new case when none is open, where there is room beside the queue.
 function openFirst() {
-  const first = rows().find((row) => !decided.has(row.dataset.case));
+  const first = openRows().find((row) => !decided.has(row.dataset.case));
   if (first && document.getElementById("case").checkVisibility()) open(first.dataset.case);
 }
 

@@ -103,6 +103,7 @@ class InboundReviewQuery(RequestQuery, frozen=True):
     """Which messages of contacts to list."""
 
     correctable: bool = False
+    answered: bool = False
 
 
 @routes.get("/v1/review/inbound")
@@ -111,11 +112,14 @@ async def list_inbound_for_review(request: web.Request) -> web.Response:
     """Return messages of contacts that a person has to read: complaints first, then oldest first.
 
     `quote` has the words that show `cause`, and `meanings` is what a person may say. With
-    `correctable`, those that were read as an opt-out and may be corrected once.
+    `correctable`, those that were read as an opt-out and may be corrected once; with `answered`,
+    those whose answer can still be changed, the latest answer first.
     """
     query, service = read_query(request, InboundReviewQuery), get_services(request).classification
+    if query.correctable:
+        return list_response(await service.list_correctable())
     return list_response(
-        await (service.list_correctable() if query.correctable else service.list_waiting())
+        await (service.list_changeable() if query.answered else service.list_waiting())
     )
 
 

@@ -93,14 +93,46 @@ async def test_an_opt_out_may_be_corrected_and_a_listed_word_not(console: Consol
     assert 'data-shortcut="1"' not in case
 
 
-async def test_what_was_answered_says_by_whom(console: ConsoleServer) -> None:
-    """A case that somebody opens too late offers nothing any more."""
+async def test_what_was_answered_says_by_whom_and_can_be_changed(console: ConsoleServer) -> None:
+    """The wrong key was pressed: the message stands among the answered, with the other answers."""
     (vague,) = await receive(console, "el lunes te digo")
     await console.services.classification.classify(vague, Meaning.NO, who="eva")
+    queue = (await get_page(console, "/pieces/review/meanings/queue")).document
+    assert "To read" not in queue
+    assert "Answered lately" in queue
+    assert f'id="row-{vague}"' in queue
     shown = (await get_page(console, f"/review/meanings/{vague}")).document
     assert "eva has classified it: No." in shown
-    assert 'data-shortcut="1"' not in shown
     assert "They said no, a person says" in shown
+    assert [f'name="meaning" value="{each}"' in shown for each in ("welcome", "no", "neither")] == [
+        True,
+        False,
+        True,
+    ]
+    spanish = (await get_page(console, f"/review/meanings/{vague}", **SPANISH)).document
+    assert "¿Quiso decir otra cosa?" in spanish
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("los voy a denunciar", Meaning.SUPPRESS),
+        ("sacame de tu base de datos", Meaning.NEITHER),
+        ("se equivocó de número", Meaning.THIRD_PARTY),
+        ("mi papá falleció en marzo", Meaning.NEITHER),
+    ],
+)
+async def test_a_final_answer_can_not_be_changed(
+    console: ConsoleServer, text: str, meaning: Meaning
+) -> None:
+    """A case that somebody opens too late offers nothing any more."""
+    (message,) = await receive(console, text)
+    await console.services.classification.classify(message, meaning, who="eva", reason="I called")
+    shown = (await get_page(console, f"/review/meanings/{message}")).document
+    assert "eva has classified it" in shown
+    assert 'name="meaning"' not in shown
+    assert f"/pieces/review/meanings/cases/{message}/" not in shown
+    assert "Answered lately" not in (await get_page(console, "/review/meanings")).document
 
 
 async def test_who_may_only_look_gets_no_keys(short_folder: Path) -> None:

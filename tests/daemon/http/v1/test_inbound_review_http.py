@@ -41,6 +41,17 @@ async def test_a_message_is_listed_and_classified(api: HttpClient, server: HttpS
     assert entry["entry"]["detail"]["meaning"] == "no"
 
 
+async def test_an_answer_is_listed_and_changed(api: HttpClient, server: HttpServer) -> None:
+    """With what it can still become; a final one is not listed."""
+    message = await receive(api, server, "el lunes te digo")
+    await api.post(f"/v1/inbound/{message}/classify", meaning="welcome")
+    (answered,) = (await api.get("/v1/review/inbound?answered=true")).document["items"]
+    assert (answered["message"]["id"], answered["message"]["meaning"]) == (message, "welcome")
+    assert answered["meanings"] == ["no", "neither"]
+    assert (await api.post(f"/v1/inbound/{message}/classify", meaning="no")).status == 200
+    assert (await api.get("/v1/review/inbound")).document["items"] == []
+
+
 async def test_a_misread_opt_out_is_listed_apart(api: HttpClient, server: HttpServer) -> None:
     """It waits for nobody; a person may correct it, with a reason."""
     message = await receive(api, server, STOP)
