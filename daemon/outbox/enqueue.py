@@ -76,8 +76,7 @@ def build_message(
     not_before: datetime | None = None,
 ) -> MessageRecord:
     """Return a new message in state ``queued``; raise BadRequest for a text that can't be sent."""
-    # Again here, since plugins may have changed the text of a request, or written one themselves.
-    text = validate_text(text)
+    text = validate_text(text)  # again: plugins may have changed a request's, or written their own
     return MessageRecord(
         id=new_id("msg", at),
         idempotency_key=key,
