@@ -1,7 +1,8 @@
 """Every event as a frozen dataclass: the vocabulary of the log, the bus and the WebSocket.
 
 An event is stored in the transaction that changes the state and published after
-its commit. :class:`SessionQrShown` alone is never stored: a QR is a secret.
+its commit. :class:`SessionQrShown` and :class:`SessionPairingCodeShown` are never stored: a code
+that links a phone is a secret.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class SessionChanged(DomainEvent):
     since: datetime
     deadline: datetime | None
     pairing: str = "none"
+    pairing_method: str = "qr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,22 @@ class SessionQrShown(DomainEvent):
     def __repr__(self) -> str:
         """Keep the secret out of logs."""
         return f"SessionQrShown({self.subject!r}, {self.index} of {self.maximum})"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPairingCodeShown(DomainEvent):
+    """A code can be typed on the phone until ``expires_at``; never stored (subject: the session).
+
+    It is written as on the phone, in two halves: ``ABCD-1234``.
+    """
+
+    event_type: ClassVar[str] = "session.pairing_code_shown"
+    code: str
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        """Keep the secret out of logs."""
+        return f"SessionPairingCodeShown({self.subject!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""States of one pairing attempt by QR: short-lived codes until paired, expired or cancelled."""
+"""States of one attempt to link a phone, by QR codes or by one code that is typed on it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ PAIRING_WINDOW_SECONDS = FIRST_CODE_SECONDS + (MAX_CODES - 1) * NEXT_CODE_SECOND
 def code_lifetime_seconds(index: int) -> int:
     """Return the seconds for which code `index` can be scanned; the first code has index 1."""
     return FIRST_CODE_SECONDS if index == 1 else NEXT_CODE_SECONDS
+
+
+class PairingMethod(StrEnum):
+    """How a phone is linked: it scans QR codes, or its owner types a code of eight characters."""
+
+    QR = "qr"
+    CODE = "code"
 
 
 class QrState(StrEnum):
@@ -58,5 +65,6 @@ class QrMachine(StrictMachine[QrState]):
     # A library may report the pairing without the scan that led to it.
     paired = s.PAIRED.from_(s.SCANNED, s.ISSUED, s.REFRESHED)
     qr_exhausted = s.EXPIRED.from_(s.ISSUED, s.REFRESHED)
-    pairing_failed = s.EXPIRED.from_(s.ISSUED, s.REFRESHED, s.SCANNED)
+    # From none where the platform gave no code at all.
+    pairing_failed = s.EXPIRED.from_(s.NONE, s.ISSUED, s.REFRESHED, s.SCANNED)
     cancelled = s.CANCELLED.from_(s.NONE, s.ISSUED, s.REFRESHED, s.SCANNED)

@@ -271,7 +271,7 @@ class ConnectionMachine(StrictMachine[ConnectionState]):
     qr_exhausted = s.AWAITING_SCAN.to(s.QR_EXPIRED)
     scanned = s.AWAITING_SCAN.to(s.PAIRING)
     paired = s.CONNECTING.from_(s.AWAITING_SCAN, s.PAIRING)
-    pairing_failed = s.QR_EXPIRED.from_(s.AWAITING_SCAN, s.PAIRING)
+    pairing_failed = s.QR_EXPIRED.from_(s.STARTING, s.AWAITING_SCAN, s.PAIRING)
     passkey_requested = s.FAILED.from_(s.AWAITING_SCAN, s.PAIRING)
 
     # Logging in, and staying. Without a login (or after a restart, when nobody knows), only a new

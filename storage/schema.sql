@@ -40,7 +40,8 @@ CREATE TABLE sessions (
     connection TEXT NOT NULL DEFAULT 'stopped',
     phone_state TEXT NOT NULL DEFAULT 'unlinked',
     sending TEXT NOT NULL DEFAULT 'all',
-    pairing TEXT NOT NULL DEFAULT 'none', -- state of the latest attempt to link by a code
+    pairing TEXT NOT NULL DEFAULT 'none', -- state of the latest attempt to link a phone
+    pairing_method TEXT NOT NULL DEFAULT 'qr' CHECK (pairing_method IN ('qr', 'code')),
     reason_code TEXT NOT NULL DEFAULT '',
     since TEXT NOT NULL,
     due_at TEXT,                         -- the connection's deadline

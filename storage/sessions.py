@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlite3 import Row
 from typing import Any
 
-from statemachines.qr import QrState
+from statemachines.qr import PairingMethod, QrState
 from statemachines.session import ConnectionState, PhoneState, SendingState, find_session_block
 from statemachines.vocabulary import BlockedBy
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -22,7 +22,8 @@ class SessionRecord:
 
     ``reason_code`` is that of the last change of any region; ``since`` is when the connection
     entered its state; ``attempts`` counts reconnects without a minute of stable uptime;
-    ``pairing`` is how far the latest attempt to link a phone by a code came.
+    ``pairing`` is how far the latest attempt to link a phone came, and ``pairing_method`` how it
+    is, or was, to be linked.
     """
 
     name: str
@@ -43,6 +44,7 @@ class SessionRecord:
     banned_until: datetime | None = None
     attempts: int = 0
     pairing: QrState = QrState.NONE
+    pairing_method: PairingMethod = PairingMethod.QR
 
     @property
     def block(self) -> BlockedBy | None:
@@ -193,4 +195,5 @@ def _session_from_row(row: Row) -> SessionRecord:
     values["phone_state"] = PhoneState(values["phone_state"])
     values["sending"] = SendingState(values["sending"])
     values["pairing"] = QrState(values["pairing"])
+    values["pairing_method"] = PairingMethod(values["pairing_method"])
     return SessionRecord(**values)

@@ -8,7 +8,12 @@ import re
 
 from aiohttp import WSCloseCode
 
-from daemon.events import EVENT_CLASSES, DomainEvent, SessionQrShown
+from daemon.events import (
+    EVENT_CLASSES,
+    DomainEvent,
+    SessionPairingCodeShown,
+    SessionQrShown,
+)
 from daemon.http.websocket import client as limits_module
 from daemon.http.websocket import frames
 from daemon.http.websocket.client import StreamLimits
@@ -17,7 +22,7 @@ from daemon.sessions import SessionView
 from storage.halts import HaltRecord
 from tools.reference_tables import read_attribute_notes, render_table
 
-_STATE_ENUMS = re.compile(r"\b(ConnectionState|PhoneState|QrState|SendingState)\b")
+_STATE_ENUMS = re.compile(r"\b(ConnectionState|PairingMethod|PhoneState|QrState|SendingState)\b")
 """Enumerations of the daemon, which the client has as plain strings."""
 
 
@@ -66,7 +71,7 @@ def render_client_types() -> str:
 
 def _render_event_class(kind: type[DomainEvent]) -> str:
     own = _render_fields(kind, without={"subject", "at"})
-    if kind is SessionQrShown:
+    if kind in {SessionQrShown, SessionPairingCodeShown}:
         own.append("    seconds_left: float = 0.0")
     return _render_class(f"{kind.__name__}(Event)", kind, own)
 

@@ -118,12 +118,14 @@ has samples of its own. Each text is different, so that the suite can recognise 
 class ChannelProbe:
     """What the suite can see and do on the platform of one channel. Override what yours can.
 
-    ``recipient`` is a number that accepts messages: **real messages are sent to it**.
+    ``own_phone`` is the number of the account, on whose phone a code can be typed. ``recipient`` is
+    a number that accepts messages: **real messages are sent to it**.
     ``refused_recipient`` is one that the platform certainly refuses, ``unanswered_recipient`` one
     whose messages leave but are never acknowledged. What a probe can't do is reported as not
     tested.
     """
 
+    own_phone: str | None = None
     recipient: str | None = None
     refused_recipient: str | None = None
     unanswered_recipient: str | None = None

@@ -1,4 +1,4 @@
-"""The events that a plugin may observe: all stored ones, and the pairing code, never stored."""
+"""The events that a plugin may observe: all stored ones, and codes that link a phone."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from daemon.events import (
     SendingResumed,
     SessionChanged,
     SessionDeleted,
+    SessionPairingCodeShown,
     SessionQrShown,
     SignalQuarantined,
     SignalSettled,
@@ -47,6 +48,7 @@ __all__ = [
     "SendingResumed",
     "SessionChanged",
     "SessionDeleted",
+    "SessionPairingCodeShown",
     "SessionQrShown",
     "SignalQuarantined",
     "SignalSettled",

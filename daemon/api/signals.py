@@ -37,13 +37,25 @@ class QrIssued(Signal):
 
 
 @dataclass(frozen=True, slots=True)
+class PairingCodeIssued(Signal):
+    """A code to be typed on the phone, instead of a QR code to be scanned. It is a secret."""
+
+    code: str
+    valid_seconds: float
+
+    def __repr__(self) -> str:
+        """Keep the secret out of logs."""
+        return f"PairingCodeIssued({self.valid_seconds:g} s)"
+
+
+@dataclass(frozen=True, slots=True)
 class QrExhausted(Signal):
-    """All codes of this pairing attempt have expired without being scanned."""
+    """Every code of this pairing attempt has expired: nobody scanned or typed one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scanned(Signal):
-    """A phone scanned the code; pairing has begun."""
+    """A phone scanned the code, or it was typed there; pairing has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +67,13 @@ class Paired(Signal):
 
 @dataclass(frozen=True, slots=True)
 class PairingFailed(Signal):
-    """The phone or the platform refused the pairing."""
+    """The phone or the platform refused the pairing.
+
+    ``code_refused``: the platform gave no code to be typed for the number.
+    """
 
     passkey_requested: bool = False
+    code_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

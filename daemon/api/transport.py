@@ -186,6 +186,8 @@ class SessionInfo:
     """The data of a session that its transport gets.
 
     ``folder`` is the session's own, and may not exist yet: make it before you write there.
+    ``pairing_phone`` is the number (E.164) of the phone to be linked by a code that is typed on
+    it; without one, a phone is linked by QR codes.
     """
 
     name: str
@@ -193,6 +195,7 @@ class SessionInfo:
     phone: str | None
     folder: Path
     options: Mapping[str, object] = field(default_factory=dict)
+    pairing_phone: str | None = field(default=None, repr=False)
 
 
 class Transport(Protocol):
@@ -205,6 +208,7 @@ class Transport(Protocol):
     async def connect(self) -> None:
         """Connect with the stored login, or begin pairing when there is none.
 
+        Pairing is by a code where the session has a ``pairing_phone``, else by QR codes.
         A channel without pairing reports ``Connected()`` and then ``Synced()`` at once.
         """
         ...
@@ -271,7 +275,18 @@ class Pairing(StrEnum):
 
     QR = "qr"
     CODE = "code"
+    QR_OR_CODE = "qr_or_code"
     NONE = "none"
+
+    @property
+    def by_qr(self) -> bool:
+        """Whether a phone can be linked by scanning QR codes."""
+        return self in {Pairing.QR, Pairing.QR_OR_CODE}
+
+    @property
+    def by_code(self) -> bool:
+        """Whether a phone can be linked by a code that is typed on it."""
+        return self in {Pairing.CODE, Pairing.QR_OR_CODE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

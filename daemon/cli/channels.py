@@ -140,7 +140,7 @@ def _describe_channel(channel: Channel) -> dict[str, object]:
     declared = asdict(channel.capabilities)
     words = [name for name, value in declared.items() if value is True]
     if declared["pairing"] != "none":
-        words.append(f"pairing by {declared['pairing']}")
+        words.append(f"pairing by {declared['pairing'].replace('_', ' ')}")
     return {
         "name": channel.name,
         "summary": channel.summary,

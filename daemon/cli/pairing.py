@@ -1,4 +1,4 @@
-"""Shows pairing codes in the terminal, with a countdown, until the phone is linked."""
+"""Shows QR codes, or a code to be typed, with a countdown, until the phone is linked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,14 +32,24 @@ def render_qr(code: str) -> str:
     return out.getvalue().rstrip("\n")
 
 
+def render_pairing_code(code: str, steps: Sequence[str]) -> str:
+    """Return a code that is to be typed, apart and wide, above the steps on the phone."""
+    listed = "\n".join(f"  {number}. {step}" for number, step in enumerate(steps, start=1))
+    return f"\n      {' '.join(code)}\n\n{listed}\n"
+
+
 @dataclass(slots=True)
 class PairingDisplay:
-    """The state of one pairing: the current code and the session's state."""
+    """The state of one pairing: the current code and the session's state.
+
+    ``is_drawn``: the code is a drawing that has to be wide enough to be scanned.
+    """
 
     name: str
     state: str = ""
     sentence: str = ""
     code: str = ""
+    is_drawn: bool = True
     position: str = ""
     expires_at: float = 0.0
 
@@ -48,8 +58,15 @@ class PairingDisplay:
         data = event["data"]
         if event["type"] == "session.qr_shown":
             self.code = render_qr(data["code"])
+            self.is_drawn = True
             self.position = f"code {data['index']} of {data['maximum']}"
             # By the seconds left, since the daemon's clock need not agree with this one.
+            self.expires_at = time.monotonic() + float(data["seconds_left"])
+            return
+        if event["type"] == "session.pairing_code_shown":
+            self.code = render_pairing_code(data["code"], data["steps"])
+            self.position = "code to be typed on the phone"
+            self.is_drawn = False
             self.expires_at = time.monotonic() + float(data["seconds_left"])
             return
         self.state, self.sentence = data["state"], data["sentence"]
@@ -85,7 +102,10 @@ def show_pairing(client: ControlClient, name: str) -> None:
             pairing.apply_event(line)
         if pairing.code and pairing.code != drawn_last:
             drawn_last = pairing.code
-            _print_code(drawn_last)
+            if pairing.is_drawn:
+                _print_code(drawn_last)
+            else:
+                print_raw(drawn_last)
         if live and pairing.code:
             # Back to the start of the line, and clear it.
             print(f"\r\x1b[K{pairing.status_line}", end="", flush=True)

@@ -15,7 +15,7 @@ from daemon.cli.context import (
     parse_json_object,
     pass_cli_context,
 )
-from daemon.cli.errors import ConfirmationDeclined, ask_confirmation
+from daemon.cli.errors import ConfirmationDeclined, InvalidUsage, ask_confirmation
 from daemon.cli.status import print_halt
 from daemon.cli.tables import print_table
 from daemon.errors import SessionQueueNotEmpty
@@ -84,7 +84,7 @@ def add_session(
     start_: bool,
     json_: bool,
 ) -> None:
-    """Add a session; it is linked with: leadmaster sessions qr NAME."""
+    """Add a session; its phone is linked with: leadmaster sessions pair NAME."""
     client = cli.client()
     view = client.post(
         "sessions",
@@ -104,7 +104,7 @@ def add_session(
 @json_option
 @pass_cli_context
 def show_qr(cli: CliContext, *, name: str, once: bool, json_: bool) -> None:
-    """Draw the pairing code; live until the phone is linked."""
+    """Draw the QR code; live until the phone is linked."""
     client = cli.client()
     if json_:
         print_json(client.get("sessions", name, "qr"))
@@ -115,6 +115,48 @@ def show_qr(cli: CliContext, *, name: str, once: bool, json_: bool) -> None:
         print_text(drawing.render_qr(client.get("sessions", name, "qr")["code"]))
     else:
         drawing.show_pairing(client, name)
+
+
+@sessions.command("pair")
+@click.argument("name")
+@click.option("--code", "by_code", is_flag=True, help="Link by a code typed on the phone.")
+@click.option("--phone", default=None, help="With --code: the number of the phone.")
+@json_option
+@pass_cli_context
+def pair_session(
+    cli: CliContext, *, name: str, by_code: bool, phone: str | None, json_: bool
+) -> None:
+    """Link a phone, by QR or by a code that is typed on it; live until it is linked.
+
+    The session is started for it. With --json, print the code and end.
+    """
+    from daemon.cli import pairing as drawing
+
+    client = cli.client()
+    if phone is not None and not by_code:
+        raise InvalidUsage(
+            "--phone is for linking by a code.", hint=f"sessions pair {name} --code --phone …"
+        )
+    if by_code:
+        answer = client.post("sessions", name, "pairing-code", phone=_require_phone(name, phone))
+    else:
+        answer = client.post("sessions", name, "start")
+    if json_:
+        print_json(answer)
+    else:
+        drawing.show_pairing(client, name)
+
+
+def _require_phone(name: str, phone: str | None) -> str:
+    """Return the number that was given; ask for it where somebody can answer."""
+    if phone is not None:
+        return phone
+    if not sys.stdin.isatty():
+        raise InvalidUsage(
+            "A code is for one phone: which number does it have?",
+            hint=f"leadmaster sessions pair {name} --code --phone NUMBER",
+        )
+    return str(click.prompt("The number of the phone, with its country code", err=True))
 
 
 @sessions.command("delete")

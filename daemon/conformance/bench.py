@@ -15,7 +15,7 @@ from daemon.api.clock import Clock, SystemClock
 from daemon.api.conformance import ChannelProbe, ProbeScenario, WireMessage
 from daemon.api.identity import parse_identity
 from daemon.api.permit import Permit, PermitRefused, PermitSigner, PermitVerifier
-from daemon.api.signals import Paired, QrIssued, Signal, Synced
+from daemon.api.signals import Paired, PairingCodeIssued, QrIssued, Signal, Synced
 from daemon.api.transport import (
     Channel,
     Content,
@@ -101,7 +101,7 @@ class OpenLine:
         await limit_time(self.transport.connect(), self.limits.signal, "connect()")
         if await self.wait_until(lambda: self.list_signals(Synced)):
             return
-        if self.list_signals(QrIssued):
+        if any(isinstance(each, QrIssued | PairingCodeIssued) for each in self.signals):
             raise NotTestable("nobody scanned the code; lend a probe that links the account")
         raise ConformanceFailure(
             f"connect() led neither to Synced nor to a code within {self.limits.signal:g} s; it"
@@ -164,7 +164,10 @@ class ConformanceBench:
 
     @contextlib.asynccontextmanager
     async def open(
-        self, scenario: ProbeScenario = ProbeScenario.FRIENDLY
+        self,
+        scenario: ProbeScenario = ProbeScenario.FRIENDLY,
+        *,
+        pairing_phone: str | None = None,
     ) -> AsyncIterator[OpenLine]:
         """Open a transport in this scenario; all open ones are closed after the block."""
         options = await self.probe.start(scenario, self.folder)
@@ -172,7 +175,7 @@ class ConformanceBench:
             if options is None:
                 raise NotTestable(f"no probe can play the scenario {scenario.value!r}")
             self._options = options
-            yield await self.open_line()
+            yield await self.open_line(pairing_phone=pairing_phone)
         finally:
             for line in self._lines:
                 await _end_line(line)
@@ -187,16 +190,19 @@ class ConformanceBench:
             await line.connect()
             yield line
 
-    async def open_line(self, *, paired: bool | None = None) -> OpenLine:
+    async def open_line(
+        self, *, paired: bool | None = None, pairing_phone: str | None = None
+    ) -> OpenLine:
         """Open another transport of the same session, and read its stream.
 
         ``paired`` is whether the daemon knows of a login; None: by the signals so far.
+        ``pairing_phone`` is the number of a phone that is to be linked by a code.
         """
         if self.channel.open is None:
             raise NotTestable("the channel has no connection")
         if paired is None:
             paired = any(line.list_signals(Paired) for line in self._lines)
-        info = SessionInfo(SESSION, paired, None, self.folder, self._options)
+        info = SessionInfo(SESSION, paired, None, self.folder, self._options, pairing_phone)
         verifier = PermitVerifier(self.signer.public_key)
         context = OpenContext(info, self.clock, verifier, launch_worker)
         transport = await limit_time(self.channel.open(context), self.limits.signal, "open()")

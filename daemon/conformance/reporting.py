@@ -12,6 +12,8 @@ from daemon.api.signals import (
     Disconnected,
     InboundMessage,
     OwnMessage,
+    Paired,
+    PairingCodeIssued,
     QrIssued,
     Receipt,
     ReceiptKind,
@@ -172,6 +174,21 @@ async def check_death(bench: ConformanceBench) -> None:
             raise ConformanceFailure("it was not reported")
         if not await line.wait_until(line.has_ended):
             raise ConformanceFailure("the stream went on after TransportDied")
+
+
+async def check_pairing_code(bench: ConformanceBench) -> None:
+    """A phone whose number is given is linked by a code that is typed on it; no QR is shown."""
+    if not bench.channel.capabilities.pairing.by_code:
+        raise NotTestable("the channel declares no pairing by a code")
+    phone = bench.probe.own_phone
+    if phone is None:
+        raise NotTestable("nobody says whose phone it is; lend a probe with own_phone")
+    async with bench.open(pairing_phone=phone) as line:
+        await line.connect()
+        if line.list_signals(QrIssued) or not line.list_signals(PairingCodeIssued):
+            raise ConformanceFailure(f"it reported {line.describe_signals()}")
+        if [each.phone for each in line.list_signals(Paired)] != [phone]:
+            raise ConformanceFailure("it linked another number than the one that was given")
 
 
 async def check_logout(bench: ConformanceBench) -> None:

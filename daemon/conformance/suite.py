@@ -55,6 +55,7 @@ _CHECKS: Final[tuple[ConformanceCheck, ...]] = (
     reporting.check_contacts_readable,
     reporting.check_lost_connection,
     reporting.check_death,
+    reporting.check_pairing_code,
     reporting.check_logout,
     closing.check_close,
     closing.check_close_unconnected,

@@ -57,8 +57,11 @@ class LinkedDriver(Protocol):
         """Return whether a login is stored."""
         ...
 
-    def connect(self) -> None:
-        """Begin to connect, or to show codes where no login is stored; return at once."""
+    def connect(self, pairing_phone: str | None = None) -> None:
+        """Begin to connect, or to show codes where no login is stored; return at once.
+
+        With ``pairing_phone`` (E.164) that is one code, to be typed on the phone of this number.
+        """
         ...
 
     def send_text(self, phone: str, text: str) -> SendResult:

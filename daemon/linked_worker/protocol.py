@@ -20,7 +20,7 @@ from daemon.api.permit import Permit
 from daemon.api.signals import Signal
 from daemon.worker_protocol import WorkerProtocol
 
-PROTOCOL_VERSION: Final = 2
+PROTOCOL_VERSION: Final = 3
 """Increased with every change that an older worker or daemon would not understand."""
 MAX_LINE_BYTES: Final = 1 << 20
 MAX_TEXT_CHARACTERS: Final = 65_536
@@ -31,7 +31,16 @@ MAX_WAITING_REQUESTS: Final = 16
 
 
 class ConnectRequest(msgspec.Struct, frozen=True, tag="connect"):
-    """Connect with the stored login, or show codes where there is none."""
+    """Connect with the stored login, or show codes where there is none.
+
+    With ``pairing_phone`` (E.164) that is one code to be typed on the phone of this number.
+    """
+
+    pairing_phone: str | None = None
+
+    def __repr__(self) -> str:
+        """Keep the number out of logs."""
+        return "ConnectRequest()"
 
 
 class SendMessageRequest(msgspec.Struct, frozen=True, tag="send"):

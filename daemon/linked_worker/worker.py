@@ -232,7 +232,7 @@ class LinkedWorker:
             if isinstance(request.body, ConnectRequest):
                 # Answered first: the daemon reads signals only after that.
                 self._answer(request.id, Done())
-                self._connect(driver)
+                self._connect(driver, request.body.pairing_phone)
             else:
                 self._answer(request.id, *self._handle(driver, request.body))
 
@@ -243,13 +243,13 @@ class LinkedWorker:
 
     # What a driver reports.
 
-    def _connect(self, driver: LinkedDriver) -> None:
+    def _connect(self, driver: LinkedDriver, pairing_phone: str | None) -> None:
         """Connect, after what the last worker left was handed over."""
         for report in self._spool.list_unstored():
             self._outgoing.put(Event(report))
         # A full spool takes nothing more, and what is not received stays with WhatsApp.
         self._spool.wait_for_room()
-        driver.connect()
+        driver.connect(pairing_phone)
 
     def _report(self, reported: Signal) -> None:
         report = encode_signal(reported)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 
 from daemon.api.clock import Clock
 from daemon.api.permit import Permit, PermitRefused
-from daemon.api.signals import QrIssued, Signal, TransportDied
+from daemon.api.signals import Signal, TransportDied
 from daemon.api.transport import (
     CannotOpen,
     Channel,
@@ -27,7 +26,6 @@ from daemon.api.transport import (
     Transport,
     Unknown,
 )
-from daemon.events import SessionQrShown
 from daemon.sessions.answer_check import (
     check_contacts,
     check_number_answers,
@@ -58,40 +56,6 @@ async def store_with_retries(
     # The caller gives the connection up by this error: a session that can't store an opt-out must
     # not send. The platform reports the signal again to the next connection.
     await store()
-
-
-class QrCodeDisplay:
-    """Holds the QR code that can be scanned. A code is a secret: it is never stored or logged."""
-
-    def __init__(self) -> None:
-        self._shown: SessionQrShown | None = None
-
-    def show(self, session: str, issued: QrIssued, now: datetime) -> SessionQrShown:
-        """Replace the code; return the event that announces it, with the moment of its expiry."""
-        self._shown = SessionQrShown(
-            subject=session,
-            at=now,
-            code=issued.code,
-            index=issued.index,
-            maximum=issued.maximum,
-            expires_at=now + timedelta(seconds=issued.valid_seconds),
-        )
-        return self._shown
-
-    def hide(self) -> None:
-        """Remove the code: it was scanned, or the attempt is over."""
-        self._shown = None
-
-    def get_current(self, now: datetime) -> SessionQrShown | None:
-        """Return the code that can be scanned now, or None."""
-        return self._shown if self._shown and now < self._shown.expires_at else None
-
-    def move_back(self, by: timedelta, now: datetime) -> None:
-        """Move the code's times back, after the wall clock was set back by ``by``."""
-        # A code from the future was issued before the step; a later one has the new time already.
-        if self._shown and self._shown.at > now:
-            at, expires_at = self._shown.at - by, self._shown.expires_at - by
-            self._shown = replace(self._shown, at=at, expires_at=expires_at)
 
 
 T = TypeVar("T")
@@ -135,6 +99,7 @@ class SessionConnection:
         self._transport: Transport | None = None
         self._closing = asyncio.Event()
         self._calls: set[asyncio.Task[Any]] = set()
+        self._muted = False
         self._reading = asyncio.create_task(self._run())
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
@@ -186,6 +151,10 @@ class SessionConnection:
             log.warning("transport_failed", call=call, error=type(fault).__name__)
             return ()
 
+    def mute(self) -> None:
+        """Pass on no signal any more: they are of an account that is not ours."""
+        self._muted = True
+
     async def logout(self) -> None:
         """Unlink the device through the open transport, if there is one; bounded."""
         if self._transport is not None:
@@ -228,6 +197,8 @@ class SessionConnection:
 
     async def _take_signal(self, checked: CheckedSignal) -> None:
         """Report what was refused of a signal, then pass on what was accepted."""
+        if self._muted:
+            return
         if checked.rejected or checked.nobody:
             await self._on_fault(checked)
         if checked.signal is not None:

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,31 +19,26 @@ from daemon.api.signals import AliasLearned, InboundMessage, OwnMessage, Receipt
 from daemon.api.transport import Channel, KnownContact, NumberAnswer, Outgoing, SendResult
 from daemon.bus import EventBus
 from daemon.errors import BadRequest, Conflict, NotFound, StartRefused
-from daemon.events import SessionQrShown
+from daemon.events import SessionPairingCodeShown, SessionQrShown
 from daemon.plugin_manager import Plugins
-from daemon.sessions.connection import (
-    CLOSE_SECONDS,
-    SessionUnavailable,
-    run_with_timeout,
-    unlink_device,
+from daemon.sessions.commands import (
+    acknowledge_session,
+    delete_session,
+    log_out_session,
+    request_pairing_code,
+    restart_session,
+    restore_session,
+    start_session,
+    stop_session,
 )
+from daemon.sessions.connection import SessionUnavailable
 from daemon.sessions.queue_disposal import NOTHING_CHOSEN, QueueDisposal
 from daemon.sessions.session import Session, SessionDependencies
 from daemon.sessions.signal_check import RejectedSignal
-from daemon.sessions.signal_mapping import ConnectionTrigger
 from daemon.sessions.status import SessionView, build_session_changed, build_session_view
 from daemon.sessions.transitions import SHIPPED_SETTINGS
 from daemon.settings import SessionSettings, Settings
-from statemachines.session import (
-    ACTIVE_STATES,
-    MUST_ACKNOWLEDGE_STATES,
-    NEEDS_PERSON_STATES,
-    ConnectionEvent,
-    ConnectionState,
-    DesiredState,
-    PhoneState,
-    SendingState,
-)
+from statemachines.session import ConnectionState, DesiredState, PhoneState, SendingState
 from storage import audit, sessions
 from storage.db import Database
 from storage.sessions import SessionRecord
@@ -73,128 +67,6 @@ async def load_usable_channels(
                 hint="Remove [clock] start: only simulated sessions may run on an injected clock.",
             )
     return harmless
-
-
-async def start_session(session: Session, who: str) -> None:
-    """Switch a session on; one that is active already is left as it is."""
-    after = session.record
-    if after.connection not in ACTIVE_STATES:
-        after = _build_started_record(session)
-    await _commit_command(session, replace(after, desired=DesiredState.ON), who, "session_started")
-
-
-async def restart_session(session: Session, who: str) -> None:
-    """Restart a session; one that is starting already is left as it is."""
-    after = session.record
-    if after.connection is not ConnectionState.STARTING:
-        after = _build_started_record(session)
-    await _commit_command(
-        session, replace(after, desired=DesiredState.ON), who, "session_restarted"
-    )
-
-
-async def stop_session(session: Session, who: str) -> None:
-    """Switch a session off. A ban or a block stays on record, to be confirmed before a start."""
-    after = _build_stopped_record(session, "stopped_by_person")
-    await _commit_command(session, replace(after, desired=DesiredState.OFF), who, "session_stopped")
-
-
-async def log_out_session(session: Session, who: str) -> None:
-    """Unlink the device and switch the session off; the next start shows a QR code."""
-    await _commit_command(session, await _unlink(session), who, "session_logged_out")
-
-
-async def delete_session(session: Session, disposal: QueueDisposal, who: str) -> None:
-    """Unlink the device and delete the session; cancel or move its messages as was chosen."""
-    after = await _unlink(session)
-    await session.commit(after, who=who, action="session_deleted", deletion=disposal)
-
-
-async def _unlink(session: Session) -> SessionRecord:
-    """Unlink the device; return the session's record, unlinked and switched off."""
-    if session.connection is not None:
-        await session.connection.logout()
-    elif session.is_linked and session.channel.open is not None:
-        # Not connected: a transport is opened only to unlink. Its failure does not stop the logout,
-        # which the phone's owner can finish under Linked devices.
-        unlinking = unlink_device(session.channel.open, session.context())
-        await run_with_timeout(session.dependencies.clock, CLOSE_SECONDS, unlinking)
-    after = session.transitions.unlink_phone(_build_stopped_record(session, "logged_out_by_person"))
-    return replace(after, desired=DesiredState.OFF)
-
-
-async def acknowledge_session(session: Session, who: str) -> None:
-    """Confirm a ban, block or failure. The session stays off; after a ban it only replies, 14 days.
-
-    Raises :class:`Conflict` while a ban lasts, and where there is nothing to confirm.
-    """
-    record = session.record
-    if record.connection is ConnectionState.BANNED_TEMPORARILY and record.due_at is not None:
-        raise Conflict(
-            f"The ban on {record.name} lasts until {record.due_at:%Y-%m-%d %H:%M} UTC.",
-            hint="Wait until then, and acknowledge it afterwards.",
-        )
-    if record.connection in NEEDS_PERSON_STATES:
-        trigger = ConnectionTrigger(ConnectionEvent.ACKNOWLEDGE, "acknowledged")
-        after = replace(
-            session.transitions.apply_trigger(trigger, session.now()), desired=DesiredState.OFF
-        )
-    elif record.sending is SendingState.REPLY_ONLY and record.sending_until is None:
-        after = session.transitions.reopen_sending("sending_reopened")
-    else:
-        raise Conflict(
-            f"There is nothing to acknowledge about {record.name}: it is {record.connection}."
-        )
-    await _commit_command(session, after, who, "session_acknowledged")
-
-
-async def restore_session(session: Session, at: datetime) -> None:
-    """Continue from the stored state after a restart; a session that was active connects ``at``.
-
-    One whose QR code expired meanwhile shows no new one; one that is switched off stops.
-    """
-    record, now = session.record, session.now()
-    if record.connection not in ACTIVE_STATES:
-        return
-    over = record.due_at is not None and record.due_at <= now
-    if record.desired == DesiredState.OFF:
-        after = _build_stopped_record(session, "stopped_by_person")
-    elif record.connection is ConnectionState.AWAITING_SCAN and over:
-        after = session.transitions.apply_deadline(now)
-    else:
-        after = session.transitions.reconnect_after_restart(now, at)
-    await session.commit(after)
-
-
-def _build_started_record(session: Session) -> SessionRecord:
-    """Return the record of a starting session; raise where a ban must be confirmed first."""
-    record = session.record
-    if record.connection in MUST_ACKNOWLEDGE_STATES:
-        raise Conflict(
-            f"The session {record.name} is {record.connection}; it can't start before that is"
-            " acknowledged.",
-            hint=f"Look at what happened, then: leadmaster sessions acknowledge {record.name}",
-        )
-    # A session that waits to reconnect or failed is not stopped: to the machine that is a restart.
-    stopped = record.connection is ConnectionState.STOPPED
-    event = ConnectionEvent.START if stopped else ConnectionEvent.RESTART
-    return session.transitions.apply_trigger(
-        ConnectionTrigger(event, "started_by_person"), session.now()
-    )
-
-
-def _build_stopped_record(session: Session, reason_code: str) -> SessionRecord:
-    record = session.record
-    if record.connection in MUST_ACKNOWLEDGE_STATES | {ConnectionState.STOPPED}:
-        return record
-    return session.transitions.apply_trigger(
-        ConnectionTrigger(ConnectionEvent.STOP, reason_code), session.now()
-    )
-
-
-async def _commit_command(session: Session, after: SessionRecord, who: str, action: str) -> None:
-    if after != session.record:
-        await session.commit(after, who=who, action=action)
 
 
 SESSION_NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
@@ -262,6 +134,10 @@ class Sessions:
         """Return the QR code that can be scanned now, or None; raise :class:`NotFound`."""
         return self._require_session(name).qr()
 
+    def pairing_code(self, name: str) -> SessionPairingCodeShown | None:
+        """Return the code that can be typed on the phone now, or None; raise :class:`NotFound`."""
+        return self._require_session(name).pairing_code()
+
     def can_send(self, name: str, new_chat: bool) -> bool:  # noqa: FBT001 - the only question
         """Return whether this session could send a message now; False for an unknown one."""
         session = self._sessions.get(name)
@@ -312,6 +188,15 @@ class Sessions:
     async def restart(self, name: str, who: str) -> None:
         """Restart with a new connection and, where no phone is linked, a new QR code."""
         await self._run_command(restart_session, name, who)
+
+    async def request_pairing_code(self, name: str, phone: str, who: str) -> None:
+        """Start again, to link the phone of this number (E.164) by a code that is typed on it.
+
+        The code follows as :class:`SessionPairingCodeShown`. Raises what
+        :func:`request_pairing_code` raises.
+        """
+        session = self._require_session(name)
+        await session.ask(partial(request_pairing_code, session, phone, who))
 
     async def logout(self, name: str, who: str) -> None:
         """Unlink the phone and switch the session off."""

@@ -18,6 +18,7 @@ from daemon.api.permit import Permit, PermitVerifier
 from daemon.api.signals import (
     KeepAlive,
     Paired,
+    PairingCodeIssued,
     PhoneSeen,
     QrIssued,
     SendingReopened,
@@ -35,14 +36,14 @@ from daemon.api.transport import (
     SessionInfo,
 )
 from daemon.bus import EventBus
-from daemon.events import SessionQrShown
+from daemon.events import SessionPairingCodeShown, SessionQrShown
 from daemon.sessions.connection import (
     NOT_CONNECTED,
-    QrCodeDisplay,
     SessionConnection,
     SessionUnavailable,
     store_with_retries,
 )
+from daemon.sessions.linking import PairingInProgress
 from daemon.sessions.mailbox import Mailbox
 from daemon.sessions.queue_disposal import QueueDisposal
 from daemon.sessions.repository import SessionRepository
@@ -63,6 +64,7 @@ from daemon.sessions.transitions import (
 from daemon.settings import SessionSettings
 from daemon.worker_launcher import launch_worker
 from statemachines.machine import IllegalTransition
+from statemachines.qr import PairingMethod
 from statemachines.session import (
     CAN_SEND_STATES,
     ConnectionEvent,
@@ -113,7 +115,7 @@ class Session:
         self.connection: SessionConnection | None = None
         self._name = record.name
         self._transitions: SessionTransitions | None = None
-        self._qr_display = QrCodeDisplay()
+        self.pairing = PairingInProgress()
         self._mailbox = Mailbox(record.name, self._schedule_or_rest)
         self._timer = ClockTimer(
             dependencies.clock, partial(self._mailbox.post, self._run_due_timers)
@@ -145,7 +147,13 @@ class Session:
 
     def qr(self) -> SessionQrShown | None:
         """Return the QR code that can be scanned now, or None."""
-        return self._qr_display.get_current(self.dependencies.clock.now())
+        shown = self.pairing.get_current(self.dependencies.clock.now())
+        return shown if isinstance(shown, SessionQrShown) else None
+
+    def pairing_code(self) -> SessionPairingCodeShown | None:
+        """Return the code that can be typed on the phone now, or None."""
+        shown = self.pairing.get_current(self.dependencies.clock.now())
+        return shown if isinstance(shown, SessionPairingCodeShown) else None
 
     def can_send(self, *, new_chat: bool) -> bool:
         """Return whether the session may send a message now."""
@@ -247,7 +255,9 @@ class Session:
         record = self.record
         options = {**self.dependencies.channel_options.get(record.channel, {}), **record.options}
         folder = self.dependencies.folder / record.name
-        info = SessionInfo(record.name, self.is_linked, record.phone, folder, options)
+        info = SessionInfo(
+            record.name, self.is_linked, record.phone, folder, options, self.pairing.phone
+        )
         dependencies = self.dependencies
         return OpenContext(info, dependencies.clock, dependencies.verifier, launch_worker)
 
@@ -270,8 +280,10 @@ class Session:
         if state is before:
             return
         if state is not ConnectionState.AWAITING_SCAN:
-            self._qr_display.hide()
+            self.pairing.hide()
         if state in STATES_WITHOUT_CONNECTION:
+            if state is not ConnectionState.BACKOFF:
+                self.pairing.phone = None
             # Only a stop by a person is orderly: in the other states the platform has ended the
             # login.
             await self._disconnect(orderly=state is ConnectionState.STOPPED)
@@ -293,6 +305,11 @@ class Session:
                 self.transitions.apply_trigger(ConnectionTrigger(event, "ready"), self.now())
             )
 
+    async def reconnect(self) -> None:
+        """Replace the connection of a session that is starting, to link its phone another way."""
+        await self._disconnect(orderly=False)
+        await self._connect()
+
     async def _disconnect(self, *, orderly: bool) -> None:
         connection, self.connection = self.connection, None
         if connection is not None:
@@ -303,6 +320,9 @@ class Session:
         # Any signal shows that the connection lives, for the timer that watches for silence.
         if not isinstance(signal, ConnectionNotOpened):
             self._last_signal_at = self.dependencies.clock.now()
+        if isinstance(signal, Paired) and self.pairing.is_other_number(signal.phone):
+            # At once, and not when the signal's turn comes: messages follow, and are a stranger's.
+            connection.mute()
         if type(signal) in self.dependencies.sinks:
             await self._store_signal(signal)
         elif (
@@ -374,13 +394,32 @@ class Session:
     async def _apply_trigger(
         self, trigger: ConnectionTrigger, signal: Signal, now: datetime
     ) -> None:
+        if isinstance(signal, Paired) and self.pairing.is_other_number(signal.phone):
+            await self._refuse_other_number(now)
+            return
         after = self.transitions.apply_trigger(trigger, now)
         if isinstance(signal, Paired):
             after = self.transitions.link_phone(after, signal.phone, now)
+            self.pairing.phone = None
+        if isinstance(signal, QrIssued | PairingCodeIssued):
+            by_code = isinstance(signal, PairingCodeIssued)
+            method = PairingMethod.CODE if by_code else PairingMethod.QR
+            after = replace(after, pairing_method=method)
         sentence = signal.sentence if isinstance(signal, ConnectionNotOpened) else ""
         await self.commit(after, sentence=sentence)
-        if isinstance(signal, QrIssued) and after.connection is ConnectionState.AWAITING_SCAN:
-            self.dependencies.bus.publish(self._qr_display.show(self._name, signal, now))
+        shows_code = after.connection is ConnectionState.AWAITING_SCAN
+        if isinstance(signal, QrIssued | PairingCodeIssued) and shows_code:
+            self.dependencies.bus.publish(self.pairing.show(self._name, signal, now))
+
+    async def _refuse_other_number(self, now: datetime) -> None:
+        """Unlink a phone whose number is not the one that was given, and say so."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            await connection.logout()
+            await connection.close()
+        self.pairing.phone = None
+        trigger = ConnectionTrigger(ConnectionEvent.PAIRING_FAILED, "paired_other_number")
+        await self.commit(self.transitions.apply_trigger(trigger, now))
 
     async def _apply_phone_seen(self, signal: PhoneSeen) -> None:
         known = self.record.phone_seen_at
@@ -406,7 +445,7 @@ class Session:
         now = self.now()
         if self._last_signal_at > now:
             self._last_signal_at -= by
-        self._qr_display.move_back(by, now)
+        self.pairing.move_back(by, now)
         self._timers.move_back(self.record, by, now)
         self.repository.move_back(now)
         after = self.transitions.move_back(by, now=now, seen=seen)

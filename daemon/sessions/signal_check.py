@@ -15,13 +15,14 @@ from daemon.api.identity import Identity, IdentityKind, NotAContact, parse_ident
 from daemon.api.signals import (
     ConnectionRefused,
     Paired,
+    PairingCodeIssued,
     QrIssued,
     Receipt,
     RefusalKind,
     SendingRestricted,
     Signal,
 )
-from daemon.api.transport import Capabilities, Channel, Pairing
+from daemon.api.transport import Capabilities, Channel
 
 MemberT = TypeVar("MemberT", bound=StrEnum)
 KeptValue: TypeAlias = str | int | float | bool | list["KeptValue"] | None
@@ -39,6 +40,7 @@ _REQUIRED_WORDS: Final = frozenset({"wire_id", "code"})
 _SHORTENED_WORDS: Final = frozenset({"push_name", "detail"})
 """Texts for people alone: cleaned instead of refused, or a broken name would lose an opt-out."""
 _SECRET_WORDS: Final = frozenset({"code"})
+_KINDS_WITH_SECRETS: Final = frozenset({QrIssued, PairingCodeIssued})
 _STAND_INS: Final[Mapping[type[Signal], Mapping[str, object]]] = {
     ConnectionRefused: {
         "kind": RefusalKind.REJECTED,
@@ -171,7 +173,10 @@ def _require_capability(kind: type[Signal], capabilities: Capabilities) -> None:
     """Raise for a signal that needs a capability which the channel did not declare."""
     if kind is Receipt and not capabilities.receipts:
         raise ValueRejected("not_declared", "needs a capability that it does not declare: receipts")
-    if kind is QrIssued and capabilities.pairing is Pairing.NONE:
+    undeclared = (kind is QrIssued and not capabilities.pairing.by_qr) or (
+        kind is PairingCodeIssued and not capabilities.pairing.by_code
+    )
+    if undeclared:
         raise ValueRejected("not_declared", "needs a capability that it does not declare: pairing")
 
 
@@ -335,7 +340,7 @@ def _keep_fields(signal: object, kind: type) -> dict[str, KeptValue]:
     )
     kept: dict[str, KeptValue] = {}
     for name in names:
-        if kind is QrIssued and name in _SECRET_WORDS:
+        if kind in _KINDS_WITH_SECRETS and name in _SECRET_WORDS:
             continue
         # An attribute that raises is left out: a class of the channel's own may do anything.
         with contextlib.suppress(Exception):

@@ -13,6 +13,7 @@ from daemon.api.signals import (
     KeepAliveLost,
     KeepAliveRestored,
     Paired,
+    PairingCodeIssued,
     PairingFailed,
     QrExhausted,
     QrIssued,
@@ -49,6 +50,7 @@ class ConnectionNotOpened(Signal):
 
 SIGNAL_TRIGGERS: dict[type[Signal], ConnectionTrigger] = {
     QrIssued: ConnectionTrigger(ConnectionEvent.QR_ISSUED, "qr_issued"),
+    PairingCodeIssued: ConnectionTrigger(ConnectionEvent.QR_ISSUED, "pairing_code_issued"),
     QrExhausted: ConnectionTrigger(ConnectionEvent.QR_EXHAUSTED, "qr_expired"),
     Scanned: ConnectionTrigger(ConnectionEvent.SCANNED, "scanned"),
     Paired: ConnectionTrigger(ConnectionEvent.PAIRED, "paired"),
@@ -107,9 +109,11 @@ def map_signal(signal: Signal, connection: ConnectionState) -> ConnectionTrigger
     if isinstance(signal, PairingFailed):
         if signal.passkey_requested:
             return ConnectionTrigger(ConnectionEvent.PASSKEY_REQUESTED, "passkey_requested")
-        return ConnectionTrigger(ConnectionEvent.PAIRING_FAILED, "pairing_refused")
-    # A QR code although a login was stored: the login is gone.
-    if isinstance(signal, QrIssued) and connection is ConnectionState.CONNECTING:
+        reason = "pairing_code_refused" if signal.code_refused else "pairing_refused"
+        return ConnectionTrigger(ConnectionEvent.PAIRING_FAILED, reason)
+    # A code although a login was stored: the login is gone.
+    issued = isinstance(signal, QrIssued | PairingCodeIssued)
+    if issued and connection is ConnectionState.CONNECTING:
         return ConnectionTrigger(ConnectionEvent.LOGGED_OUT_REMOTELY, "login_missing")
     # Paired before any code was shown: the channel had a login that our row does not know.
     if isinstance(signal, Paired) and connection is ConnectionState.STARTING:

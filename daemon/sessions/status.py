@@ -10,7 +10,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from daemon.events import SessionChanged
-from statemachines.qr import QrState
+from statemachines.qr import PairingMethod, QrState
 from statemachines.session import (
     CAN_SEND_STATES,
     PHONE_UNLINKED_AFTER_DAYS,
@@ -26,6 +26,7 @@ class UserAction(StrEnum):
     """What a person should do now."""
 
     SCAN_QR = "scan_qr"
+    ENTER_CODE = "enter_code"
     RESTART_PAIRING = "restart_pairing"
     OPEN_PHONE = "open_phone"
     WAIT_UNTIL = "wait_until"
@@ -53,7 +54,7 @@ STATE_TEXTS: Mapping[ConnectionState, StatusText] = MappingProxyType(
             "SCAN_QR_CODE", "Scan the code with the phone, under Linked devices.", _A.SCAN_QR
         ),
         ConnectionState.PAIRING: StatusText(
-            "STARTING", "The code was scanned; the phone is being linked.", _A.NONE
+            "STARTING", "The phone has taken the code and is being linked.", _A.NONE
         ),
         ConnectionState.CONNECTING: StatusText(
             "STARTING", "Connecting with the stored login.", _A.NONE
@@ -109,6 +110,21 @@ REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
         "logged_out_by_person": "Unlinked by a person; the next start shows a new code.",
         "acknowledged": "Acknowledged by a person; it can be started.",
         "login_missing": "The stored login is gone; link the phone again with a new code.",
+        "pairing_code_issued": (
+            "Type the code on the phone: Linked devices, Link a device, Link with phone number"
+            " instead."
+        ),
+        "pairing_code_expired": (
+            "Nobody typed the code on the phone in time; start again to get a new one."
+        ),
+        "pairing_code_refused": (
+            "WhatsApp gave no code for this number. Check the number; if it is right, wait a while,"
+            " or link the phone by QR."
+        ),
+        "paired_other_number": (
+            "Another number was linked than the one that was given, so it was unlinked again."
+            " Start again with the right one."
+        ),
         "pairing_refused": "The phone refused the pairing; start again to get a new code.",
         "passkey_requested": "The phone asks for a passkey, which this channel can't give.",
         "pairing_timed_out": "The pairing took too long; starting again.",
@@ -218,6 +234,9 @@ def describe_session(record: SessionRecord) -> StatusText:
     state = STATE_TEXTS[record.connection]
     sentences = [_fill_sentence(REASON_SENTENCES.get(record.reason_code, state.sentence), record)]
     action = state.action
+    by_code = record.pairing_method is PairingMethod.CODE
+    if record.connection is ConnectionState.AWAITING_SCAN and by_code:
+        action = _A.ENTER_CODE
     waits = record.connection in {ConnectionState.FAILED, ConnectionState.BANNED_TEMPORARILY}
     if waits:
         action = _A.WAIT_UNTIL if record.due_at else _A.ACKNOWLEDGE
@@ -249,6 +268,7 @@ def build_session_changed(
         since=record.since,
         deadline=record.due_at,
         pairing=record.pairing,
+        pairing_method=record.pairing_method,
     )
 
 
@@ -291,7 +311,8 @@ def _format_date(at: datetime, record: SessionRecord) -> str:
 class SessionView:
     """The present state of one session. Moments are aware UTC; ``status`` is WAHA's term.
 
-    ``pairing`` is the state of the latest attempt to link a phone by a QR code.
+    ``pairing`` is the state of the latest attempt to link a phone, ``pairing_method`` how: by QR
+    codes, or by a code that is typed on it.
     """
 
     name: str
@@ -313,6 +334,7 @@ class SessionView:
     phone_seen_at: datetime | None
     attempts: int
     pairing: QrState
+    pairing_method: PairingMethod
 
     @property
     def ready(self) -> bool:
@@ -343,4 +365,5 @@ def build_session_view(record: SessionRecord) -> SessionView:
         phone_seen_at=record.phone_seen_at,
         attempts=record.attempts,
         pairing=record.pairing,
+        pairing_method=record.pairing_method,
     )

@@ -10,7 +10,13 @@ from random import Random
 from daemon.sessions.signal_mapping import DEADLINE_REASONS, ConnectionTrigger
 from daemon.settings import SessionSettings
 from statemachines.machine import IllegalTransition, fire_event, restore_machine
-from statemachines.qr import PAIRING_WINDOW_SECONDS, QrEvent, QrMachine, QrState
+from statemachines.qr import (
+    PAIRING_WINDOW_SECONDS,
+    PairingMethod,
+    QrEvent,
+    QrMachine,
+    QrState,
+)
 from statemachines.session import (
     CONNECTION_DEADLINES,
     MUST_ACKNOWLEDGE_STATES,
@@ -121,6 +127,8 @@ class SessionTransitions:
         if trigger.event is ConnectionEvent.WORKER_DIED and self._is_crash_looping(now):
             trigger = ConnectionTrigger(ConnectionEvent.CRASHED_TOO_OFTEN, "crashed_too_often")
         before = self.record
+        if trigger.event is ConnectionEvent.QR_EXHAUSTED and _is_paired_by_code(before):
+            trigger = ConnectionTrigger(trigger.event, "pairing_code_expired")
         state = fire_event(self._machines.connection, trigger.event)
         if trigger.event in COMMAND_EVENTS:
             self._reset_counters()
@@ -317,6 +325,10 @@ class SessionTransitions:
         """Return the record with new chats open again."""
         state = fire_event(self._machines.sending, SendingEvent.RESTRICTION_ENDED)
         return replace(self.record, sending=state, sending_until=None, reason_code=reason_code)
+
+
+def _is_paired_by_code(record: SessionRecord) -> bool:
+    return record.pairing_method is PairingMethod.CODE
 
 
 def _fire_pairing_event(state: QrState, event: QrEvent) -> QrState:

@@ -123,6 +123,7 @@ async def open_test_transport(
     seed: int = 7,
     permits: PermitFactory | None = None,
     paired: bool = False,
+    pairing_phone: str | None = None,
 ) -> AsyncIterator[SimulatedTransportSession]:
     """Open a transport of session ``ventas`` and read its signals until the end of the block."""
     options: dict[str, object] = {"seed": seed}
@@ -130,7 +131,7 @@ async def open_test_transport(
         options["script"] = write_script(folder, script)
     permits = permits or PermitFactory(clock)
     async with open_unread_transport(
-        folder, clock, options, permits=permits, paired=paired
+        folder, clock, options, permits=permits, paired=paired, pairing_phone=pairing_phone
     ) as transport:
         line = SimulatedTransportSession(transport, clock, permits, [])
         reading = asyncio.create_task(_collect_signals(line))
@@ -149,9 +150,10 @@ async def open_unread_transport(
     *,
     permits: PermitFactory | None = None,
     paired: bool = True,
+    pairing_phone: str | None = None,
 ) -> AsyncIterator[Transport]:
     """Open a transport of session ``ventas``, without reading its signals."""
-    info = SessionInfo("ventas", paired, None, folder / "ventas", options or {})
+    info = SessionInfo("ventas", paired, None, folder / "ventas", options or {}, pairing_phone)
     permits = permits or PermitFactory(clock)
     transport = await open_simulated_transport(
         OpenContext(info, clock, PermitVerifier(permits.signer.public_key), launch_worker)

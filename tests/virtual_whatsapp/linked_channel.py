@@ -14,7 +14,7 @@ from daemon.api.conformance import ChannelProbe, ProbeScenario, SampleMessage, W
 from daemon.api.identity import Identity, IdentityKind
 from daemon.api.launcher import Worker
 from daemon.api.permit import Permit, hash_body
-from daemon.api.signals import InboundKind, QrIssued, Signal
+from daemon.api.signals import InboundKind, PairingCodeIssued, QrIssued, Signal
 from daemon.api.transport import (
     Channel,
     KnownContact,
@@ -54,6 +54,8 @@ class ScanningTransport:
             yield reported
             if isinstance(reported, QrIssued) and reported.index == 1:
                 await self._whatsapp.scan(self._phone, reported.code)
+            elif isinstance(reported, PairingCodeIssued):
+                await self._whatsapp.enter_code(self._phone, reported.code)
 
     async def connect(self) -> None:
         """Connect."""
@@ -83,6 +85,7 @@ class ScanningTransport:
 class LinkedProbe(ChannelProbe):
     """Plays the scenarios on a virtual WhatsApp, and holds the phone in front of the code."""
 
+    own_phone = NUMBER
     recipient = RECIPIENT
     refused_recipient = REFUSED
     unanswered_recipient = UNANSWERED

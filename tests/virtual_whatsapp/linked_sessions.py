@@ -22,7 +22,7 @@ from daemon.api.permit import Permit, PermitSigner, PermitVerifier, hash_body
 from daemon.api.signals import Signal
 from daemon.api.transport import OpenContext, SendResult, Transport
 from daemon.bus import EventBus
-from daemon.events import SessionQrShown
+from daemon.events import SessionPairingCodeShown, SessionQrShown
 from daemon.plugins.transport_linked import leadmaster_declare_channels, open_linked_transport
 from daemon.sessions import Sessions, SessionView
 from daemon.worker_launcher import launch_worker
@@ -75,10 +75,23 @@ class LinkedSessions:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await starting
                 async for each in subscription:
-                    if isinstance(each.event, SessionQrShown) and each.event.subject == name:
+                    shown = isinstance(each.event, SessionQrShown | SessionPairingCodeShown)
+                    if shown and each.event.subject == name:
                         return
         finally:
             subscription.close()
+
+    async def start_by_code(self, name: str, phone: str) -> str:
+        """Add a session that is to be linked by a code; return the code that it shows."""
+        await self.sessions.create(name, "linked", "America/Bogota", {})
+        return await self.ask_for_code(name, phone)
+
+    async def ask_for_code(self, name: str, phone: str) -> str:
+        """Ask for a code to be typed on the phone of this number; return it."""
+        await self.wait_for_code(name, self.sessions.request_pairing_code(name, phone, "ana"))
+        shown = self.sessions.pairing_code(name)
+        assert shown is not None
+        return shown.code
 
     async def scan(self, name: str, phone: Phone) -> LinkedDevice:
         """Scan the code that a session shows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from daemon.auth.identity import Scope
 from daemon.errors import NotFound
-from daemon.events import SessionQrShown
+from daemon.events import SessionPairingCodeShown, SessionQrShown
 from daemon.http.console import timeline
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
@@ -20,10 +20,11 @@ from daemon.http.health import get_services
 from daemon.outbox.pacing import Pacing, get_budget_key
 from daemon.services import Services
 from daemon.sessions import queue_disposal
+from daemon.sessions.linking import PAIRING_STEPS
 from daemon.sessions.status import SessionView
 from statemachines.message import CANCELLABLE_STATES, MessageState
 from statemachines.qr import QrState
-from statemachines.session import ConnectionState, SendingState
+from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage import console_queries, evaluation_context, sessions
 from storage.tx import Reader
 
@@ -72,8 +73,8 @@ _QUIET_ZONE_MODULES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class PairingCode:
-    """A pairing code. The seconds are real ones, whatever the daemon's clock does."""
+class QrPicture:
+    """A QR code that links a phone. The seconds are real ones, whatever the daemon's clock does."""
 
     picture: Markup
     index: int
@@ -82,19 +83,36 @@ class PairingCode:
     valid_seconds: float
 
 
-def build_pairing_code(shown: SessionQrShown, now: datetime, rate: float) -> PairingCode:
+def build_pairing_code(shown: SessionQrShown, now: datetime, rate: float) -> QrPicture:
     """Return a code as the page shows it; `rate` is how fast the daemon's clock runs."""
     drawn = segno.make(shown.code, error="l", micro=False)
     svg = drawn.svg_inline(border=_QUIET_ZONE_MODULES, omitsize=True, svgclass="qr", lineclass=None)
     left = (shown.expires_at - now).total_seconds() / rate
     valid = (shown.expires_at - shown.at).total_seconds() / rate
-    return PairingCode(
+    return QrPicture(
         picture=Markup(svg),  # noqa: S704 - drawn by the library from modules, no text in it
         index=shown.index,
         maximum=shown.maximum,
         seconds_left=round(max(0.0, left), 1),
         valid_seconds=round(valid, 1),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TypedCode:
+    """A code to be typed on the phone. The seconds are real ones, as those of a QR code."""
+
+    code: str
+    seconds_left: float
+    valid_seconds: float
+    steps: Sequence[str] = PAIRING_STEPS
+
+
+def build_typed_code(shown: SessionPairingCodeShown, now: datetime, rate: float) -> TypedCode:
+    """Return a code as the page shows it; `rate` is how fast the daemon's clock runs."""
+    left = (shown.expires_at - now).total_seconds() / rate
+    valid = (shown.expires_at - shown.at).total_seconds() / rate
+    return TypedCode(shown.code, round(max(0.0, left), 1), round(valid, 1))
 
 
 routes = web.RouteTableDef()
@@ -115,15 +133,19 @@ BAN_LOOKBACK = timedelta(hours=72)
 
 @dataclass(frozen=True, slots=True)
 class SessionCard:
-    """One session as its card shows it; `pairing_code` is None for those who may not pair.
+    """One session as its card shows it; the codes are None for those who may not pair.
 
-    `pairing` is the state of the linking, empty where the session is past that.
+    `pairing` is the state of the linking, empty where the session is past that. `offers_code` and
+    `offers_qr` are the ways in which a phone can be linked now.
     """
 
     view: SessionView
     budget: NewChatBudget
-    pairing_code: PairingCode | None
+    pairing_code: QrPicture | None
+    typed_code: TypedCode | None
     pairing: str
+    offers_code: bool
+    offers_qr: bool
 
 
 async def build_session_card(request: web.Request, view: SessionView) -> SessionCard:
@@ -132,11 +154,20 @@ async def build_session_card(request: web.Request, view: SessionView) -> Session
     budget = await services.database.read(
         lambda reader: build_new_chat_budget(reader, services, view.name, page.now)
     )
-    qr_code = services.sessions.qr(view.name) if page.may(Scope.SESSIONS_PAIR) else None
-    rate = services.settings.clock.effective_rate
-    code = build_pairing_code(qr_code, page.now, rate) if qr_code else None
-    shown = view.state in PAIRING_SHOWN_IN.get(view.pairing, ())
-    return SessionCard(view, budget, code, view.pairing if shown else "")
+    may_pair, rate = page.may(Scope.SESSIONS_PAIR), services.settings.clock.effective_rate
+    qr_code = services.sessions.qr(view.name) if may_pair else None
+    typed = services.sessions.pairing_code(view.name) if may_pair else None
+    pairing = services.channels[view.channel].capabilities.pairing
+    may_link = may_pair and view.phone_state is PhoneState.UNLINKED
+    return SessionCard(
+        view,
+        budget,
+        pairing_code=build_pairing_code(qr_code, page.now, rate) if qr_code else None,
+        typed_code=build_typed_code(typed, page.now, rate) if typed else None,
+        pairing=view.pairing if view.state in PAIRING_SHOWN_IN.get(view.pairing, ()) else "",
+        offers_code=may_link and pairing.by_code,
+        offers_qr=may_link and pairing.by_qr,
+    )
 
 
 @routes.get("/sessions")
@@ -217,6 +248,14 @@ async def show_session_timeline(request: web.Request) -> web.StreamResponse:
         "pieces/session_timeline.html",
         timeline=await _load_session_timeline(services, name),
     )
+
+
+@routes.get("/pieces/sessions/{name}/pairing-code")
+@render_errors
+async def show_pairing_code_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog that asks for the number of the phone, to link it by a code."""
+    view = get_services(request).sessions.view(request.match_info["name"])
+    return render_piece(request, "pieces/pairing_code_dialog.html", view=view)
 
 
 # After `{name}/timeline`, which this path matches too: the router takes the first.

@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import WSCloseCode
 
 from daemon.errors import LeadMasterError, Unavailable
-from daemon.events import DomainEvent, SessionQrShown, decode_event
+from daemon.events import DomainEvent, SessionPairingCodeShown, SessionQrShown, decode_event
 from daemon.http.version import VERSION
 from daemon.http.websocket.subscription import EventFilter
 from storage.column_formats import format_timestamp
@@ -125,7 +125,7 @@ def build_error_frame(error: LeadMasterError) -> bytes:
 
 def build_event_frame(event: DomainEvent, seq: int | None, epoch: int, now: datetime) -> EventFrame:
     """Return a published event with its frame."""
-    if isinstance(event, SessionQrShown):
+    if isinstance(event, SessionQrShown | SessionPairingCodeShown):
         return _build_qr_frame(event, now)
     return _build_event_frame(event.type, event.subject, event.at, event.data, seq, epoch)
 
@@ -149,7 +149,7 @@ def _build_event_frame(
     return EventFrame(seq, topic, session, encode_frame(document | body))
 
 
-def _build_qr_frame(event: SessionQrShown, now: datetime) -> EventFrame:
+def _build_qr_frame(event: SessionQrShown | SessionPairingCodeShown, now: datetime) -> EventFrame:
     """Return a pairing code with its frame, and the seconds left by the daemon's clock."""
     left = max(0.0, round((event.expires_at - now).total_seconds(), 1))
     document = {

@@ -1,6 +1,6 @@
 """One device through the library: codes, connection, sending, number checks.
 
-What its traps demand: codes are taken from the callback, for their event comes after the pairing;
+What its traps demand: QR codes are taken from the callback, for their event comes after pairing;
 the end of pairing from the hook of the login; a connection that is lost ends the process, for the
 library would connect again by itself; no call before it is connected.
 """
@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from daemon.api.identity import Identity, NotAContact, parse_identity, parse_phone_identity
+from daemon.api.numbers import list_phone_spellings
 from daemon.api.signals import (
     Connected,
     ConnectionRefused,
     Disconnected,
     KeepAlive,
     Paired,
+    PairingCodeIssued,
     PairingFailed,
     QrExhausted,
     QrIssued,
@@ -69,6 +71,9 @@ _DATABASE_OPTIONS: Final = (
 """Behind the name of the file: the library opens it as it is, and appends options of its own."""
 _CODES: Final = 6
 _FIRST_CODE_SECONDS, _NEXT_CODE_SECONDS = 60.0, 20.0
+_PAIRING_SECONDS: Final = _FIRST_CODE_SECONDS + (_CODES - 1) * _NEXT_CODE_SECONDS
+"""WhatsApp closes the connection of a pairing when its QR codes are used up, shown or not; how long
+it would take a typed code is not known."""
 _KEEP_ALIVE_SECONDS: Final = 5.0
 """Frames are reported as a sign of life, not more often than this."""
 _LOGOUT_CONNECT_SECONDS: Final = 5.0
@@ -113,6 +118,9 @@ class NeonizeDriver:
         self._happened: queue.Queue[tuple[str, Any]] = queue.Queue(_MAX_HAPPENED)
         self._connected = threading.Event()
         self._codes = 0
+        self._pairing_phone: str | None = None
+        self._is_stranger = False
+        """Another number was linked than the one that was given: its messages are none of ours."""
         self._leaving = False
         self._last_sign = 0.0
         self._failed = threading.Event()
@@ -123,10 +131,11 @@ class NeonizeDriver:
         """Return whether a device was linked; whether its login counts still, the platform says."""
         return self._login.exists()
 
-    def connect(self) -> None:
+    def connect(self, pairing_phone: str | None = None) -> None:
         """Begin, in a thread of its own; when that ends, the connection is over for good."""
         if self._client is not None:
             return
+        self._pairing_phone = pairing_phone
         self._client = self._build_client()
         self._listen_to_frames()
         threading.Thread(target=self._run_events, daemon=True).start()
@@ -228,16 +237,22 @@ class NeonizeDriver:
             while True:
                 name, event = self._happened.get()
                 for signal in self._translate(name, event):
-                    # Of a device that is leaving, only what people wrote is news.
-                    if not self._leaving or isinstance(signal, SPOOLED_SIGNALS):
+                    if self._is_news(signal):
                         self._report(signal)
                     self._follow(signal)
         except Exception as error:  # noqa: BLE001 - as above
             self._end(f"an event could not be read: {describe_defect(error)}")
 
+    def _is_news(self, signal: Signal) -> bool:
+        """Return whether the daemon is to know of a signal."""
+        if isinstance(signal, SPOOLED_SIGNALS):
+            return not self._is_stranger
+        # Of a device that is leaving, only what people wrote is news.
+        return not self._leaving
+
     def _translate(self, name: str, event: Any) -> Iterator[Signal]:  # noqa: ANN401
         if name == "code":
-            yield self._build_code(event)
+            yield from self._translate_code(event)
         elif name == "login":
             yield from _translate_login_status(event)
         elif name == "frame":
@@ -251,8 +266,30 @@ class NeonizeDriver:
                 yield from self._report_login()
             yield from self._translator.handlers[name](event)
 
-    def _build_code(self, code: str) -> QrIssued:
+    def _translate_code(self, code: str) -> Iterator[Signal]:
+        """Report a QR code; or ask for one code to be typed, which only now can be asked for."""
         self._codes += 1
+        if self._pairing_phone is None:
+            yield self._build_code(code)
+        elif self._codes == 1:
+            yield self._request_pairing_code(self._pairing_phone)
+
+    def _request_pairing_code(self, phone: str) -> Signal:
+        until = time.monotonic() + _PAIRING_SECONDS
+        library = self._library.client
+        try:
+            # WhatsApp gives a code to the name of a browser alone. In the phone's list of linked
+            # devices the device has its own.
+            code = self._client.PairPhone(
+                phone.removeprefix("+"),
+                show_push_notification=True,
+                client_type=library.ClientType.CHROME,
+            )
+        except library.PairPhoneError:
+            return PairingFailed(code_refused=True)
+        return PairingCodeIssued(code, until - time.monotonic())
+
+    def _build_code(self, code: str) -> QrIssued:
         seconds = _FIRST_CODE_SECONDS if self._codes == 1 else _NEXT_CODE_SECONDS
         return QrIssued(code, self._codes, max(_CODES, self._codes), seconds)
 
@@ -265,6 +302,8 @@ class NeonizeDriver:
         """Do what a signal means for the driver itself."""
         if isinstance(signal, Paired):
             self._login.touch(mode=0o600)
+            given = list_phone_spellings(self._pairing_phone or signal.phone)
+            self._is_stranger = signal.phone not in given
         elif isinstance(signal, Connected):
             self._connected.set()
         elif isinstance(signal, ConnectionRefused) and signal.kind is RefusalKind.LOGGED_OUT:

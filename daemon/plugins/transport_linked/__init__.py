@@ -1,4 +1,4 @@
-"""The linked channel: a device linked to a phone by QR code, in a worker process of its own.
+"""The linked channel: a device linked to a phone by QR or code, in a worker process of its own.
 
 The options of a session are ``driver`` (default ``neonize``), ``memory_limit_mb`` (default 512: a
 worker that grows beyond it is replaced), ``heartbeat_timeout`` (seconds without a frame of the
@@ -27,9 +27,9 @@ from daemon.plugins.transport_linked.worker_client import start_worker
 @hookimpl
 def leadmaster_declare_channels() -> Sequence[Channel]:
     """Declare the channel."""
-    summary = "A device linked to a phone by QR, in a process of its own"
+    summary = "A device linked to a phone by QR or code, in a process of its own"
     capabilities = Capabilities(
-        acks=True, number_check=True, receipts=True, pairing=Pairing.QR, restrictions=True
+        acks=True, number_check=True, receipts=True, pairing=Pairing.QR_OR_CODE, restrictions=True
     )
     return [Channel(BuiltinChannel.LINKED, summary, open_linked_transport, capabilities)]
 

@@ -78,7 +78,7 @@ class LinkedTransport:
 
     async def connect(self) -> None:
         """Connect with the stored login, or show codes where there is none."""
-        await self._worker.ask(ConnectRequest())
+        await self._worker.ask(ConnectRequest(self._context.session.pairing_phone))
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
         """Send a message with its permit, which the worker verifies again."""

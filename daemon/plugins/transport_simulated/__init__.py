@@ -1,7 +1,8 @@
 """The simulated channel: a WhatsApp in the process, deterministic for a seed and a clock.
 
 The options of a session are ``seed`` (default 1), ``script`` (a JSON file, see ``script.py``) and
-``phone`` (the number of the phone that scans the code; default: derived from the seed).
+``phone`` (the number of the phone that scans the code; default: derived from the seed). A code that
+is to be typed is typed on the phone whose number was given.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def leadmaster_declare_channels() -> Sequence[Channel]:
         acks=True,
         number_check=True,
         receipts=True,
-        pairing=Pairing.QR,
+        pairing=Pairing.QR_OR_CODE,
         history=True,
         restrictions=True,
     )

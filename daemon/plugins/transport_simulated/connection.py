@@ -13,6 +13,7 @@ from daemon.api.signals import (
     ConnectionRefused,
     KeepAlive,
     Paired,
+    PairingCodeIssued,
     PairingFailed,
     PhoneSeen,
     QrExhausted,
@@ -40,6 +41,9 @@ from daemon.plugins.transport_simulated.timeline import SimulationTimeline
 CODE_COUNT = 6
 FIRST_CODE_SECONDS = 60
 NEXT_CODE_SECONDS = 20
+CODE_ALPHABET = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
+"""Of a code to be typed: without signs that are taken for one another."""
+CODE_LENGTH = 8
 KEEPALIVE_SECONDS = 20.0
 
 
@@ -72,7 +76,9 @@ class SimulatedConnection:
 
     def start(self) -> None:
         """Log in, or show the first code."""
-        step = self._log_in if self.login.get_phone() else self._show_codes
+        by_code = self.context.session.pairing_phone is not None
+        pair = self._show_pairing_code if by_code else self._show_codes
+        step = self._log_in if self.login.get_phone() else pair
         self.timeline.schedule_after(self.script.step, step)
 
     def disconnect(self) -> None:
@@ -142,8 +148,25 @@ class SimulatedConnection:
             valid = FIRST_CODE_SECONDS if index == 1 else NEXT_CODE_SECONDS
             self.timeline.schedule_after(begins, partial(self.emit, self._issue_code(index, valid)))
             begins += valid
-        self.timeline.schedule_after(begins, partial(self.emit, QrExhausted()))
-        if self.script.scan_after is not None and self.script.scan_after < begins:
+        self._wait_for_phone(begins)
+
+    def _show_pairing_code(self) -> None:
+        """Show a code to be typed, which is valid for as long as the QR codes would be shown."""
+        if self.script.pairing is ScriptedPairing.NO_CODE:
+            self.emit(PairingFailed(code_refused=True))
+            return
+        session, moment = self.context.session.name, self.context.clock.now().isoformat()
+        number = int(self.contacts.digest("pairing code", session, moment), 16)
+        digits = [number // len(CODE_ALPHABET) ** place for place in range(CODE_LENGTH)]
+        code = "".join(CODE_ALPHABET[digit % len(CODE_ALPHABET)] for digit in digits)
+        valid = FIRST_CODE_SECONDS + (CODE_COUNT - 1) * NEXT_CODE_SECONDS
+        self.emit(PairingCodeIssued(code, valid))
+        self._wait_for_phone(valid)
+
+    def _wait_for_phone(self, seconds: float) -> None:
+        """Let the codes be used up after so many seconds, unless the phone takes one before."""
+        self.timeline.schedule_after(seconds, partial(self.emit, QrExhausted()))
+        if self.script.scan_after is not None and self.script.scan_after < seconds:
             self.timeline.schedule_after(self.script.scan_after, self._scan)
 
     def _issue_code(self, index: int, valid: float) -> QrIssued:
@@ -159,11 +182,13 @@ class SimulatedConnection:
         self.timeline.schedule_after(self.script.step, self._pair)
 
     def _pair(self) -> None:
-        if self.script.pairing is not ScriptedPairing.ACCEPT:
+        if self.script.pairing in {ScriptedPairing.REFUSE, ScriptedPairing.PASSKEY}:
             self.emit(PairingFailed(self.script.pairing is ScriptedPairing.PASSKEY))
             return
         session = self.context.session
         phone = session.options.get("phone") or self.contacts.own_phone(session.name)
+        if self.script.pairing is not ScriptedPairing.OTHER_NUMBER:
+            phone = session.pairing_phone or phone
         self.login.store(str(phone))
         self.emit(Paired(str(phone)))
         self.timeline.schedule_after(self.script.step, self._connect)

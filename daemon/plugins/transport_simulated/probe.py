@@ -26,6 +26,7 @@ _SCENARIOS: Final[Mapping[ProbeScenario, Mapping[str, object]]] = {
 class SimulatedProbe(ChannelProbe):
     """Writes a script for each scenario, and reads what reached the simulated contacts."""
 
+    own_phone = "+5491155550001"
     recipient = "+5491155550101"
     refused_recipient = _REFUSED
     unanswered_recipient = _UNANSWERED

@@ -25,11 +25,15 @@ class SimulationScriptPart(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 class ScriptedPairing(StrEnum):
-    """The result of scanning a code."""
+    """What comes of linking a phone."""
 
     ACCEPT = "accept"
     REFUSE = "refuse"
     PASSKEY = "passkey"
+    NO_CODE = "no_code"
+    """A code to be typed is not given at all."""
+    OTHER_NUMBER = "other_number"
+    """A code is typed on another phone than the one whose number was given."""
 
 
 class ScriptedAction(StrEnum):
@@ -178,7 +182,7 @@ class SimulationScript(SimulationScriptPart, frozen=True):
     """Pairing, events and contacts of a session."""
 
     scan_after: Seconds | None = 3.0
-    """Seconds until the code is scanned; `null`: nobody scans it."""
+    """Seconds until the code is scanned or typed; `null`: nobody does."""
     step: Seconds = 0.5
     """How long each step takes: reaching the server, pairing, login, sync."""
     pairing: ScriptedPairing = ScriptedPairing.ACCEPT

@@ -21,6 +21,7 @@ from daemon.api.signals import (
     Origin,
     OwnMessage,
     Paired,
+    PairingCodeIssued,
     PhoneSeen,
     QrIssued,
     Receipt,
@@ -63,7 +64,7 @@ ALL = Capabilities(
     chooses_id=True,
     number_check=True,
     receipts=True,
-    pairing=Pairing.QR,
+    pairing=Pairing.QR_OR_CODE,
     history=True,
     restrictions=True,
 )
@@ -104,7 +105,8 @@ class FaithfulTransport:
     async def connect(self) -> None:
         """Link where there is no login, connect, and play the scenario."""
         if not self.outside.linked:
-            self.tell(QrIssued("secret", 1, 6, 60), Scanned(), Paired(ANA))
+            phone = self.context.session.pairing_phone
+            self.tell(self.show_code(phone), Scanned(), Paired(phone or ANA))
             self.outside.linked = True
         self.up = True
         self.tell(Connected(), Synced(), *self.outside.late)
@@ -116,6 +118,10 @@ class FaithfulTransport:
             self.lose_connection()
         elif self.outside.scenario is ProbeScenario.DEATH:
             self.die()
+
+    def show_code(self, phone: str | None) -> Signal:
+        """Return a code to be typed where the phone's number is known, else one to be scanned."""
+        return PairingCodeIssued("ABCD1234", 160) if phone else QrIssued("secret", 1, 6, 60)
 
     def lose_connection(self) -> None:
         """Tell that the connection was lost."""
@@ -209,6 +215,7 @@ class FaithfulTransport:
 class FaithfulProbe(ChannelProbe):
     """Sees and does everything."""
 
+    own_phone = ANA
     recipient = ANA
     refused_recipient = REFUSED
     unanswered_recipient = UNANSWERED
@@ -444,6 +451,15 @@ class LeavesTask(FaithfulTransport):
         LEFT_TASKS.append(asyncio.create_task(asyncio.sleep(99), name="keep-alive"))
 
 
+class QrForAll(FaithfulTransport):
+    """Shows a code to be scanned, whatever was asked for."""
+
+    def show_code(self, phone: str | None) -> Signal:
+        """Forget the number."""
+        del phone
+        return super().show_code(None)
+
+
 class SyncedFirst(FaithfulTransport):
     """Is ready before it is connected."""
 
@@ -484,6 +500,7 @@ FAULTS: dict[str, type[FaithfulTransport]] = {
     "contacts_readable": RawContacts,
     "lost_connection": ConnectsAgain,
     "death": DiesInSilence,
+    "pairing_code": QrForAll,
     "logout": KeepsLogin,
     "close": CloseOnce,
     "close_unconnected": CloseNeedsConnection,

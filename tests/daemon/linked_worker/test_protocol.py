@@ -27,6 +27,7 @@ LID = Identity(IdentityKind.LID, "15491155550101@lid")
 MOMENT = datetime(2026, 3, 3, 12, 0, 0, 250000, tzinfo=UTC)
 EXAMPLES: list[Signal] = [
     signals.QrIssued("secret", 2, 6, 20.0),
+    signals.PairingCodeIssued("ABCD-1234", 159.5),
     signals.QrExhausted(),
     signals.Scanned(),
     signals.Paired("+5491155550001"),

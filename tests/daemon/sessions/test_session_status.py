@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from daemon.api.signals import QrIssued
-from daemon.sessions.connection import QrCodeDisplay
+from daemon.sessions.linking import PairingInProgress
 from daemon.sessions.signal_mapping import (
     BAN_REASONS,
     DEADLINE_REASONS,
@@ -130,7 +130,7 @@ def test_a_silenced_number_stays_silenced_by_a_milder_notice() -> None:
 
 def test_a_code_is_on_show_until_it_ends_or_is_scanned() -> None:
     """Its moment of ending is computed by our clock."""
-    display = QrCodeDisplay()
+    display = PairingInProgress()
     shown = display.show("ventas", QrIssued("secret", 1, 6, 60), MIDDAY)
     assert shown.expires_at == MIDDAY + timedelta(seconds=60)
     assert display.get_current(MIDDAY + timedelta(seconds=59)) == shown

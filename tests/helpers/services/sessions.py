@@ -30,7 +30,7 @@ from tests.helpers.transport import PermitFactory, PuppetTransport
 SESSION_PHONE = "+5491100000001"
 SESSION_NAME = "ventas"
 PUPPET_CAPABILITIES = Capabilities(
-    acks=True, number_check=True, receipts=True, pairing=Pairing.QR, restrictions=True
+    acks=True, number_check=True, receipts=True, pairing=Pairing.QR_OR_CODE, restrictions=True
 )
 
 

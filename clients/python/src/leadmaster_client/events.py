@@ -55,6 +55,7 @@ class SessionState:
     phone_seen_at: datetime | None
     attempts: int
     pairing: str
+    pairing_method: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +241,7 @@ class SessionChanged(Event):
     since: datetime
     deadline: datetime | None
     pairing: str = "none"
+    pairing_method: str = "qr"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +249,15 @@ class SessionDeleted(Event):
     """A session was unlinked and deleted; its name stays taken (subject: the session's name)."""
 
     who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPairingCodeShown(Event):
+    """A code can be typed on the phone until `expires_at`; never stored (subject: the session)."""
+
+    code: str
+    expires_at: datetime
+    seconds_left: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +311,7 @@ BY_TYPE: dict[str, type[Event]] = {
     "sending.resumed": SendingResumed,
     "session.changed": SessionChanged,
     "session.deleted": SessionDeleted,
+    "session.pairing_code_shown": SessionPairingCodeShown,
     "session.qr_shown": SessionQrShown,
     "signal.quarantined": SignalQuarantined,
     "signal.settled": SignalSettled,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from daemon.api.signals import (
     Connected,
     KeepAlive,
     Paired,
+    PairingCodeIssued,
     PairingFailed,
     QrExhausted,
     QrIssued,
@@ -20,6 +22,8 @@ from daemon.api.signals import (
 )
 from tests.helpers.clock import FakeClock
 from tests.helpers.transport import open_test_transport
+
+NUMBER = "+5491155550001"
 
 
 async def test_codes_last_60_and_then_five_times_20_seconds(tmp_path: Path) -> None:
@@ -62,6 +66,44 @@ async def test_a_line_comes_up_as_fast_as_its_script_says(tmp_path: Path) -> Non
             assert not line.signals_of(Synced)
             await clock.advance(0.01)
             assert line.signals_of(Synced)
+
+
+async def test_a_code_is_typed_on_the_phone_whose_number_was_given(tmp_path: Path) -> None:
+    """One code of eight characters, which no QR goes with; the number is the one that was given."""
+    clock = FakeClock()
+    async with open_test_transport(tmp_path, clock, pairing_phone=NUMBER) as line:
+        await line.connect_until_ready()
+        kinds = [type(signal) for signal in line.received_signals]
+        [issued] = line.signals_of(PairingCodeIssued)
+        assert [paired.phone for paired in line.signals_of(Paired)] == [NUMBER]
+    assert kinds[:5] == [PairingCodeIssued, Scanned, Paired, Connected, Synced]
+    assert re.fullmatch("[1-9A-HJ-NP-TV-Z]{8}", issued.code)
+    assert issued.valid_seconds == 160
+
+
+async def test_a_code_that_nobody_types_expires_with_the_qr_codes_behind_it(tmp_path: Path) -> None:
+    """After 160 seconds, and not before."""
+    clock = FakeClock()
+    script = {"scan_after": None}
+    async with open_test_transport(tmp_path, clock, script, pairing_phone=NUMBER) as line:
+        await line.transport.connect()
+        await clock.advance(160.4)
+        assert not line.signals_of(QrExhausted)
+        await clock.advance(0.2)
+        assert line.signals_of(QrExhausted)
+
+
+async def test_linking_by_a_code_can_fail(tmp_path: Path) -> None:
+    """No code is given for the number; or another phone is linked than the one that was meant."""
+    clock = FakeClock()
+    script: dict[str, object] = {"scan_after": 1, "pairing": "no_code"}
+    async with open_test_transport(tmp_path, clock, script, pairing_phone=NUMBER) as line:
+        await line.connect_until_ready()
+        assert line.signals_of(PairingFailed) == [PairingFailed(code_refused=True)]
+    script = {"scan_after": 1, "pairing": "other_number"}
+    async with open_test_transport(tmp_path, clock, script, pairing_phone=NUMBER) as line:
+        await line.connect_until_ready()
+        assert [paired.phone for paired in line.signals_of(Paired)] != [NUMBER]
 
 
 async def test_the_login_is_private_and_resumes_without_a_code(tmp_path: Path) -> None:
