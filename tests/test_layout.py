@@ -24,6 +24,7 @@ AIDS = {
     "rule_texts.py",
     "signals.py",
     "terminal.py",
+    "workbooks.py",
     "worker_unit.py",
 }
 """What is no harness: texts, names, walks, limits, watchers, and programs that tests start."""

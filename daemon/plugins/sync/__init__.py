@@ -1,4 +1,4 @@
-"""The sync plugin: declares the built-in import source, CSV."""
+"""The sync plugin: declares the built-in import sources, CSV and XLSX."""
 
 from __future__ import annotations
 
@@ -7,16 +7,24 @@ from collections.abc import Sequence
 from daemon.api import hookimpl
 from daemon.api.imports import ImportSource
 from daemon.plugins.sync.csv_source import open_csv
+from daemon.plugins.sync.xlsx_source import open_xlsx
 
 
 @hookimpl
 def leadmaster_declare_sources() -> Sequence[ImportSource]:
-    """Declare CSV in any encoding and with any common delimiter."""
+    """Declare CSV in any encoding and with any common delimiter, and workbooks."""
     return (
         ImportSource(
             name="csv",
             summary="Text with a header line and one record per line (CSV, TSV), from any program",
             suffixes=(".csv", ".tsv", ".txt"),
             open=open_csv,
+        ),
+        ImportSource(
+            name="xlsx",
+            summary="A workbook of Excel or LibreOffice, of which one sheet is read",
+            suffixes=(".xlsx", ".xlsm"),
+            open=open_xlsx,
+            unit="row",
         ),
     )

@@ -24,6 +24,7 @@ from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.lists.columns import is_phone_header
 from daemon.plugin_manager import Plugins
 from tests.helpers.plugins import block_all_but
+from tests.helpers.workbooks import BUILDERS, build_workbook
 
 LISTS: Final = Path(__file__).parents[3] / "data" / "lists"
 CASES: Final[list[dict[str, Any]]] = tomllib.loads(
@@ -34,7 +35,7 @@ TODAY: Final = date(2026, 11, 29)
 
 def choose(*, kind: str | None = None) -> list[Any]:
     """Return the cases, of one kind those whose last step is at work, as parameters."""
-    built = (".csv", ".txt")
+    built = (".csv", ".txt", ".xlsx")
     chosen = [
         case
         for case in CASES
@@ -57,11 +58,11 @@ def plugins() -> Plugins:
 
 
 @pytest.fixture
-def find_list() -> Callable[[str], Path]:
-    """Return a function that finds the file of a case."""
+def find_list(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that finds the file of a case, or builds the workbook."""
 
     def find(name: str) -> Path:
-        return LISTS / name
+        return build_workbook(tmp_path, name) if name in BUILDERS else LISTS / name
 
     return find
 

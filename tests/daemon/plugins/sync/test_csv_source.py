@@ -160,11 +160,12 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
         open_csv(path, SourceOptions())
 
 
-def test_the_plugin_declares_csv() -> None:
-    """One source, for the endings that such files have."""
-    (source,) = leadmaster_declare_sources()
-    assert source.name == "csv"
-    assert ".csv" in source.suffixes
+def test_the_plugin_declares_its_sources() -> None:
+    """Each for endings of its own."""
+    sources = leadmaster_declare_sources()
+    suffixes = [suffix for source in sources for suffix in source.suffixes]
+    assert [source.name for source in sources][:2] == ["csv", "xlsx"]
+    assert len(suffixes) == len(set(suffixes))
 
 
 @given(
