@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Consent(StrEnum):
+class ConsentAnswer(StrEnum):
     """What a cell says about consent. The last one is for a person to decide."""
 
     YES = "yes"
@@ -29,11 +29,13 @@ class Consent(StrEnum):
     UNKNOWN = "unknown"
 
 
-ANSWERS: Final = frozenset({Consent.YES, Consent.RELATIONSHIP, Consent.NO, Consent.NOTHING})
+ANSWERS: Final = frozenset(
+    {ConsentAnswer.YES, ConsentAnswer.RELATIONSHIP, ConsentAnswer.NO, ConsentAnswer.NOTHING}
+)
 """What a person can answer about an unknown word."""
 
-_WORDS: Final[Mapping[Consent, tuple[str, ...]]] = {
-    Consent.YES: (
+_WORDS: Final[Mapping[ConsentAnswer, tuple[str, ...]]] = {
+    ConsentAnswer.YES: (
         *("si", "s", "sip", "sim", "yes", "y", "yep", "true", "verdadero", "verdadeiro", "1"),
         *("acepta", "acepto", "aceptado", "aceita", "aceito", "aceitou", "accepts", "accepted"),
         *("autoriza", "autorizo", "autorizado", "authorized", "authorised", "agree", "agreed"),
@@ -41,16 +43,16 @@ _WORDS: Final[Mapping[Consent, tuple[str, ...]]] = {
         *("de acuerdo", "de acordo", "i agree", "concordo", "concorda", "si acepto", "si acepta"),
         *("sim aceito", "yes i agree", "✓", "✔", "✅", "☑", "🗹", "👍", "👌", "🆗", "🟢"),
     ),
-    Consent.RELATIONSHIP: (
+    ConsentAnswer.RELATIONSHIP: (
         *("relacion previa", "relacion", "cliente", "customer", "relationship"),
         *("relacao previa", "relacao", "trato previo"),
     ),
-    Consent.PUBLIC: ("publico", "fuente publica", "fonte publica", "public", "public source"),
-    Consent.NONE: (
+    ConsentAnswer.PUBLIC: ("publico", "fuente publica", "fonte publica", "public", "public source"),
+    ConsentAnswer.NONE: (
         *("ninguno", "ninguna", "nenhum", "nenhuma", "none", "desconocido", "desconhecido"),
         "unknown",
     ),
-    Consent.NOTHING: (
+    ConsentAnswer.NOTHING: (
         *("", "-", "--", "---", "?", "??", "???", ".", "..", "...", "_", "/", "*"),
         *("n/a", "#n/a", "na", "n.a", "nan", "null", "nil", "undefined", "tbd"),
         *("no aplica", "no corresponde", "nao se aplica", "not applicable", "no data"),
@@ -99,7 +101,9 @@ def fold_consent(text: str) -> str:
     return re.sub(r"(?<=\w)[-_,;:.!'’]+\s*(?=\w)|\s*[,;:]\s*", " ", bare) or folded
 
 
-def read_consent_cell(text: str, answers: Mapping[str, Consent] | None = None) -> Consent:
+def read_consent_cell(
+    text: str, answers: Mapping[str, ConsentAnswer] | None = None
+) -> ConsentAnswer:
     """Return what a cell says on consent.
 
     ``answers`` are what people said of unknown words, by the word as :func:`fold_consent` gives it.
@@ -109,14 +113,14 @@ def read_consent_cell(text: str, answers: Mapping[str, Consent] | None = None) -
     if known is not None:
         return known
     if _says_no(word):
-        return Consent.NO
+        return ConsentAnswer.NO
     if answers and word in answers:
         return answers[word]
     # "✅ sí": marks and words that all say yes.
     parts = re.findall(r"[^\W_]+(?: [^\W_]+)*|[^\w\s]", word)
-    if parts and all(_BY_WORD.get(part) is Consent.YES for part in parts):
-        return Consent.YES
-    return Consent.UNKNOWN
+    if parts and all(_BY_WORD.get(part) is ConsentAnswer.YES for part in parts):
+        return ConsentAnswer.YES
+    return ConsentAnswer.UNKNOWN
 
 
 def _says_no(word: str) -> bool:
@@ -135,4 +139,4 @@ def read_refusal_cell(text: str) -> bool:
     word = fold_consent(text)
     if word in _PLAIN_NO or word in {"opt in", "opted in", "optin"}:
         return False
-    return _BY_WORD.get(word) not in {Consent.NOTHING, Consent.NONE}
+    return _BY_WORD.get(word) not in {ConsentAnswer.NOTHING, ConsentAnswer.NONE}

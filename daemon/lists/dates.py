@@ -89,7 +89,7 @@ def read_date_column(cells: Iterable[str]) -> DateColumn:
 
 
 def needs_order(text: str) -> bool:
-    """Return whether a cell is a date whose day and month only an order tells apart."""
+    """Return whether a cell is a date whose day and month look alike."""
     match = _YEAR_LAST.fullmatch(text.strip())
     if match is None:
         return False

@@ -48,12 +48,16 @@ class PhoneCell:
 
 
 def read_phone_cell(
-    cell: str, region: str, *, says_mobile: bool = False, mobiles: MobileAnswer = MobileAnswer.ASK
+    cell: str,
+    region: str,
+    *,
+    says_mobile: bool | None = None,
+    mobiles: MobileAnswer = MobileAnswer.ASK,
 ) -> PhoneCell:
     """Return the numbers of a cell; a problem is in the result, never raised.
 
-    ``region`` (such as AR) is for numbers without +; ``says_mobile`` is whether the header says
-    that its numbers are mobile or on WhatsApp.
+    ``region`` (such as AR) is for numbers without +; ``says_mobile`` is what the header says
+    of its numbers: mobile or on WhatsApp (True), landlines (False), or nothing.
     """
     found = read_phones(cell, region)
     refusal = found.refusal
@@ -64,7 +68,7 @@ def read_phone_cell(
     if mobiles is MobileAnswer.ASK:
         # One word of a cell with several numbers may be on either of them.
         cell_says = found.says_mobile if len(found.numbers) == 1 else None
-        answer = (says_mobile or None) if cell_says is None else cell_says
+        answer = says_mobile if cell_says is None else cell_says
     else:
         answer = mobiles is MobileAnswer.YES
     return _decide_mobiles(found, refusal, answer=answer)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
 
 from daemon.errors import ImportRejected
+from daemon.lists.columns import ColumnPlan, plan_columns
+from daemon.lists.consent_cells import ANSWERS, ConsentAnswer, fold_consent
+from daemon.lists.dates import DateOrder
+from daemon.lists.phone_cells import MobileAnswer
+from daemon.lists.vocabulary import USES_BY_KIND, ListKind
 
 IMPORT_COLUMNS: Final = frozenset(
-    {"phone", "name", "trade", "cartera_origen", "permission", "evidence", "data_date", "notes"}
+    {use.value for use in USES_BY_KIND[ListKind.PROSPECTS]} | {"phone", "refusal"}
 )
 """The columns that a header can be mapped to."""
+MAX_FIELDS: Final = 50
+"""The most headers whose cells are kept as further data of each prospect."""
 
 
 class ImportPermission(StrEnum):
@@ -56,6 +62,15 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     given_how: str = ""
     """How they gave them, such as in which field of a form."""
 
+    mobiles: MobileAnswer = MobileAnswer.ASK
+    """Whether Argentine numbers without 9 are mobile lines, where header and cell don't say it."""
+    date_order: DateOrder | None = None
+    """The order of day and month, where no row of the column shows it."""
+    consent_words: dict[str, ConsentAnswer] = {}
+    """What words on consent mean that the table does not know: yes, relationship, no, nothing."""
+    fields: list[str] = []
+    """Headers whose cells are kept as further data of each prospect."""
+
     @property
     def given_statement(self) -> str:
         """Where and how the numbers were given as WhatsApp; empty without such a statement."""
@@ -74,25 +89,41 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 "A whole list can't be opted in without saying how they agreed.",
                 hint="Say how they agreed, or leave the permission at public_source.",
             )
+        if set(self.consent_words.values()) - ANSWERS:
+            raise ImportRejected(
+                "A word on consent can mean yes, relationship, no or nothing.",
+                hint="Choose one of these for each word.",
+            )
+        if len(self.fields) > MAX_FIELDS:
+            raise ImportRejected(
+                f"More than {MAX_FIELDS} columns can't be kept as data.",
+                hint="Leave out the columns that nobody needs.",
+            )
         if bool(self.given_where.strip()) != bool(self.given_how.strip()):
             raise ImportRejected(
                 "That the numbers were given as WhatsApp needs both where and how.",
                 hint="Say where and how the people gave them, or leave both out.",
             )
 
-    def resolve_mapping(self, headers: tuple[str, ...], guess: Mapping[str, str]) -> dict[str, str]:
-        """Return the guessed mapping, with ``mapping`` applied over it.
+    @property
+    def folded_consent_words(self) -> dict[str, ConsentAnswer]:
+        """The answers by word, folded as cells are looked up."""
+        return {fold_consent(word): answer for word, answer in self.consent_words.items()}
+
+    def plan_columns(self, headers: tuple[str, ...]) -> ColumnPlan:
+        """Return the use of each column, ``mapping`` and ``fields`` applied over the guess.
 
         Raises ImportRejected for an unknown header, or where none is the phone number's.
         """
-        if missing := [header for header in self.mapping.values() if header not in headers]:
+        named = [*self.mapping.values(), *self.fields]
+        if missing := [header for header in named if header not in headers]:
             raise ImportRejected(
                 f"The file has no header {missing[0]!r}; it has: {', '.join(headers)}."
             )
-        mapping = {**guess, **self.mapping}
-        if "phone" not in mapping:
+        plan = plan_columns(headers, self.mapping, ListKind.PROSPECTS, self.fields)
+        if not plan.phones:
             raise ImportRejected(
                 f"No header was recognised as the phone number; there are: {', '.join(headers)}.",
                 hint="Name it: --map phone=HEADER",
             )
-        return mapping
+        return plan

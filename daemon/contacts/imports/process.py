@@ -20,10 +20,13 @@ import structlog
 from daemon import subprocesses
 from daemon.api.imports import ImportSource, SourceOptions, SourceUnreadable
 from daemon.contacts.imports.options import ImportOptions
-from daemon.contacts.imports.row_parser import ParsedImportRow, parse_row
+from daemon.contacts.imports.row_parser import ParsedImportRow, RowParser
 from daemon.errors import ImportRejected, LeadMasterError
-from daemon.lists.columns import guess_mapping, is_phone_header
+from daemon.lists.columns import ColumnPlan, PlannedColumn, is_phone_header
+from daemon.lists.consent_cells import ConsentAnswer
+from daemon.lists.dates import read_date_column
 from daemon.lists.table import open_table
+from daemon.lists.vocabulary import ColumnUse
 from daemon.plugin_manager import Plugins
 from daemon.worker_protocol import (
     SILENCE_SECONDS,
@@ -51,16 +54,23 @@ class ImportReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     today: date
     blocked: tuple[str, ...] = ()
+    consent_words: dict[str, ConsentAnswer] = {}
+    """What people said of words on consent in earlier lists, by the folded word."""
 
 
 class ImportFileSummary(msgspec.Struct, frozen=True, tag="opened"):
-    """The first answer: what the file is. ``rows`` are the cells of its first records."""
+    """The first answer: what the file is. ``rows`` are the cells of its first records.
+
+    ``columns`` are all headers with their use; ``remarks`` are sentences on the whole file.
+    """
 
     form: str
     headers: tuple[str, ...]
     mapping: dict[str, str]
     rows: tuple[tuple[int, dict[str, str]], ...]
     total: int
+    columns: tuple[PlannedColumn, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class ImportRowBatch(msgspec.Struct, frozen=True, tag="batch"):
@@ -204,22 +214,51 @@ def answer_import(request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
 
 def _read_file(source: ImportSource, request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
     """Yield the summary and the batches of a file. Raises what the import source raises."""
-    asked = SourceOptions(request.options.encoding, request.options.sheet, is_phone_header)
-    table = open_table(source.open(Path(request.path), asked), header_required=True)
-    mapping = request.options.resolve_mapping(table.headers, guess_mapping(table.headers))
+    options = request.options
+    asked = SourceOptions(options.encoding, options.sheet, is_phone_header)
+    table = open_table(
+        source.open(Path(request.path), asked),
+        header_required=True,
+        headers=[*options.mapping.values()],
+    )
+    plan = options.plan_columns(table.headers)
     first: list[tuple[int, dict[str, str]]] = []
+    dates: set[str] = set()
     total = 0
     # Read through once to count, so that an unreadable record is found before anything is written.
     for total, record in enumerate(table.records(), 1):  # noqa: B007 - the last one is the count
         if len(first) < PREVIEW_ROWS:
             first.append((record.number, dict(record.cells)))
-    yield ImportFileSummary(table.form, table.headers, mapping, tuple(first), total)
+        dates.add(plan.get_cell(record.cells, ColumnUse.DATA_DATE))
+    yield ImportFileSummary(
+        table.form,
+        table.headers,
+        plan.mapping,
+        tuple(first),
+        total,
+        plan.columns,
+        (*table.remarks, *_remark_on_columns(plan)),
+    )
+    parser = RowParser(
+        plan,
+        options,
+        region=request.region,
+        today=request.today,
+        date_order=read_date_column(dates).order or options.date_order,
+        consent_words=request.consent_words | options.folded_consent_words,
+    )
     rows = table.records()
-    while batch := tuple(
-        parse_row(row, mapping, request.options, region=request.region, today=request.today)
-        for row in islice(rows, BATCH_SIZE)
-    ):
+    while batch := tuple(parser.parse(row) for row in islice(rows, BATCH_SIZE)):
         yield ImportRowBatch(batch)
+
+
+def _remark_on_columns(plan: ColumnPlan) -> Iterator[str]:
+    """Yield a sentence for each column that is read otherwise than it was mapped."""
+    for header in plan.inverted:
+        yield (
+            f"A yes in «{header}» means no: who has one there counts as refused, and a no there"
+            " gives no permission."
+        )
 
 
 if __name__ == "__main__":

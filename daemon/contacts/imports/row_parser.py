@@ -1,65 +1,57 @@
-"""Parses one row of an import: phone number, permission and date, or the reason of a reject."""
+"""Parses one record of an import: number, name, permission and date, or the reason of a reject."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
 from typing import Final
 
 import msgspec
 
-from daemon.api import numbers
-from daemon.api.imports import normalise_text
+from daemon.api.numbers import PhoneNumber, list_phone_spellings
 from daemon.contacts.imports.options import ImportOptions, ImportPermission
+from daemon.lists.columns import ColumnPlan, PhoneCandidate
+from daemon.lists.consent_cells import ConsentAnswer, read_consent_cell, read_refusal_cell
+from daemon.lists.dates import DateOrder, needs_order, read_date
+from daemon.lists.phone_cells import PhoneCell, read_phone_cell
 from daemon.lists.table import ListRecord
+from daemon.lists.vocabulary import ColumnUse
 
 _MAX_CELL_LENGTH: Final = 2_000
-_ISO_DATE: Final = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})")
-_LOCAL_DATE: Final = re.compile(r"(?P<day>\d{1,2})/(?P<month>\d{1,2})/(?P<year>\d{4})")
-_PERMISSION_WORDS: Final = {
-    word: granted
-    for granted, words in {
-        ImportPermission.OPTED_IN: (
-            "si",
-            "s",
-            "yes",
-            "y",
-            "acepta",
-            "opt in",
-            "opted in",
-            "true",
-            "1",
-        ),
-        ImportPermission.RELATIONSHIP: (
-            "relacion previa",
-            "relacion",
-            "cliente",
-            "customer",
-            "relationship",
-        ),
-        ImportPermission.PUBLIC_SOURCE: ("publico", "fuente publica", "public", "public source"),
-        ImportPermission.NONE: ("ninguno", "ninguna", "none", "desconocido", "unknown"),
-        ImportPermission.REFUSED: (
-            "no",
-            "n",
-            "baja",
-            "rechaza",
-            "stop",
-            "opt out",
-            "refused",
-            "false",
-            "0",
-        ),
-    }.items()
-    for word in words
+_SEVERAL: Final = "several_numbers"
+_PERMISSIONS: Final = {
+    ConsentAnswer.YES: ImportPermission.OPTED_IN,
+    ConsentAnswer.RELATIONSHIP: ImportPermission.RELATIONSHIP,
+    ConsentAnswer.PUBLIC: ImportPermission.PUBLIC_SOURCE,
+    ConsentAnswer.NONE: ImportPermission.NONE,
+    ConsentAnswer.NO: ImportPermission.REFUSED,
 }
+_STRICTEST_FIRST: Final = (
+    *(
+        ConsentAnswer.NO,
+        ConsentAnswer.UNKNOWN,
+        ConsentAnswer.NONE,
+        ConsentAnswer.YES,
+        ConsentAnswer.RELATIONSHIP,
+    ),
+    *(ConsentAnswer.PUBLIC, ConsentAnswer.NOTHING),
+)
+"""Of several consent columns of a record the first of these counts."""
+
+
+class RowRemark(msgspec.Struct, frozen=True):
+    """Something on an accepted record that its list says otherwise, or that is unknown."""
+
+    code: str
+    sentence: str
 
 
 class ParsedImportRow(msgspec.Struct, frozen=True, kw_only=True):
     """A parsed record. Without ``phone`` it is rejected, for ``reason_code``.
 
-    With ``phone`` a reason is a remark: the permission was lowered from what the record says.
+    With ``phone`` a reason is the first of its ``remarks``.
     """
 
     record: int
@@ -69,6 +61,10 @@ class ParsedImportRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     trade: str = ""
     notes: str = ""
+    city: str = ""
+    email: str = ""
+    fields: dict[str, str] = {}
+    """The cells that are kept under their headers."""
     cartera_origen: str = ""
     permission: ImportPermission = ImportPermission.NONE
     permission_text: str = ""
@@ -77,83 +73,209 @@ class ParsedImportRow(msgspec.Struct, frozen=True, kw_only=True):
     data_date: date | None = None
     reason_code: str = ""
     sentence: str = ""
+    remarks: tuple[RowRemark, ...] = ()
+    phone_header: str = ""
+    phone_text: str = ""
+    """The cell that the number was read from, or could not be read from, and its header."""
+    mobile_assumed: bool = False
+    """Whether an Argentine number got its 9 because header, cell or answer say mobile."""
+    mobile_open: bool = False
+    """Whether nobody says if an Argentine number without 9 is a mobile one."""
+    open_consent: str = ""
+    """The cell on consent, where it is a word that a person must explain."""
+    open_date: str = ""
+    """The cell with a date whose day and month look alike."""
 
 
-def parse_row(
-    row: ListRecord,
-    mapping: Mapping[str, str],
-    options: ImportOptions,
-    *,
-    region: str,
-    today: date,
-) -> ParsedImportRow:
-    """Return one record parsed; a problem is in the result, never raised."""
-    if row.problem:
-        return _reject(row, "record_unreadable", row.problem)
-    cells = {
-        column: row.cells.get(header, "").strip()[:_MAX_CELL_LENGTH]
-        for column, header in mapping.items()
-    }
-    try:
-        number = numbers.parse_phone(cells["phone"], region)
-    except numbers.NumberUnusable as problem:
-        return _reject(row, problem.reason_code, problem.sentence)
-    evidence = cells.get("evidence", "") or options.statement
-    said = cells.get("permission", "")
-    permission, reason_code, sentence = parse_permission(said, evidence, options.permission)
-    return ParsedImportRow(
-        record=row.number,
-        phone=number.e164,
-        line_type=number.line_type,
-        country=number.country,
-        name=cells.get("name", ""),
-        trade=cells.get("trade", ""),
-        notes=cells.get("notes", ""),
-        cartera_origen=options.cartera_origen or cells.get("cartera_origen", ""),
-        permission=permission,
-        permission_text=said,
-        evidence=evidence,
-        data_date=parse_date(cells.get("data_date", ""), today),
-        reason_code=reason_code,
-        sentence=sentence,
-    )
+@dataclass(frozen=True, slots=True)
+class RowParser:
+    """Parses the records of one list. ``consent_words`` are answers by their folded word."""
 
+    plan: ColumnPlan
+    options: ImportOptions
+    region: str
+    today: date
+    date_order: DateOrder | None = None
+    consent_words: Mapping[str, ConsentAnswer] = field(default_factory=dict)
 
-def _reject(row: ListRecord, reason_code: str, sentence: str) -> ParsedImportRow:
-    return ParsedImportRow(record=row.number, reason_code=reason_code, sentence=sentence)
-
-
-def parse_permission(
-    text: str, evidence: str, default: ImportPermission
-) -> tuple[ImportPermission, str, str]:
-    """Return (permission, reason code, sentence) of a cell; the last two are empty or a remark."""
-    word = normalise_text(text)
-    # "no acepta", "no contactar": whatever follows a no, nobody is written to on it.
-    granted = ImportPermission.REFUSED if word.startswith("no ") else _PERMISSION_WORDS.get(word)
-    if not word:
-        return default, "", ""
-    if granted is None:
-        return (
-            ImportPermission.NONE,
-            "permission_not_understood",
-            "The permission is not understood, so it counts as none.",
+    def parse(self, row: ListRecord) -> ParsedImportRow:
+        """Return one record parsed; a problem is in the result, never raised."""
+        if row.problem:
+            return _reject(row, "record_unreadable", row.problem)
+        candidates = self.plan.list_phones(row.cells)
+        cells = [self._read_phone(each) for each in candidates]
+        chosen = _choose_phone(cells)
+        if chosen is None:
+            return _reject_phone(row, candidates, cells)
+        place, cell, number = chosen
+        permission, said, open_consent, on_permission = self._read_permission(row.cells)
+        dated, open_date, on_date = self._read_data_date(row.cells)
+        remarks = (*on_permission, *on_date, *_remark_on_phones(candidates, cells, place))
+        read = partial(self._get, row.cells)
+        return ParsedImportRow(
+            record=row.number,
+            phone=number.e164,
+            line_type=number.line_type,
+            country=number.country,
+            name=self._cut(self.plan.get_name(row.cells)),
+            trade=read(ColumnUse.TRADE),
+            notes=read(ColumnUse.NOTES),
+            city=read(ColumnUse.CITY),
+            email=read(ColumnUse.EMAIL),
+            fields=self._read_fields(row.cells),
+            cartera_origen=self.options.cartera_origen or read(ColumnUse.CARTERA_ORIGEN),
+            permission=permission,
+            permission_text=said,
+            evidence=self._get_evidence(row.cells),
+            data_date=dated,
+            reason_code=remarks[0].code if remarks else "",
+            sentence=remarks[0].sentence if remarks else "",
+            remarks=remarks,
+            phone_header=candidates[place].header,
+            phone_text=self._cut(candidates[place].cell),
+            mobile_assumed=cell.mobile_assumed,
+            mobile_open=cell.mobile_open,
+            open_consent=open_consent,
+            open_date=open_date,
         )
-    if granted is ImportPermission.OPTED_IN and not evidence:
-        return (
-            ImportPermission.PUBLIC_SOURCE,
+
+    def _cut(self, text: str) -> str:
+        return text.strip()[:_MAX_CELL_LENGTH]
+
+    def _get(self, cells: Mapping[str, str], use: ColumnUse) -> str:
+        return self._cut(self.plan.get_cell(cells, use))
+
+    def _get_evidence(self, cells: Mapping[str, str]) -> str:
+        return self._get(cells, ColumnUse.EVIDENCE) or self.options.statement
+
+    def _read_fields(self, cells: Mapping[str, str]) -> dict[str, str]:
+        kept = {header: self._cut(cells.get(header, "")) for header in self.options.fields}
+        return {header: cell for header, cell in kept.items() if cell}
+
+    def _read_phone(self, candidate: PhoneCandidate) -> PhoneCell:
+        return read_phone_cell(
+            candidate.cell,
+            self.region,
+            says_mobile=candidate.says_mobile,
+            mobiles=self.options.mobiles,
+        )
+
+    def _read_permission(
+        self, cells: Mapping[str, str]
+    ) -> tuple[ImportPermission, str, str, list[RowRemark]]:
+        """Return permission, the cell that gives it, the cell if nobody explained it, remarks."""
+        for header in self.plan.list_headers(ColumnUse.REFUSAL):
+            cell = self._cut(cells.get(header, ""))
+            if read_refusal_cell(cell):
+                return ImportPermission.REFUSED, f"{header}: {cell}", "", []
+        said = [
+            (read_consent_cell(cell, self.consent_words), cell)
+            for header in self.plan.list_headers(ColumnUse.PERMISSION)
+            if (cell := self._cut(cells.get(header, "")))
+        ]
+        if not said:
+            return self.options.permission, "", "", []
+        consent, cell = min(said, key=lambda each: _STRICTEST_FIRST.index(each[0]))
+        evidence = self._get_evidence(cells)
+        permission, remark = decide_permission(consent, evidence, self.options.permission)
+        unexplained = cell if consent is ConsentAnswer.UNKNOWN else ""
+        return permission, cell, unexplained, [remark] if remark else []
+
+    def _read_data_date(self, cells: Mapping[str, str]) -> tuple[date | None, str, list[RowRemark]]:
+        """Return the date, the cell if only an order would tell it, and remarks."""
+        cell = self._get(cells, ColumnUse.DATA_DATE)
+        found = read_date(cell, self.date_order, self.today)
+        if found is not None or not cell:
+            return found, "", []
+        if self.date_order is None and needs_order(cell):
+            sentence = "Day and month of the date can't be told apart; it counts as unknown."
+            return None, cell, [RowRemark("date_order_open", sentence)]
+        sentence = "The date is not understood, or in the future; it counts as unknown."
+        return None, "", [RowRemark("date_not_understood", sentence)]
+
+
+def decide_permission(
+    consent: ConsentAnswer, evidence: str, default: ImportPermission
+) -> tuple[ImportPermission, RowRemark | None]:
+    """Return the permission that a filled cell gives, and a remark where it is less than it says.
+
+    ``default`` is the permission of records whose cell is blank.
+    """
+    if consent is ConsentAnswer.YES and not evidence:
+        return ImportPermission.PUBLIC_SOURCE, RowRemark(
             "consent_without_evidence",
             "It says yes, but not how they agreed; it counts as a public listing.",
         )
-    return granted, "", ""
+    if consent is ConsentAnswer.UNKNOWN:
+        return ImportPermission.NONE, RowRemark(
+            "permission_not_understood",
+            "The permission is not understood, so it counts as none.",
+        )
+    if consent is not ConsentAnswer.NOTHING:
+        return _PERMISSIONS[consent], None
+    if default not in {ImportPermission.OPTED_IN, ImportPermission.RELATIONSHIP}:
+        return default, None
+    # A dash is no blank cell: somebody left the question open.
+    return ImportPermission.NONE, RowRemark(
+        "permission_not_said",
+        "The cell says nothing on permission, so what was said of the whole list does not count.",
+    )
 
 
-def parse_date(text: str, today: date) -> date | None:
-    """Return the date in a cell (ISO, or dd/mm/yyyy); None for anything else, or a future one."""
-    match = _ISO_DATE.fullmatch(text) or _LOCAL_DATE.fullmatch(text)
-    if match is None:
-        return None
-    try:
-        found = date(int(match["year"]), int(match["month"]), int(match["day"]))
-    except ValueError:
-        return None
-    return found if found <= today + timedelta(days=1) else None  # somewhere it is tomorrow
+def _choose_phone(cells: list[PhoneCell]) -> tuple[int, PhoneCell, PhoneNumber] | None:
+    """Return place, cell and number of the best cell with one; None where none has, or several."""
+    for place, cell in enumerate(cells):
+        if cell.number is not None:
+            return place, cell, cell.number
+        if cell.reason_code == _SEVERAL or len(cell.numbers) > 1:
+            return None
+    return None
+
+
+def _remark_on_phones(
+    candidates: list[PhoneCandidate], cells: list[PhoneCell], chosen: int
+) -> Iterator[RowRemark]:
+    """Yield what is left of the numbers of a record beside the chosen one."""
+    if chosen > 0:  # the cells before it were filled, too
+        yield RowRemark(
+            "first_number_unusable",
+            "The better column has a number that can't be used; another column's is taken.",
+        )
+    number = cells[chosen].number
+    line = list_phone_spellings(number.e164) if number else frozenset()
+    others: list[PhoneNumber] = [
+        other
+        for candidate, cell in zip(candidates[chosen + 1 :], cells[chosen + 1 :], strict=True)
+        if candidate.says_mobile
+        for other in cell.numbers
+    ]
+    if any(other.e164 not in line for other in others):
+        yield RowRemark(
+            "further_mobile", "The record has another mobile number, which is not used."
+        )
+
+
+def _reject_phone(
+    row: ListRecord, candidates: list[PhoneCandidate], cells: list[PhoneCell]
+) -> ParsedImportRow:
+    """Return the reject of a record without one usable number."""
+    several = next((cell for cell in cells if len(cell.numbers) > 1), None)
+    if several is not None:
+        sentence = "The cell has several numbers; put each in a row of its own."
+        place = cells.index(several)
+        return _reject(row, _SEVERAL, sentence, candidates[place])
+    if not cells:
+        return _reject(row, "empty", "The number is missing.")
+    return _reject(row, cells[0].reason_code, cells[0].sentence, candidates[0])
+
+
+def _reject(
+    row: ListRecord, reason_code: str, sentence: str, candidate: PhoneCandidate | None = None
+) -> ParsedImportRow:
+    return ParsedImportRow(
+        record=row.number,
+        reason_code=reason_code,
+        sentence=sentence,
+        phone_header=candidate.header if candidate else "",
+        phone_text=candidate.cell[:_MAX_CELL_LENGTH] if candidate else "",
+    )

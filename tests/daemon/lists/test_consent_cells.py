@@ -1,4 +1,4 @@
-"""Consent cells: a yes is a yes only as a whole; whatever begins with a no is one."""
+"""ConsentAnswer cells: a yes is a yes only as a whole; whatever begins with a no is one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.lists.consent_cells import Consent, fold_consent, read_consent_cell, read_refusal_cell
+from daemon.lists.consent_cells import (
+    ConsentAnswer,
+    fold_consent,
+    read_consent_cell,
+    read_refusal_cell,
+)
 
 YES = ("sí", "Si", " SÍ. ", "sim", "yes", "TRUE", "VERDADERO", "VERDADEIRO", "1", "✅", "✓", "✔️")
 NO = (
@@ -37,16 +42,16 @@ UNKNOWN = ("x", "Si, por formulario", "ya es cliente", "quizás", "noviembre", "
 @pytest.mark.parametrize(
     ("cell", "consent"),
     [
-        *((cell, Consent.YES) for cell in (*YES, "✅ sí", "acepto", "👍🏽")),
-        *((cell, Consent.NO) for cell in NO),
-        *((cell, Consent.NOTHING) for cell in NOTHING),
-        *((cell, Consent.UNKNOWN) for cell in (*UNKNOWN, "sí / no", "да")),
-        ("relación previa", Consent.RELATIONSHIP),
-        ("fuente pública", Consent.PUBLIC),
-        ("ninguno", Consent.NONE),
+        *((cell, ConsentAnswer.YES) for cell in (*YES, "✅ sí", "acepto", "👍🏽")),
+        *((cell, ConsentAnswer.NO) for cell in NO),
+        *((cell, ConsentAnswer.NOTHING) for cell in NOTHING),
+        *((cell, ConsentAnswer.UNKNOWN) for cell in (*UNKNOWN, "sí / no", "да")),
+        ("relación previa", ConsentAnswer.RELATIONSHIP),
+        ("fuente pública", ConsentAnswer.PUBLIC),
+        ("ninguno", ConsentAnswer.NONE),
     ],
 )
-def test_what_a_cell_says(cell: str, consent: Consent) -> None:
+def test_what_a_cell_says(cell: str, consent: ConsentAnswer) -> None:
     """Words and marks in three languages, and the spreadsheets' own TRUE and FALSE."""
     assert read_consent_cell(cell) is consent
 
@@ -54,22 +59,22 @@ def test_what_a_cell_says(cell: str, consent: Consent) -> None:
 @pytest.mark.parametrize("cell", UNKNOWN)
 def test_an_answer_is_remembered_by_the_word(cell: str) -> None:
     """However it is written the next time; a no that is known is never answered away."""
-    answers = {fold_consent(cell): Consent.YES, "no": Consent.YES}
-    assert read_consent_cell(f" {cell.upper()} ", answers) is Consent.YES
-    assert read_consent_cell("no", answers) is Consent.NO
+    answers = {fold_consent(cell): ConsentAnswer.YES, "no": ConsentAnswer.YES}
+    assert read_consent_cell(f" {cell.upper()} ", answers) is ConsentAnswer.YES
+    assert read_consent_cell("no", answers) is ConsentAnswer.NO
 
 
 @given(st.sampled_from(["no", "não", "never", "нет", "not"]), st.text(max_size=20))
 def test_nothing_behind_a_no_makes_a_yes(no: str, rest: str) -> None:
     """Whatever follows it."""
-    assert read_consent_cell(f"{no} {rest}") not in {Consent.YES, Consent.RELATIONSHIP}
+    assert read_consent_cell(f"{no} {rest}") not in {ConsentAnswer.YES, ConsentAnswer.RELATIONSHIP}
 
 
 @given(st.text(max_size=20), st.sampled_from(YES))
 def test_a_yes_among_other_words_is_asked(rest: str, yes: str) -> None:
     """Only what says yes as a whole is a yes: other words beside it may take it back."""
     cell = f"{yes} {rest}z"
-    assert read_consent_cell(cell) is not Consent.YES
+    assert read_consent_cell(cell) is not ConsentAnswer.YES
 
 
 @pytest.mark.parametrize(

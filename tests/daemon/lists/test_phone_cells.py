@@ -10,7 +10,7 @@ MOBILE, LANDLINE = "+5491155550101", "+541155550101"
 
 
 def read(
-    cell: str, *, says_mobile: bool = False, mobiles: MobileAnswer = MobileAnswer.ASK
+    cell: str, *, says_mobile: bool | None = None, mobiles: MobileAnswer = MobileAnswer.ASK
 ) -> tuple[str, PhoneCell]:
     """Return the number of a cell in Argentina, or its reason, with the whole reading."""
     found = read_phone_cell(cell, "AR", says_mobile=says_mobile, mobiles=mobiles)

@@ -44,8 +44,42 @@ def test_every_column_has_a_name_of_its_own() -> None:
     assert (len(set(many)), many[-1]) == (3_000, "x (3000)")
 
 
-@pytest.mark.parametrize("rows", [[], [()], [("", "")], [("  ", ""), ("1", "2")]])
+@pytest.mark.parametrize("rows", [[], [()], [("", "")], [("  ", ""), ("", " ")]])
 def test_an_empty_file_is_refused(rows: list[tuple[str, ...]]) -> None:
     """Without a header there is nothing to map."""
     with pytest.raises(SourceUnreadable, match="empty"):
         open_table(OpenedRows(rows), header_required=True)
+
+
+def test_titles_above_the_header_are_named() -> None:
+    """The header is the first row that names a phone column, with others beside it."""
+    rows = [("Teléfonos 2026", ""), ("Celulares", ""), ("", ""), ("Nombre", "Celular"), ("A", "1")]
+    table = open_table(OpenedRows(rows), header_required=True)
+    assert (table.header_number, table.headers) == (4, ("Nombre", "Celular"))
+    assert [record.number for record in table.records()] == [5]
+    assert table.remarks == (
+        "Row 1 is above the header, and is not read: Teléfonos 2026",
+        "Row 2 is above the header, and is not read: Celulares",
+    )
+
+
+def test_a_header_that_a_person_named_is_found() -> None:
+    """Where no row names a phone column."""
+    rows = [("Marzo", ""), ("A", "B"), ("Ana", "1145551263")]
+    table = open_table(OpenedRows(rows), header_required=True, headers=["B"])
+    assert (table.header_number, table.headers) == (2, ("A", "B"))
+
+
+def test_a_header_that_is_nowhere_refuses_the_file() -> None:
+    """The first row is taken at its word only where it is the first row of the file."""
+    with pytest.raises(SourceUnreadable, match="names a phone column"):
+        open_table(OpenedRows([("", ""), ("Ana", "1145551263")]), header_required=True)
+
+
+def test_a_list_of_bare_numbers_needs_no_header() -> None:
+    """One number a line."""
+    table = open_table(
+        OpenedRows([("+5491145551263",), ("+5491145551264",)]), header_required=False
+    )
+    assert table.headers == ("column 1",)
+    assert [record.number for record in table.records()] == [1, 2]
