@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from daemon.api.imports import OpenedSource, SourceOptions, SourceRow, SourceUnreadable
@@ -109,7 +110,7 @@ def read_records(plugins: Plugins, path: Path, options: dict[str, Any]) -> list[
     request = ImportReadRequest(
         path=str(path),
         source=name,
-        options=ImportOptions(**options),
+        options=msgspec.convert(options, ImportOptions),
         region=options.get("region", "AR"),
         today=TODAY,
         blocked=block_all_but("sync"),
@@ -129,6 +130,7 @@ def describe(record: ParsedImportRow, keys: set[str]) -> dict[str, Any]:
         "phone": record.phone,
         "line": list_phone_spellings(record.phone or ""),
         "reason": record.reason_code,
+        "remark": record.reason_code,
         "permission": record.permission.value,
         "data_date": record.data_date and record.data_date.isoformat(),
         **{key: getattr(record, key) for key in ("name", "trade", "notes")},
