@@ -8,6 +8,7 @@ from datetime import datetime
 
 from statemachines.message import LEFT_STATES, MessageState
 from storage.column_formats import format_timestamp, parse_timestamp
+from storage.sessions import IS_OF_NUMBER
 from storage.sql_text import format_sql_list
 from storage.tx import Reader, Tx
 
@@ -67,6 +68,16 @@ def has_inbound(reader: Reader, session: str, contact: str, wire_id: str) -> boo
     found = reader.value(
         "SELECT 1 FROM inbound WHERE session = ? AND contact = ? AND wire_id = ?",
         (session, contact, wire_id),
+    )
+    return found is not None
+
+
+def is_own_message_stored(reader: Reader, session: str, contact: str, wire_id: str) -> bool:
+    """Return whether any session of the number reported this own message before."""
+    found = reader.value(
+        "SELECT 1 FROM inbound WHERE own AND contact = :contact AND wire_id = :wire_id"
+        f" AND {IS_OF_NUMBER}",
+        {"session": session, "contact": contact, "wire_id": wire_id},
     )
     return found is not None
 

@@ -19,6 +19,7 @@ from statemachines.vocabulary import BuiltinChannel, MessageKind, WaitsFor
 from storage import receipts
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.messages import MessageRecord, message_from_row, require_message, transition_message
+from storage.sessions import IS_OF_NUMBER
 from storage.sql_text import format_sql_list
 
 if TYPE_CHECKING:
@@ -365,6 +366,17 @@ def list_opened_links(
         for row in rows
         if row["opened_at"]
     ]
+
+
+def list_sends_of_other_sessions(reader: Reader, contact: str, session: str) -> list[MessageRecord]:
+    """Return what another session of this number is sending to a contact, or may have sent."""
+    rows = reader.all(
+        "SELECT * FROM messages WHERE contact = :contact AND session <> :session"
+        f" AND state IN ('{MessageState.SENDING}', '{MessageState.IN_DOUBT}')"
+        f" AND channel <> '{BuiltinChannel.MANUAL}' AND {IS_OF_NUMBER}",
+        {"contact": contact, "session": session},
+    )
+    return [message_from_row(row) for row in rows]
 
 
 def find_open_manual_message(reader: Reader, operator: str) -> str | None:

@@ -13,6 +13,7 @@ from statemachines.message import MessageState, TransitionActor, is_legal_transi
 from storage import messages
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.messages import MessageRecord
+from storage.sessions import IS_OF_NUMBER
 from storage.tx import Reader, Tx
 
 # In the order in which a message passes the states: `apply_early_receipts` sorts by it.
@@ -30,15 +31,6 @@ _SENTENCES: Final = {
 _RECEIPT_ACTOR: Final = TransitionActor.RECEIPT
 # Receipts carry the platform's time, in whole seconds, and its clock is not ours.
 _CLOCK_TOLERANCE: Final = timedelta(seconds=2)
-
-
-# Any session of the number: a message sent by hand through one session is reported by the phone's
-# other session.
-_IS_OF_NUMBER: Final = (
-    "session IN (SELECT name FROM sessions WHERE name = :session"
-    " OR phone = (SELECT phone FROM sessions WHERE name = :session))"
-)
-"""SQL for whether a row belongs to a session with the same number as ``:session``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +73,7 @@ def store_receipt(tx: Tx, receipt: ReceiptRecord, at: datetime) -> MessageRecord
 def find_message_by_wire_id(reader: Reader, session: str, wire_id: str) -> MessageRecord | None:
     """Return the message with this wire id, sent through any session of the number, or None."""
     row = reader.one(
-        f"SELECT * FROM messages WHERE wire_id = :wire_id AND {_IS_OF_NUMBER}"
+        f"SELECT * FROM messages WHERE wire_id = :wire_id AND {IS_OF_NUMBER}"
         " ORDER BY session = :session DESC",
         {"session": session, "wire_id": wire_id},
     )
@@ -93,7 +85,7 @@ def apply_early_receipts(tx: Tx, message: MessageRecord, at: datetime) -> Messag
     moved: MessageRecord | None = None
     rows = tx.all(
         "SELECT kind, reason_code FROM receipts"
-        f" WHERE wire_id = :wire_id AND message IS NULL AND {_IS_OF_NUMBER}",
+        f" WHERE wire_id = :wire_id AND message IS NULL AND {IS_OF_NUMBER}",
         {"session": message.session, "wire_id": message.wire_id},
     )
     for row in sorted(rows, key=lambda each: list(_STATE_BY_RECEIPT_KIND).index(each["kind"])):
@@ -104,7 +96,7 @@ def apply_early_receipts(tx: Tx, message: MessageRecord, at: datetime) -> Messag
                 tx, message, target, at, row["reason_code"] or row["kind"]
             )
     tx.execute(
-        f"UPDATE receipts SET message = :message WHERE wire_id = :wire_id AND {_IS_OF_NUMBER}",
+        f"UPDATE receipts SET message = :message WHERE wire_id = :wire_id AND {IS_OF_NUMBER}",
         {"message": message.id, "session": message.session, "wire_id": message.wire_id},
     )
     return moved
@@ -162,11 +154,18 @@ def _list_unknown_wire_ids(
     )
     rows = reader.all(
         "SELECT wire_id, min(at) AS at FROM receipts AS r"
-        " WHERE contact = ? AND session = ? AND message IS NULL AND kind <> 'failed' AND at >= ?"
-        " AND NOT EXISTS (SELECT 1 FROM inbound AS i"
-        "  WHERE i.session = r.session AND i.contact = r.contact AND i.wire_id = r.wire_id)"
+        " WHERE contact = :contact AND session = :session AND message IS NULL"
+        " AND kind <> 'failed' AND at >= :since"
+        # An id that another session reported or sent is not unknown.
+        " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.wire_id = r.wire_id)"
+        " AND NOT EXISTS (SELECT 1 FROM inbound AS i WHERE i.wire_id = r.wire_id"
+        f"  AND i.contact = r.contact AND i.{IS_OF_NUMBER})"
         " GROUP BY wire_id",
-        (contact, message.session, format_timestamp(parse_timestamp(began) - _CLOCK_TOLERANCE)),
+        {
+            "contact": contact,
+            "session": message.session,
+            "since": format_timestamp(parse_timestamp(began) - _CLOCK_TOLERANCE),
+        },
     )
     return {row["wire_id"]: parse_timestamp(row["at"]) for row in rows}
 

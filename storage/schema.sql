@@ -262,7 +262,7 @@ CREATE TABLE spends (
     session TEXT NOT NULL,
     message TEXT,
     at TEXT NOT NULL,
-    own_hash TEXT                        -- of an own message's session and wire id: it counts once
+    own_hash TEXT                        -- of an own message's number and wire id: it counts once
 ) STRICT;
 CREATE INDEX spends_by_phone ON spends (phone, kind, at);
 CREATE UNIQUE INDEX spends_of_own_messages ON spends (own_hash, kind) WHERE own_hash IS NOT NULL;

@@ -7,13 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from sqlite3 import Row
-from typing import Any
+from typing import Any, Final
 
 from statemachines.qr import PairingMethod, QrState
 from statemachines.session import ConnectionState, PhoneState, SendingState, find_session_block
 from statemachines.vocabulary import BlockedBy
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
+
+# A message sent through one session of a number is reported by its other sessions too.
+IS_OF_NUMBER: Final = (
+    "session IN (SELECT name FROM sessions WHERE name = :session"
+    " OR phone = (SELECT phone FROM sessions WHERE name = :session))"
+)
+"""SQL for whether a row belongs to a session with the same number as ``:session``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def insert_own_message_spend(
 ) -> None:
     """Record a message that was typed on the phone itself; once, however often it is reported."""
     # Recognised by a hash alone: nothing else of a private chat is stored.
-    own_hash = hashlib.sha256(f"{session}\0{wire_id}".encode()).hexdigest()
+    own_hash = hashlib.sha256(f"{phone}\0{wire_id}".encode()).hexdigest()
     if tx.value("SELECT 1 FROM spends WHERE own_hash = ?", (own_hash,)):
         return
     kinds = [SpendKind.MESSAGE, *([SpendKind.NEW_CHAT] if new_chat else [])]

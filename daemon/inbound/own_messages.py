@@ -51,9 +51,10 @@ class OwnMessageHandler:
         contact = contacts.find_contact_by_aliases(
             tx, self._aliases.from_identities(signal.recipient)
         )
-        known = contact is not None and inbound.has_inbound(tx, session, contact, signal.wire_id)
-        if known or receipts.find_message_by_wire_id(tx, session, signal.wire_id):
-            return  # heard before, or one of ours coming back
+        if contact and _is_known(tx, session, contact, signal):
+            return
+        if receipts.find_message_by_wire_id(tx, session, signal.wire_id):
+            return  # one of ours coming back
         phone = sessions.get_session_budget_key(tx, session)
         if contact and (opened := _find_echoed_message(tx, contact, phone, signal)):
             _confirm_by_echo(tx, opened, signal, now)
@@ -72,6 +73,19 @@ class OwnMessageHandler:
             reason_code="own_message",
             sentence="Somebody wrote to them from the phone itself.",
         )
+
+
+def _is_known(tx: Tx, session: str, contact: str, signal: OwnMessage) -> bool:
+    """Return whether this was reported before, or is a copy of what another session sends now.
+
+    The platform shows each device of a number what the others send, before the acknowledgement too.
+    """
+    if inbound.is_own_message_stored(tx, session, contact, signal.wire_id):
+        return True
+    return signal.text_hash is not None and any(
+        hash_folded_text(message.text) == signal.text_hash
+        for message in queue.list_sends_of_other_sessions(tx, contact, session)
+    )
 
 
 def _find_echoed_message(

@@ -33,6 +33,10 @@ class Directory:
         """Add an account."""
         self._phones[phone.jid] = self._phones[phone.lid] = phone
 
+    def list_phones(self) -> list[Phone]:
+        """Return the accounts."""
+        return list({id(each): each for each in self._phones.values()}.values())
+
     def find_contact(self, jid: Jid) -> Contact | None:
         """Return whose number or hidden id this is, if it is a contact's."""
         return self._contacts.get(jid.person)

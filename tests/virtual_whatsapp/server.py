@@ -96,6 +96,8 @@ class VirtualWhatsApp:
         self.logins: Journal[LinkedDevice] = Journal()
         self.ready: Journal[LinkedDevice] = Journal()
         """Each device that logged in and got what had waited for it."""
+        self.copies: Journal[Node] = Journal()
+        """Each message of a linked device that went to another one of the same phone."""
         self.environment: Mapping[str, str] = {}
         self.unhandled: list[str] = []
         """What clients asked that this server answers with nothing."""
@@ -136,6 +138,10 @@ class VirtualWhatsApp:
         contact = Contact(phone, f"1{phone.removeprefix('+')}", name)
         self.directory.add_contact(contact)
         return contact
+
+    def list_phones(self) -> list[Phone]:
+        """Return the accounts."""
+        return self.directory.list_phones()
 
     def add_phone(self, number: str) -> Phone:
         """Add an account with its phone."""
@@ -434,6 +440,7 @@ class VirtualWhatsApp:
             return
         for other, copy in deliver_to_own_devices(node, device, phone, contact):
             await self._deliver(other, copy)
+            self.copies.append(copy)
         retries = deliver_to_contact(node, device, contact)
         if self.faults.cut_on_message:
             self.faults.cut_on_message -= 1
