@@ -161,6 +161,8 @@ _BASELINE = {
     "history.commercial_unanswered": 0,
     "history.days_since_commercial": CENTURY_DAYS,
     "history.business_days_since_commercial": CENTURY_DAYS,
+    "register.listed": False,
+    "register.age_days": 3,
     "session.channel": "linked",
     "session.state": "ready",
     "session.sending": "all",

@@ -261,6 +261,21 @@ _SESSION = (
     ),
 )
 
+_REGISTER = (
+    _flag_fact(
+        "register.listed",
+        "A number of the contact stands in a do-not-call register that is in force",
+        required=True,
+    ),
+    _number_fact(
+        "register.age_days",
+        CENTURY_DAYS,
+        "days",
+        "Since the day of the do-not-call register of the number's country; missing: there is none",
+        example=3,
+    ),
+)
+
 NO_BLOCK = "none"
 """The value of `session.blocked_by` where the session is not blocked."""
 
@@ -341,6 +356,7 @@ FACTS = MappingProxyType(
             *_PROSPECT,
             *_MESSAGE,
             *_HISTORY,
+            *_REGISTER,
             *_SESSION,
             _SESSION_BLOCK,
             Fact(

@@ -34,6 +34,9 @@ _VETO_FIELDS = ("id", "reason", "when", "if_missing", "defer", "route", "hold")
 _SCORE_FIELDS = ("id", "reason", "when", "if_missing", "points")
 _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _WAIT = re.compile(r"(\d{1,4})\s*(s|m|h|d)")
+_EVENT_DEFERS = frozenset(
+    {DeferKind.UNTIL_CHECKED, DeferKind.UNTIL_SESSION_CAN_SEND, DeferKind.UNTIL_REGISTER}
+)
 _UNTIL_WINDOW = re.compile(r"until_window\((\w+)\)")
 _UNTIL_FEWER = re.compile(r"until_fewer\(([\w.]+)\)")
 _UNTIL_BUSINESS_DAYS = re.compile(r"until_business_days\(([1-9][0-9]?)\)")
@@ -158,7 +161,7 @@ class RuleReader:
 
     def _defer(self, fields: FieldReader) -> Defer | None:
         text = fields.text("defer")
-        if text in (DeferKind.UNTIL_CHECKED, DeferKind.UNTIL_SESSION_CAN_SEND):
+        if text in _EVENT_DEFERS:
             return Defer(DeferKind(text))
         if window := _UNTIL_WINDOW.fullmatch(text):
             name = window.group(1)
@@ -180,8 +183,8 @@ class RuleReader:
             fields.wrong(
                 "defer",
                 "`defer` is until_window(NAME), until_checked, until_session_can_send,"
-                " until_fewer(FACT), until_business_days(1 to 99), or a duration such as 30m, 2h"
-                " or 1d",
+                " until_register, until_fewer(FACT), until_business_days(1 to 99), or a duration"
+                " such as 30m, 2h or 1d",
             )
         return None
 

@@ -38,6 +38,7 @@ class DeferKind(StrEnum):
     UNTIL_WINDOW = "until_window"
     UNTIL_CHECKED = "until_checked"
     UNTIL_SESSION_CAN_SEND = "until_session_can_send"
+    UNTIL_REGISTER = "until_register"
     UNTIL_FEWER = "until_fewer"
     UNTIL_BUSINESS_DAYS = "until_business_days"
     DURATION = "duration"

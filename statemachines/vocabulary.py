@@ -36,6 +36,8 @@ class WaitsFor(StrEnum):
     """The session can send."""
     HALT = "halt"
     """A person resumed sending."""
+    REGISTER = "register"
+    """A newer do-not-call register was imported."""
 
 
 class NumberCheckBlock(StrEnum):

@@ -11,6 +11,7 @@ from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
 from storage import (
     contacts,
     decisions,
+    do_not_call,
     evidence,
     halts,
     prospect_reviews,
@@ -176,6 +177,17 @@ class ContactHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterContext:
+    """What the do-not-call registers in force say of the contact.
+
+    ``age_days`` is that of the register of the number's country; None where there is none.
+    """
+
+    listed: bool
+    age_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationContext:
     """The rows that one message is judged on, as of ``at``.
 
@@ -199,6 +211,7 @@ class EvaluationContext:
     first_contacts: FirstContactRates
     history: ContactHistory
     campaign_sent: int | None
+    register: RegisterContext
 
 
 def read_evaluation_context(
@@ -208,11 +221,12 @@ def read_evaluation_context(
     contact = message.contact
     session = read_session_context(reader, message.session, at)
     review_reason, hold_scope = contacts.get_contact_hold(reader, contact)
+    prospect = prospects.find_prospect_by_contact(reader, contact)
     return EvaluationContext(
         at=at,
         contact=contact,
         revision=contacts.get_contact_revision(reader, contact),
-        prospect=prospects.find_prospect_by_contact(reader, contact),
+        prospect=prospect,
         evidence=tuple(evidence.list_contact_evidence(reader, contact)),
         suppressed=suppressions.is_contact_suppressed(reader, contact),
         review_reason=review_reason,
@@ -231,7 +245,18 @@ def read_evaluation_context(
         first_contacts=get_first_contact_rates(reader, session.phone or session.name, at),
         history=_read_contact_history(reader, message, at),
         campaign_sent=_count_campaign_messages(reader, message.campaign),
+        register=_read_register_context(reader, contact, prospect, at),
     )
+
+
+def _read_register_context(
+    reader: Reader, contact: str, prospect: ProspectRecord | None, at: datetime
+) -> RegisterContext:
+    country = prospect.country if prospect else None
+    found = do_not_call.get_register_in_force(reader, country) if country else None
+    # By the date in UTC: a day more or less is the strict side of no law that we know.
+    age = max(0, (at.date() - found.dated).days) if found else None
+    return RegisterContext(do_not_call.is_in_register(reader, contact), age)
 
 
 def read_session_context(reader: Reader, name: str, at: datetime) -> SessionContext:

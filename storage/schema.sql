@@ -92,6 +92,24 @@ CREATE TABLE suppressions (
     lifted_reason TEXT
 ) STRICT;
 CREATE INDEX suppressions_by_contact ON suppressions (contact);
+CREATE TABLE do_not_call_registers (
+    id TEXT PRIMARY KEY,
+    country TEXT NOT NULL,               -- two letters: whose numbers it is about
+    dated TEXT NOT NULL,                 -- the day on which the register was as it says
+    filename TEXT NOT NULL,
+    imported_at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    numbers INTEGER NOT NULL DEFAULT 0,
+    finished_at TEXT,                    -- null: still being read
+    in_force INTEGER NOT NULL DEFAULT 0  -- the newest one of its country
+) STRICT;
+CREATE UNIQUE INDEX do_not_call_registers_in_force ON do_not_call_registers (country)
+WHERE in_force = 1;
+CREATE TABLE do_not_call_numbers (
+    line BLOB NOT NULL,                  -- 16 bytes of the keyed hash of the line's first spelling
+    register TEXT NOT NULL REFERENCES do_not_call_registers (id),
+    PRIMARY KEY (line, register)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE evidence (
     id INTEGER PRIMARY KEY,              -- append-only: permission, reach and intent derive from it
     contact TEXT NOT NULL REFERENCES contacts (id),
@@ -187,7 +205,7 @@ CREATE TABLE messages (
     not_after TEXT NOT NULL,             -- past it the message expires, and is not sent late
     expires_by_default INTEGER NOT NULL DEFAULT 0, -- nobody said when; a wait of days moves it
     due_at TEXT,                         -- when it is judged again, if a time ends the deferral
-    waits_for TEXT CHECK (waits_for IN ('checked', 'halt', 'session')), -- or the event that ends it
+    waits_for TEXT CHECK (waits_for IN ('checked', 'halt', 'register', 'session')), -- or an event
     blocked_by TEXT CHECK (blocked_by IN ('number_banned', 'session_banned_temporarily',
         'session_blocked', 'session_deleted', 'session_failed', 'session_logged_out',
         'session_outdated', 'session_qr_expired', 'session_replaced', 'session_reply_only',

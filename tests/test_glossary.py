@@ -11,9 +11,9 @@ GLOSSARY = (Path(__file__).parent.parent / "docs" / "glossary.md").read_text(enc
 _WORDS = """
     24h 30d 7d age answered approved automatic blocked bounces business by campaign channel chats
     clock commercial complaint complaints contact country data days duplicate first history holiday
-    hour in inbound intent kind length line links local message name new number on open permission
-    prospect rate review sending sent session similarity since state suppressed template text type
-    unanswered undelivered validation weekday whatsapp window
+    hour in inbound intent kind length line links listed local message name new number on open
+    permission prospect rate register review sending sent session similarity since state suppressed
+    template text type unanswered undelivered validation weekday whatsapp window
     """
 ENGLISH = frozenset(_WORDS.split())
 """Words that facts are named with; one that is not here must be explained in the glossary."""

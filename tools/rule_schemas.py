@@ -27,7 +27,7 @@ _WHEN: JsonSchema = {"$ref": "#/$defs/condition"}
 _TEXT_REFERENCE: JsonSchema = {"$ref": "#/$defs/text"}
 _NAMED_LIST: JsonSchema = {"$ref": "#/$defs/list"}
 _DEFER = (
-    r"^(until_checked|until_session_can_send|until_window\(\w+\)|until_fewer\([\w.]+\)"
+    r"^(until_checked|until_session_can_send|until_register|until_window\(\w+\)|until_fewer\([\w.]+\)"
     r"|until_business_days\([1-9][0-9]?\)|[0-9]{1,4}\s*[smhd])$"
 )
 

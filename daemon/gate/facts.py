@@ -101,6 +101,8 @@ def build_message_facts(message: MessageRecord, context: EvaluationContext) -> F
         "message.text": message.text,
         "message.template": message.template,
         **_build_history_facts(history, context.at),
+        "register.listed": context.register.listed,
+        "register.age_days": context.register.age_days,
         "session.channel": message.channel,
         "session.state": session.connection,
         "session.sending": _derive_sending(message, context),

@@ -21,7 +21,9 @@ _ANSWER_KINDS = frozenset({MessageKind.REPLY, MessageKind.OPT_OUT_CONFIRMATION})
 WAITS_FOR_PERSON: Final = "waits_for_a_person"
 """The reason of a message that is held by what the contact wrote."""
 
-_OTHER_WAITS = frozenset({DeferKind.UNTIL_CHECKED, DeferKind.UNTIL_SESSION_CAN_SEND})
+_OTHER_WAITS = frozenset(
+    {DeferKind.UNTIL_CHECKED, DeferKind.UNTIL_SESSION_CAN_SEND, DeferKind.UNTIL_REGISTER}
+)
 
 
 def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decision:
@@ -114,12 +116,18 @@ def _find_block_reason(facts: Mapping[str, object]) -> tuple[str, str] | None:
         return "hard_limit_suppressed", "They are on the opt-out list"
     if facts.get("prospect.validado_tecnicamente") is False:
         return "hard_limit_not_reachable", "The number does not work on WhatsApp"
-    if _is_answer(facts):
-        return None
+    return None if _is_answer(facts) else _find_refusal(facts)
+
+
+def _find_refusal(facts: Mapping[str, object]) -> tuple[str, str] | None:
+    """Return why nothing is sent to them that is no answer, or None."""
     if facts["prospect.permission"] == Permission.REFUSED:
         return "hard_limit_refused", REFUSED_SENTENCE
     if facts["prospect.permission"] == Permission.NONE:
         return "hard_limit_no_permission", "No permission on record"
+    listed = facts["register.listed"] is not False
+    if listed and facts["message.kind"] == MessageKind.COMMERCIAL:
+        return "hard_limit_do_not_call", "They are on the do-not-call register"
     return None
 
 

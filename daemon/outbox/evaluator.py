@@ -34,6 +34,7 @@ _MAX_UNKNOWN_CHECKS = 3
 _WAITS_FOR: Mapping[DeferKind, WaitsFor] = {
     DeferKind.UNTIL_CHECKED: WaitsFor.CHECKED,
     DeferKind.UNTIL_SESSION_CAN_SEND: WaitsFor.SESSION,
+    DeferKind.UNTIL_REGISTER: WaitsFor.REGISTER,
 }
 
 

@@ -48,6 +48,7 @@ WAIT_SENTENCES: Final[Mapping[str, str]] = {
     "expires_waiting": "It expires then, before it may go out.",
     WaitsFor.SESSION: "It goes out once its session can send.",
     WaitsFor.HALT: "It goes out once a person resumes sending.",
+    WaitsFor.REGISTER: "It continues once a newer do-not-call register is imported.",
     "by_hand": "It goes out when a person takes it and sends it by hand.",
     "any_moment": "It goes out any moment now.",
     "stopped": "It does not go out until a person changes something.",

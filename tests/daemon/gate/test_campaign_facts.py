@@ -102,6 +102,10 @@ async def test_before_a_message_no_table_is_read_from_end_to_end(
     assert around.campaign_sent == 1
     assert around.first_contacts.complained == FirstContactShare(0, 1)
     scanned = {step for step in reader.steps if step.startswith("SCAN")}
-    assert scanned == {"SCAN c", "SCAN halts USING INDEX halts_one_open"}
+    assert scanned == {
+        "SCAN c",
+        "SCAN halts USING INDEX halts_one_open",
+        "SCAN do_not_call_registers USING INDEX do_not_call_registers_in_force",
+    }
     for index in ("spends_of_first_contacts", "messages_by_campaign", "messages_sold_lately"):
         assert any(index in step for step in reader.steps), index

@@ -13,10 +13,11 @@ from daemon.outbox import SendRequest
 from rules.facts import FACTS
 from rules.known_values import known_values
 from statemachines.message import MessageState
-from storage import prospects
+from storage import do_not_call, prospects
 from storage.column_formats import format_timestamp
 from storage.evidence import EvidenceKind
 from storage.receipts import ReceiptRecord, store_receipt
+from storage.tx import Tx
 from tests.helpers.puppet_channel import ScriptedSendResult
 from tests.helpers.services.messaging import ANA, BETO, MessagingServices
 from tests.helpers.services.messaging_scenarios import send_first_messages
@@ -35,6 +36,19 @@ async def known(services: MessagingServices, to: str = ANA, **more: str) -> dict
     return dict(look.facts)
 
 
+async def add_register(services: MessagingServices) -> None:
+    """Put a do-not-call register without numbers in force."""
+    now = services.clock.now()
+
+    def job(tx: Tx) -> None:
+        register = do_not_call.begin_register(
+            tx, country="AR", dated=now.date(), filename="r.csv", who="ana", at=now
+        )
+        do_not_call.finish_register(tx, register, now)
+
+    await services.database.write(job)
+
+
 async def test_every_fact_is_a_word_of_the_vocabulary(services: MessagingServices) -> None:
     """And every word is given, known or not."""
     assert set(await known(services)) == set(FACTS)
@@ -45,6 +59,7 @@ async def test_every_word_gets_a_known_value_from_rows(services: MessagingServic
     await send_first_messages(services, 10)
     await services.add_inbound(await services.resolve_contact(ANA))
     await services.clock.leap(7 * 86_400)
+    await add_register(services)
     given = await known(services, template="recordatorio", campaign="otoño")
     assert known_values(FACTS.values(), given).keys() == FACTS.keys()
 
