@@ -11,9 +11,10 @@ from pathlib import Path
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.imports import process
 from daemon.contacts.imports.options import ImportOptions
-from daemon.contacts.imports.process import ImportProcess, OpenedImportFile, answer_import
+from daemon.contacts.imports.process import ImportFileSummary, ImportProcess, answer_import
 from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.contacts.imports.service import ImportReport, ImportService
+from daemon.contacts.list_process import ListRefusal, OpenedList, RecordBatch
 from daemon.errors import ImportRejected
 from daemon.gate.scoring import Scoring
 from daemon.plugin_manager import Plugins
@@ -38,22 +39,22 @@ class InProcessImportReader(ImportProcess):
     @contextlib.asynccontextmanager
     async def open_file(
         self, request: process.ImportReadRequest
-    ) -> AsyncIterator[OpenedImportFile]:
+    ) -> AsyncIterator[OpenedList[ImportFileSummary, ParsedImportRow]]:
         """Yield the answers of the worker's own code."""
         answers = map(_raise_refusal, answer_import(request))
         opened = next(answers)
-        assert isinstance(opened, process.ImportFileSummary)
+        assert isinstance(opened, ImportFileSummary)
 
         async def batches() -> AsyncIterator[Sequence[ParsedImportRow]]:
             for answer in answers:
-                if isinstance(answer, process.ImportRowBatch):
+                if isinstance(answer, RecordBatch):
                     yield answer.records
 
-        yield OpenedImportFile(opened, batches())
+        yield OpenedList(opened, batches())
 
 
 def _raise_refusal(answer: process.ImportReadAnswer) -> process.ImportReadAnswer:
-    if isinstance(answer, process.ImportFileRefusal):
+    if isinstance(answer, ListRefusal):
         raise ImportRejected(answer.sentence, hint=answer.hint)
     return answer
 

@@ -15,6 +15,7 @@ from daemon.contacts.imports import process
 from daemon.contacts.imports.options import ImportOptions, ImportPermission
 from daemon.contacts.imports.process import ImportProcess, answer_import
 from daemon.contacts.imports.row_parser import ParsedImportRow
+from daemon.contacts.list_process import ListRefusal, RecordBatch
 from daemon.errors import ImportRejected, NotFound
 from daemon.gate.consent import Permission
 from daemon.worker_protocol import Answer, End, encode_frame
@@ -268,7 +269,7 @@ def record(number: int, phone: str) -> ParsedImportRow:
     )
 
 
-FIRST = process.ImportRowBatch((record(2, ANA),))
+FIRST = RecordBatch((record(2, ANA),))
 END = End()
 
 
@@ -279,9 +280,9 @@ END = End()
         (scripted(opened(2), FIRST, then="sys.exit(1)"), "ended before"),
         (scripted(opened(2), FIRST, then="time.sleep(60)"), "said nothing for 1 s"),
         (scripted(opened(2), FIRST, then="print('{')"), "no answer"),
-        (scripted(opened(2), FIRST, then="print('x' * (2**26 + 1))"), "line of more than 64 MiB"),
+        (scripted(opened(2), FIRST, then="print('x' * (2**21 + 1))"), "line of more than 2 MiB"),
         (scripted(opened(2), FIRST, END), "found 2 records and handed over 1"),
-        (scripted(opened(2), FIRST, process.ImportFileRefusal("Row 3 is odd.")), r"Row 3 is odd\."),
+        (scripted(opened(2), FIRST, ListRefusal("Row 3 is odd.")), r"Row 3 is odd\."),
     ],
 )
 async def test_a_child_that_fails_ends_the_import_unfinished(
@@ -310,7 +311,7 @@ async def test_a_child_that_never_opens_the_file_imports_nothing(
 
 async def test_an_import_that_was_cut_short_goes_on(tmp_path: Path) -> None:
     """Run again, it leaves what was taken as it is and takes the rest; the report has all."""
-    batches = (FIRST, process.ImportRowBatch((record(3, "+525512345678"), record(4, ANA))))
+    batches = (FIRST, RecordBatch((record(3, "+525512345678"), record(4, ANA))))
     async with open_import_services(tmp_path, child=scripted(opened(3), FIRST)) as import_services:
         with pytest.raises(ImportRejected):
             await import_services.import_csv("tel\n")
@@ -345,12 +346,12 @@ def test_a_strangers_source_may_raise_anything(tmp_path: Path) -> None:
         today=IMPORTED_AT.date(),
     )
     (answer,) = answer_import(structs.replace(request, blocked=SYNC_ONLY_SETTINGS.plugins.blocked))
-    assert isinstance(answer, process.ImportFileRefusal)
+    assert isinstance(answer, ListRefusal)
     assert answer.sentence == (
         "The import source 'gone' failed while it read the file; the log says where."
     )
     assert answer.hint == "Fix or replace the plugin that provides it."
-    assert answer.detail.startswith("KeyError at process.py:")
+    assert answer.detail.startswith("KeyError at list_process.py:")
 
 
 async def test_a_source_that_prints_spoils_no_answer(

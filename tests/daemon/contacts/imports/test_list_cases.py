@@ -16,12 +16,11 @@ from daemon.api.imports import OpenedSource, SourceOptions, SourceRow, SourceUnr
 from daemon.api.numbers import list_phone_spellings
 from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.process import (
-    ImportFileRefusal,
     ImportReadRequest,
-    ImportRowBatch,
     answer_import,
 )
 from daemon.contacts.imports.row_parser import ParsedImportRow
+from daemon.contacts.list_process import ListRefusal, RecordBatch
 from daemon.lists.columns import is_phone_header
 from daemon.plugin_manager import Plugins
 from tests.helpers.plugins import block_all_but
@@ -117,8 +116,8 @@ def read_records(plugins: Plugins, path: Path, options: dict[str, Any]) -> list[
     )
     records: list[ParsedImportRow] = []
     for answer in answer_import(request):
-        assert not isinstance(answer, ImportFileRefusal), answer.sentence
-        if isinstance(answer, ImportRowBatch):
+        assert not isinstance(answer, ListRefusal), answer.sentence
+        if isinstance(answer, RecordBatch):
             records.extend(answer.records)
     return records
 
