@@ -82,7 +82,7 @@ from daemon.worker_protocol import (
 
 _CONTACTS_A_FRAME: Final = 500
 _MAX_OUTGOING: Final = 20_000
-_FLUSH_SECONDS: Final = 1.0
+_FLUSH_SECONDS: Final = 3.0
 _SPOOL_FULL: Final = "it received more than the daemon stores"
 _ORDERLY, _UNAVAILABLE, _CRASHED = 0, 69, 70
 """Exit statuses; the last two as in `sysexits.h`."""
@@ -202,7 +202,7 @@ class LinkedWorker:
             os._exit(_ORDERLY)  # nobody listens any more
 
     def _flush(self) -> None:
-        """Return once everything is written that was put, or after a second."""
+        """Return once everything is written that was put, or after a few seconds."""
         written = threading.Event()
         self._outgoing.put(written, timeout=_FLUSH_SECONDS)
         written.wait(_FLUSH_SECONDS)

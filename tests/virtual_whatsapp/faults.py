@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 from tests.virtual_whatsapp.binary_node import SERVER_JID, Attributes, Node
@@ -19,6 +20,8 @@ class Faults:
     """How many codes one attempt to link shows; WhatsApp gives six."""
     link_code_refused: int = 0
     """The error that answers whoever wants to link by a typed code; 0: none."""
+    forged_pairing: bool = False
+    """Whether what links a device is not made by the phone that took its code."""
     login_failure: Node | None = None
     """What answers each login; see `build_login_failure` and `build_ban`."""
     login_failures: dict[str, Node] = field(default_factory=dict)
@@ -66,6 +69,19 @@ def build_request_error(request: Node, code: int) -> Node:
 def build_stream_error(code: int) -> Node:
     """Return an error that ends the stream; 515 asks for a new connection."""
     return Node("stream:error", {"code": str(code)})
+
+
+def build_passkey_request() -> Node:
+    """Return what a client that shows codes is sent where the account wants a passkey."""
+    kind = "passkey_prologue_request"
+    attributes: Attributes = {
+        "from": SERVER_JID,
+        "type": kind,
+        "id": kind,
+        "t": str(int(time.time())),
+    }
+    options = Node("passkey_request_options", {}, b'{"challenge":"AAAA","rpId":"whatsapp.com"}')
+    return Node("notification", attributes, (options,))
 
 
 def build_replaced() -> Node:

@@ -12,8 +12,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.virtual_whatsapp.preload.sitecustomize import NOT_FOUND, ROOT_KEY, ROOT_KEY_VARIABLE
+from tests.virtual_whatsapp.preload.sitecustomize import (
+    KEEP_ALIVE_VARIABLE,
+    NOT_FOUND,
+    ROOT_KEY,
+    ROOT_KEY_VARIABLE,
+)
 from tests.virtual_whatsapp.protobufs import LibraryMissing, find_library_folder
+
+FAST_KEEP_ALIVE: Mapping[str, str] = {KEEP_ALIVE_VARIABLE: "1 0.3 0.4"}
+"""With these variables the library looks every 0.3 s whether the server answers, not every 20."""
 
 
 class RootKeyNotFound(Exception):

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -25,6 +25,8 @@ from daemon.bus import EventBus
 from daemon.events import SessionPairingCodeShown, SessionQrShown
 from daemon.plugins.transport_linked import leadmaster_declare_channels, open_linked_transport
 from daemon.sessions import Sessions, SessionView
+from daemon.sessions.transitions import SHIPPED_SETTINGS
+from daemon.settings import SessionSettings
 from daemon.worker_launcher import launch_worker
 from statemachines.session import ConnectionState
 from storage.db import Database
@@ -108,17 +110,24 @@ class LinkedSessions:
 
     async def wait_for(self, name: str, *states: ConnectionState) -> SessionView:
         """Return the session once it is in one of these states."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while self.sessions.view(name).state not in states:
-                await self.events.wait_for(len(self.events) + 1, PATIENCE_SECONDS)
-        await self._wait_for_commits()
+        await self._wait_until(name, lambda view: view.state in states, f"{states}")
         return self.sessions.view(name)
 
     async def wait_for_reason(self, name: str, reason_code: str) -> None:
         """Return once a session has this reason."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while self.sessions.view(name).reason_code != reason_code:
-                await self.events.wait_for(len(self.events) + 1, PATIENCE_SECONDS)
+        await self._wait_until(name, lambda view: view.reason_code == reason_code, reason_code)
+
+    async def _wait_until(
+        self, name: str, is_reached: Callable[[SessionView], bool], what: str
+    ) -> None:
+        """Look at a session after each of its events, until it is as wanted."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not is_reached(self.sessions.view(name)):
+                    await self.events.wait_for(len(self.events) + 1, PATIENCE_SECONDS)
+        except TimeoutError:
+            reasons = self.list_reasons(name)
+            raise AssertionError(f"{name} never came to {what}, but to {reasons}") from None
         await self._wait_for_commits()
 
     async def _wait_for_commits(self) -> None:
@@ -156,11 +165,11 @@ class LinkedSessions:
         outgoing = build_outgoing(permit.message, phone, text)
         return await self.sessions.send(name, self.signer.sign(permit), outgoing, new_chat=new_chat)
 
-    def kill_worker(self) -> None:
-        """Kill the worker that was started last."""
+    def kill_worker(self, number: int = signal.SIGKILL) -> None:
+        """Kill the worker that was started last, or send it another signal."""
         pid = self.workers[-1].pid
         assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
     async def wait_for_workers(self, number: int) -> list[int]:
         """Return the sizes of the workers as `measure_workers`, once so many run.
@@ -214,7 +223,7 @@ class LinkedSessions:
 
 @contextlib.asynccontextmanager
 async def open_linked_sessions(
-    folder: Path, whatsapp: VirtualWhatsApp
+    folder: Path, whatsapp: VirtualWhatsApp, settings: SessionSettings = SHIPPED_SETTINGS
 ) -> AsyncIterator[LinkedSessions]:
     """Open sessions over the database in ``folder``, and take over those that it holds."""
     linked = LinkedSessions(whatsapp, Journal())
@@ -234,6 +243,7 @@ async def open_linked_sessions(
             on_own=linked.store,
             on_alias=linked.store,
             on_rejected=linked.store,  # type: ignore[arg-type] # nothing is rejected
+            settings=settings,
         )
         try:
             await linked.sessions.restore()

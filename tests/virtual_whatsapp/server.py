@@ -20,6 +20,7 @@ from tests.virtual_whatsapp.faults import (
     Faults,
     build_device_removed,
     build_login_failure,
+    build_passkey_request,
     build_request_error,
     build_stream_error,
 )
@@ -178,8 +179,14 @@ class VirtualWhatsApp:
         registration_id, signed = read_pairing_payload(connection.payload)
         device, container = phone.link(offer, registration_id, signed)
         connection.device = device
+        if self.faults.forged_pairing:
+            container = bytes(reversed(container))
         await connection.send(build_pair_success(device, container, connection.create_request_id()))
         return device
+
+    async def request_passkey(self, code: str) -> None:
+        """Answer the scan of a code by a request for a passkey."""
+        await self._refs[parse_qr_code(code).ref].send(build_passkey_request())
 
     async def unlink(self, phone: Phone, device: LinkedDevice) -> None:
         """Let the owner unlink a device on the phone."""
@@ -270,6 +277,11 @@ class VirtualWhatsApp:
         """Keep every connection and answer nothing any more."""
         for connection in self._connections:
             connection.silent = True
+
+    def answer_again(self) -> None:
+        """End the silence on the connections that were kept."""
+        for connection in self._connections:
+            connection.silent = False
 
     def find_connections(self, jid: Jid | None = None) -> list[ClientConnection]:
         """Return the connections that are logged in, of one device or of all."""

@@ -84,6 +84,9 @@ _UNREADABLE_EVENT: Final = "required field"
 """In an error of the library: it could not pass on an event, as with an unknown code."""
 _FAILURE_SECONDS: Final = 1.0
 """Its log, in which the failure is, is written by another thread."""
+_PASSKEY_REQUEST: Final = re.compile(r'<notification [^>]*type="passkey_prologue_request"')
+"""The library has no event of it in Python."""
+_OUTDATED: Final = 405
 _SERVER_ERROR: Final = re.compile(r"server returned error (\d+)")
 _NOT_SENT: Final = (
     "not connected",
@@ -261,6 +264,10 @@ class NeonizeDriver:
             yield Disconnected("WhatsApp could not be reached")
         elif name == "failure":
             yield read_failure(event)
+        elif name == "passkey":
+            yield PairingFailed(passkey_requested=True)
+        elif name == "Disconnected" and self._failed.is_set():
+            yield read_failure(self._failure)  # 500 or 503: the library would try again by itself
         else:
             if name == "Connected":
                 yield from self._report_login()
@@ -323,6 +330,8 @@ class NeonizeDriver:
         if frame.startswith("<failure "):
             self._failure = frame
             self._failed.set()
+        elif _PASSKEY_REQUEST.match(frame):
+            self._happen("passkey", None)
         now = time.monotonic()
         if self._connected.is_set() and now - self._last_sign >= _KEEP_ALIVE_SECONDS:
             self._last_sign = now
@@ -396,6 +405,8 @@ def _translate_login_status(status: str) -> Iterator[Signal]:
         yield Scanned()
     elif status == "timeout":
         yield QrExhausted()
+    elif status == "err-client-outdated":
+        yield ConnectionRefused.from_code(_OUTDATED)
     else:
         yield PairingFailed()
 

@@ -27,6 +27,7 @@ from daemon.linked_worker.protocol import (
 )
 from daemon.plugins.transport_linked.options import LinkedOptions
 from daemon.worker_protocol import (
+    HEARTBEAT_SECONDS,
     Answer,
     Crash,
     End,
@@ -251,6 +252,7 @@ async def start_worker(context: OpenContext, options: LinkedOptions) -> WorkerCl
         *("--driver", options.driver),
         *("--session", session.name),
         *("--permit-key", context.verifier.public_key.public_bytes_raw().hex()),
+        *("--heartbeat", str(min(HEARTBEAT_SECONDS, options.heartbeat_timeout / 3))),
     ]
     if options.worker_socket is None:
         # A unit has a folder of its own, and takes no other.
