@@ -87,10 +87,10 @@ format: $(STAMP) ## let ruff mend what it can
 docs: $(STAMP) ## write what is generated anew: blocks of the docs, diagrams, schemas of the rules
 	$(BIN)/python -m tools.machine_diagrams > docs/reference/machines.md
 	$(BIN)/python -m tools.rule_schemas
-	$(BIN)/cog -r -I . $(PAGES)
+	PYTHONPATH=. $(BIN)/cog -r -I . $(PAGES)
 
 docs-check: $(STAMP) ## fail where a generated block is not what the code says
-	$(BIN)/cog --check --diff -I . $(PAGES)
+	PYTHONPATH=. $(BIN)/cog --check --diff -I . $(PAGES)
 
 pictures: $(STAMP) ## docs/images anew, from the running demonstration
 	$(BIN)/python -m tests.browser.screenshots

@@ -19,7 +19,7 @@ class Faults:
     pairing_codes: int = 6
     """How many codes one attempt to link shows; WhatsApp gives six."""
     link_code_refused: int = 0
-    """The error that answers whoever wants to link by a typed code; 0: none."""
+    """The error that answers a device that asks for a code to be typed; 0: none."""
     forged_pairing: bool = False
     """Whether what links a device is not made by the phone that took its code."""
     login_failure: Node | None = None
@@ -31,21 +31,21 @@ class Faults:
 
     # Of a number check.
     check_refused: int = 0
-    """The error that answers it; 0: none."""
+    """The error that answers a number check; 0: none."""
     unlisted: set[str] = field(default_factory=set)
-    """The numbers of which its answer says nothing."""
+    """The numbers of which the answer to a number check says nothing."""
 
     # Of a message to these contacts.
     refused: dict[str, int] = field(default_factory=dict)
-    """It is refused with this error, and does not arrive."""
+    """What is sent to them is refused with this error, and does not arrive."""
     unacknowledged: set[str] = field(default_factory=set)
-    """It arrives, and the server never says so."""
+    """What is sent to them arrives, and the server never says so."""
     acknowledged_late: dict[str, float] = field(default_factory=dict)
-    """It arrives, and the server says so after so many seconds."""
+    """What is sent to them arrives, and the server says so after so many seconds."""
     unreceipted: set[str] = field(default_factory=set)
-    """It arrives, and the contact's phone reports neither that nor that it was read."""
+    """What is sent to them arrives, and their phones report neither that nor that it was read."""
     cut_on_message: int = 0
-    """The connections that break off when a message has arrived, before the server says so."""
+    """So many connections break off when a message has arrived, before the server says so."""
 
 
 def build_login_failure(reason: int) -> Node:

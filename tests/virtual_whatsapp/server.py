@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -75,33 +74,44 @@ _RESTART_PAUSE_SECONDS = 0.03
 class VirtualWhatsApp:
     """A WhatsApp of one test: ``async with VirtualWhatsApp(tmp_path) as whatsapp``.
 
-    ``environment`` is what a process of the unmodified library needs to come here. Where the
-    library can't be led here, as after an upgrade, this raises an error that says what to do.
+    Where the library can't be led here, as after an upgrade, this raises an error that says what to
+    do.
     """
 
+    environment: Mapping[str, str]
+    """What a process of the unmodified library needs to come here, and nowhere else."""
+    faults: Faults
+    """What goes wrong from now on."""
+    directory: Directory
+    """Who is on this WhatsApp: contacts and accounts."""
+    logins: Journal[LinkedDevice]
+    """Each device that logged in, in order."""
+    ready: Journal[LinkedDevice]
+    """Each device that logged in and got what had waited for it."""
+    link_codes: Journal[LinkCodeRequest]
+    """Each device that shows a code to be typed on a phone."""
+    copies: Journal[Node]
+    """Each message of a linked device that went to another one of the same phone."""
+    unhandled: list[str]
+    """What clients asked that this server answers with nothing."""
+
     def __init__(self, folder: Path, library: Path | None = None) -> None:
+        library = library or find_library()
+        check_root_key(library)
+        self._tokens = read_token_table(library)
         self._folder = folder
         self._authority = CertificateAuthority()
         self._static = KeyPair.generate()
         self._chain = self._authority.certify(self._static)
-        library = library or find_library()
-        check_root_key(library)
-        self._tokens = read_token_table(library)
         self._refs: dict[str, ClientConnection] = {}
-        self.link_codes: Journal[LinkCodeRequest] = Journal()
-        """Each device that showed a code to be typed on a phone."""
         self._connections: list[ClientConnection] = []
         self._sending: set[asyncio.Task[None]] = set()
-        self.directory = Directory()
+        self.environment = {}
         self.faults = Faults()
-        self.logins: Journal[LinkedDevice] = Journal()
-        self.ready: Journal[LinkedDevice] = Journal()
-        """Each device that logged in and got what had waited for it."""
-        self.copies: Journal[Node] = Journal()
-        """Each message of a linked device that went to another one of the same phone."""
-        self.environment: Mapping[str, str] = {}
-        self.unhandled: list[str] = []
-        """What clients asked that this server answers with nothing."""
+        self.directory = Directory()
+        self.logins, self.ready = Journal(), Journal()
+        self.link_codes, self.copies = Journal(), Journal()
+        self.unhandled = []
 
     async def __aenter__(self) -> Self:
         """Listen, on free ports of the loopback interface."""
@@ -485,10 +495,3 @@ async def _send_after(seconds: float, connection: ClientConnection, node: Node) 
 def _get_delivery_key(tag: str, node: Node) -> tuple[str, str, str]:
     """Return what a delivery is known by: a message has one, its receipts one of each type."""
     return tag, node.text("id"), node.text("type") if tag == "receipt" else ""
-
-
-@contextlib.asynccontextmanager
-async def run_virtual_whatsapp(folder: Path) -> AsyncIterator[VirtualWhatsApp]:
-    """Run a virtual WhatsApp beside the block."""
-    async with VirtualWhatsApp(folder) as whatsapp:
-        yield whatsapp

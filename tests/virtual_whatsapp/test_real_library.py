@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import re
-import sys
-from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,68 +12,20 @@ import pytest
 from tests.virtual_whatsapp import faults
 from tests.virtual_whatsapp.binary_node import Node
 from tests.virtual_whatsapp.contact import Contact
+from tests.virtual_whatsapp.library_client import LibraryProcess
 from tests.virtual_whatsapp.link_code import WrongLinkCode
 from tests.virtual_whatsapp.phone import LinkedDevice, Phone
 from tests.virtual_whatsapp.server import VirtualWhatsApp
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 ABSENT = "+5491155550999"
-PATIENCE_SECONDS = 30
-
-
-class LibraryProcess:
-    """A process of the library, led to a virtual WhatsApp."""
-
-    def __init__(self, whatsapp: VirtualWhatsApp, database: Path) -> None:
-        self._environment = {**os.environ, **whatsapp.environment}
-        self._database = database
-        self._unread: defaultdict[str, deque[str]] = defaultdict(deque)
-
-    async def start(self) -> None:
-        """Start it, with the login that its database holds."""
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.virtual_whatsapp.library_client",
-            str(self._database),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd=ROOT,
-            env=self._environment,
-        )
-
-    async def order(self, *words: str) -> None:
-        """Send an order."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(words).encode() + b"\n")
-        await self.process.stdin.drain()
-
-    async def wait_for(self, event: str) -> str:
-        """Return the text of the next event of that name; others are kept until they are asked."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not self._unread[event]:
-                said = json.loads(await self._read_line())
-                self._unread[said["event"]].append(said["text"])
-        return self._unread[event].popleft()
-
-    async def _read_line(self) -> bytes:
-        assert self.process.stdout is not None
-        return await self.process.stdout.readline()
-
-    async def kill(self) -> None:
-        """Kill it, wherever it is."""
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.communicate()
 
 
 @pytest.fixture
 async def library(whatsapp: VirtualWhatsApp, tmp_path: Path) -> AsyncIterator[LibraryProcess]:
     """Return a process of the library that has no login yet."""
-    process = LibraryProcess(whatsapp, tmp_path / "session.db")
+    process = LibraryProcess(tmp_path / "session.db", whatsapp.environment)
     await process.start()
     yield process
     await process.kill()
