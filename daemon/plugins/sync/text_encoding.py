@@ -69,10 +69,11 @@ class TextEncoding:
     label: str
 
 
-def find_encoding(path: Path, said: str | None) -> TextEncoding:
+def find_encoding(path: Path, said: str | None, *, vcard: bool = False) -> TextEncoding:
     """Return the encoding of a text file; ``said`` is what a person named, kept to strictly.
 
-    Every byte of the file fits in it. Raises :class:`SourceUnreadable` for a file that is missing,
+    With ``vcard``, a vCard is what is looked for, so it is not refused. Every byte of the file fits
+    in the encoding. Raises :class:`SourceUnreadable` for a file that is missing,
     too large, no text, in several encodings, or in one that stays in doubt.
     """
     try:
@@ -80,7 +81,7 @@ def find_encoding(path: Path, said: str | None) -> TextEncoding:
             raise SourceUnreadable(f"{path.name} is larger than 200 MB; split it.")
         with path.open("rb") as file:
             head = file.read(_BLOCK_BYTES)
-        refuse_other_kinds(head)
+        refuse_other_kinds(head, vcard=vcard)
         marked = next((each for each in _MARKS if head.startswith(each[0])), None)
         if said is not None:
             return _use_named(path, said, marked)

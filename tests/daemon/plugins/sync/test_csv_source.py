@@ -164,7 +164,7 @@ def test_the_plugin_declares_its_sources() -> None:
     """Each for endings of its own."""
     sources = leadmaster_declare_sources()
     suffixes = [suffix for source in sources for suffix in source.suffixes]
-    assert [source.name for source in sources][:2] == ["csv", "xlsx"]
+    assert [source.name for source in sources] == ["csv", "xlsx", "vcard"]
     assert len(suffixes) == len(set(suffixes))
 
 
