@@ -49,9 +49,16 @@ async def test_a_session_is_linked_by_its_code(linked: LinkedSessions) -> None:
     await linked.scan("ventas", linked.whatsapp.add_phone(NUMBER))
     view = await linked.wait_for("ventas", S.READY)
     assert (view.status, view.phone, view.phone_state) == ("WORKING", NUMBER, PhoneState.SEEN)
-    reasons = [each for each in linked.list_reasons("ventas") if each != "created"]
-    expected = ["started_by_person", "qr_issued", "scanned", "paired", "connected", "ready"]
-    assert reasons == expected
+    names = ("state", "status", "reason_code", "user_action")
+    told = [tuple(str(event.data[name]) for name in names) for event in linked.events]
+    assert [each for each in told if each[2] != "created"] == [
+        ("starting", "STARTING", "started_by_person", "none"),
+        ("awaiting_scan", "SCAN_QR_CODE", "qr_issued", "scan_qr"),
+        ("pairing", "STARTING", "scanned", "none"),
+        ("connecting", "STARTING", "paired", "none"),
+        ("syncing", "STARTING", "connected", "none"),
+        ("ready", "WORKING", "ready", "none"),
+    ]
 
 
 async def test_codes_that_nobody_scans_run_out(linked: LinkedSessions) -> None:
@@ -184,6 +191,7 @@ async def test_a_timelock_closes_new_chats_and_replies_go_on(linked: LinkedSessi
     await linked.wait_for_reason("ventas", "reach_out_timelock")
     view = linked.sessions.view("ventas")
     assert (view.state, view.sending) == (S.READY, SendingState.REPLY_ONLY)
+    assert (view.status, view.user_action) == ("WORKING", "acknowledge")
     linked.whatsapp.faults.refused.clear()
     assert isinstance(await linked.send("ventas", CONTACT, "Hola", new_chat=True), Refused)
     assert isinstance(await linked.send("ventas", CONTACT, "Hola"), Acknowledged)
