@@ -11,6 +11,7 @@ from typing import Final
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.ids import new_id
+from storage.prospect_fields import move_prospect_fields
 from storage.suppressions import link_suppressions
 from storage.tx import Reader, Tx
 
@@ -318,10 +319,15 @@ def _merge_prospects(tx: Tx, elder: str, younger: str) -> None:
         return
     tx.execute(
         "UPDATE prospects SET name = iif(name = '', :name, name),"
-        " trade = iif(trade = '', :trade, trade), notes = iif(notes = '', :notes, notes)"
+        " trade = iif(trade = '', :trade, trade), notes = iif(notes = '', :notes, notes),"
+        " email = iif(email = '', :email, email), city = iif(city = '', :city, city)"
         " WHERE id = :kept",
-        {**{key: folded[key] for key in ("name", "trade", "notes")}, "kept": kept["id"]},
+        {
+            **{key: folded[key] for key in ("name", "trade", "notes", "email", "city")},
+            "kept": kept["id"],
+        },
     )
+    move_prospect_fields(tx, source=folded["id"], target=kept["id"])
     if (folded["checked_at"] or "") > (kept["checked_at"] or ""):
         _copy_check(tx, source=folded["id"], target=kept["id"])
     tx.execute(

@@ -53,6 +53,8 @@ class ProspectRecord:
     name: str
     trade: str
     notes: str
+    email: str
+    city: str
     cartera_origen: str
     country: str | None
     line_type: str
@@ -101,6 +103,8 @@ class NewProspectRecord:
     name: str = ""
     trade: str = ""
     notes: str = ""
+    email: str = ""
+    city: str = ""
     data_date: datetime | None = None
     import_id: str | None = None
     record: int | None = None

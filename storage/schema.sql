@@ -156,6 +156,8 @@ CREATE TABLE prospects (
     name TEXT NOT NULL DEFAULT '',
     trade TEXT NOT NULL DEFAULT '',
     notes TEXT NOT NULL DEFAULT '',
+    email TEXT NOT NULL DEFAULT '',
+    city TEXT NOT NULL DEFAULT '',
     cartera_origen TEXT NOT NULL,        -- set at import, never changed
     country TEXT,
     line_type TEXT NOT NULL,
@@ -178,6 +180,12 @@ CREATE TABLE prospects (
     updated_at TEXT NOT NULL
 ) STRICT;
 CREATE INDEX prospects_by_validation ON prospects (validation, expires_at);
+CREATE TABLE prospect_fields (
+    prospect TEXT NOT NULL REFERENCES prospects (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,                  -- the header of the list that the value came in
+    value TEXT NOT NULL,
+    PRIMARY KEY (prospect, name)
+) STRICT, WITHOUT ROWID;
 
 -- Messages, and what was decided about them.
 

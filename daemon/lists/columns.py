@@ -136,11 +136,26 @@ def plan_columns(
 ) -> ColumnPlan:
     """Return the use of each header of a list.
 
-    ``mapping`` is from a use to the header that a person chose for it; it stands above every guess.
+    ``mapping`` is from a use to the header that a person chose for it; it stands above every guess,
+    and is none where it is the guess itself: a form sends that back, too.
     ``fields`` are headers whose cells are kept as they are, whatever else they are used for.
     Headers that are not there are left out: the caller refuses them.
     """
-    chosen = {header: ColumnUse(use) for use, header in (mapping or {}).items()}
+    guess = _plan(headers, {}, kind, fields).mapping if mapping else {}
+    chosen = {
+        header: ColumnUse(use)
+        for use, header in (mapping or {}).items()
+        if guess.get(use) != header
+    }
+    return _plan(headers, chosen, kind, fields)
+
+
+def _plan(
+    headers: Sequence[str],
+    chosen: Mapping[str, ColumnUse],
+    kind: ListKind,
+    fields: Sequence[str],
+) -> ColumnPlan:
     inverted = tuple(
         header
         for header, use in chosen.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import contacts, evidence, prospect_search, prospects
+from storage import contacts, evidence, prospect_fields, prospect_search, prospects
 from storage.contacts import Alias, AliasKind
 from storage.db import Database
 from storage.evidence import EvidenceKind
@@ -158,6 +158,36 @@ async def test_a_merge_leaves_nothing_behind(database: Database) -> None:
     assert owners == [elder] * len(TABLES)
     key = await database.read(lambda r: r.value("SELECT in_flight_key FROM messages"))
     assert key == younger
+
+
+async def test_a_merge_keeps_the_data_of_both_prospects(database: Database) -> None:
+    """What the elder has stays; what only the younger has is added."""
+
+    def job(tx: Tx) -> dict[str, dict[str, str]]:
+        elder = contacts.resolve_contact(tx, [LID], AT)
+        younger = contacts.resolve_contact(tx, [MOBILE], AT + timedelta(days=1))
+        kept, folded = (
+            prospects.insert_prospect(
+                tx,
+                prospects.NewProspectRecord(
+                    contact=contact,
+                    phone=MOBILE.text,
+                    cartera_origen="feria",
+                    line_type="mobile",
+                    city=city,
+                ),
+                at=AT,
+            )
+            for contact, city in ((elder, ""), (younger, "Rosario"))
+        )
+        prospect_fields.insert_prospect_fields(
+            tx, {kept: {"Talle": "M"}, folded: {"Talle": "L", "Color": "rojo"}}
+        )
+        contacts.resolve_contact(tx, [LID, MOBILE], AT)
+        assert prospects.require_prospect(tx, kept).city == "Rosario"
+        return prospect_fields.list_prospect_fields(tx, [kept, folded])
+
+    assert list((await database.write(job)).values()) == [{"Talle": "M", "Color": "rojo"}, {}]
 
 
 async def test_a_merge_raises_the_revision_above_both(database: Database) -> None:

@@ -19,7 +19,7 @@ from daemon.contacts.imports.row_records import (
 )
 from daemon.events import ProspectChanged
 from daemon.gate.scoring import Scoring, build_change_event
-from storage import contacts, evidence, prospects, score_explanations
+from storage import contacts, evidence, prospect_fields, prospects, score_explanations
 from storage.contacts import Alias
 from storage.evidence import Evidence
 from storage.ids import new_id
@@ -59,6 +59,14 @@ class NewPeopleWriter:
             [build_new_prospect(import_record, *person) for person in people.items()],
             pieces,
             at,
+        )
+        prospect_fields.insert_prospect_fields(
+            tx,
+            {
+                prospect.id: record.fields
+                for prospect, record in zip(found, records, strict=True)
+                if record.fields
+            },
         )
         tx.emit_many(_build_events(import_record, records, found, at))
         return [

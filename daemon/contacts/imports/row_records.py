@@ -46,6 +46,8 @@ def build_new_prospect(
         name=record.name,
         trade=record.trade,
         notes=record.notes,
+        email=record.email,
+        city=record.city,
         data_date=datetime.combine(record.data_date, time(), UTC) if record.data_date else None,
         import_id=import_record.id,
         record=record.record,

@@ -22,7 +22,7 @@ from daemon.contacts.validation_transitions import ValidationTransitions, has_de
 from daemon.gate.consent import find_last_refusal
 from daemon.gate.scoring import Scoring
 from statemachines.prospect import CHECKABLE_STATES, ValidationState
-from storage import contacts, evidence, imports, prospects, suppressions
+from storage import contacts, evidence, imports, prospect_fields, prospects, suppressions
 from storage.contacts import Alias
 from storage.evidence import EvidenceKind
 from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
@@ -117,7 +117,10 @@ class ImportWriter:
                 _upgrade_phone(tx, existing, record, at),
                 existing.id,
             )
+            _fill_gaps(tx, existing, record, at)
             limited = True
+        if record.fields and outcome.prospect:
+            prospect_fields.insert_prospect_fields(tx, {outcome.prospect: record.fields})
         granted = record.permission
         if limited:
             granted = _limit_permission(granted, _get_recorded_permission(tx, contact))
@@ -179,6 +182,14 @@ def _upgrade_phone(tx: Tx, existing: ProspectRecord, record: ParsedImportRow, at
         country=record.country,
     )
     return record.phone
+
+
+def _fill_gaps(tx: Tx, existing: ProspectRecord, record: ParsedImportRow, at: datetime) -> None:
+    """Add e-mail and city where the prospect has none; what is known is never overwritten."""
+    known = {"email": existing.email, "city": existing.city}
+    added = {name: getattr(record, name) for name, value in known.items() if not value}
+    if any(added.values()):
+        prospects.update_prospect(tx, existing.id, at=at, **added)
 
 
 def _get_recorded_permission(reader: Reader, contact: str) -> ImportPermission:

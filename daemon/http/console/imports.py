@@ -27,7 +27,8 @@ from storage.imports import ImportRowOutcome, ImportRowRecord
 routes = web.RouteTableDef()
 
 COLUMN_ORDER: Final = (
-    *("phone", "name", "trade", "cartera_origen", "permission", "evidence", "data_date", "notes"),
+    *("phone", "name", "first_name", "middle_name", "last_name", "organisation", "trade", "city"),
+    *("email", "cartera_origen", "permission", "refusal", "evidence", "data_date", "notes"),
 )
 """Every column that a header can be mapped to, in the order of the form."""
 _MAPPING_PREFIX: Final = "map."

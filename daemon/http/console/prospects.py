@@ -24,7 +24,7 @@ from daemon.http.console.timeline import TimelineEntry
 from daemon.http.console.verdict_view import VerdictView
 from daemon.http.health import get_services
 from statemachines.prospect import CHECKABLE_STATES, ValidationState
-from storage import evidence, prospect_search, prospects, suppressions
+from storage import evidence, prospect_fields, prospect_search, prospects, suppressions
 from storage.prospects import ProspectRecord
 from storage.suppressions import CORRECTABLE_SOURCES
 from storage.tx import Reader
@@ -55,7 +55,8 @@ class ProspectView:
     """All that is shown of one prospect.
 
     `correctable`: no suppression is by their own request; `checkable`: a check may begin.
-    `withdrawable`: the evidence that an operator may withdraw, newest first.
+    `withdrawable`: the evidence that an operator may withdraw, newest first. `fields`: further data
+    that lists had, by header.
     """
 
     prospect: ProspectRecord
@@ -65,6 +66,7 @@ class ProspectView:
     correctable: bool
     checkable: bool
     withdrawable: list[WithdrawableItem]
+    fields: dict[str, str]
 
 
 @routes.get("/prospects")
@@ -143,6 +145,7 @@ async def _load_prospect_view(request: web.Request) -> ProspectView:
             correctable=all(record.source in CORRECTABLE_SOURCES for record in in_force),
             checkable=prospect.validation in CHECKABLE_STATES,
             withdrawable=_list_withdrawable(reader, prospect.contact),
+            fields=prospect_fields.list_prospect_fields(reader, [prospect.id])[prospect.id],
         )
 
     found = await services.database.read(read)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -18,7 +18,7 @@ from daemon.http.openapi import CSV, operation
 from daemon.http.streaming import no_time_limit
 from daemon.services import Services
 from statemachines.prospect import ValidationState
-from storage import prospect_search
+from storage import prospect_fields, prospect_search
 from storage.prospects import ProspectRecord
 
 routes = web.RouteTableDef()
@@ -29,6 +29,8 @@ PROSPECT_COLUMNS: Final = (
     "phone",
     "name",
     "trade",
+    "email",
+    "city",
     "cartera_origen",
     "permission",
     "intent",
@@ -43,7 +45,7 @@ PROSPECT_COLUMNS: Final = (
     "data_date",
     "notes",
 )
-_FREE_TEXT_COLUMNS: Final = frozenset({"name", "trade", "cartera_origen", "notes"})
+_FREE_TEXT_COLUMNS: Final = frozenset({"name", "trade", "email", "city", "cartera_origen", "notes"})
 # What spreadsheets take for the beginning of a formula; tab and return hide one after them.
 _FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -62,14 +64,22 @@ class ProspectExportQuery(RequestQuery, frozen=True):
 async def export_prospects(request: web.Request) -> web.StreamResponse:
     """Return prospects as CSV in UTF-8, in order of creation.
 
-    A text that a spreadsheet would read as a formula gets an apostrophe before it.
+    Further data of the prospects' lists has a column for each header, after the others. A text
+    that a spreadsheet would read as a formula gets an apostrophe before it.
     """
     query, services = read_query(request, ProspectExportQuery), get_services(request)
     response = web.StreamResponse(headers=_build_headers("prospects.csv"))
     await response.prepare(request)
-    await response.write(_format_csv([PROSPECT_COLUMNS]))
+    names = await services.database.read(prospect_fields.list_field_names)
+    further = [f"{name} (data)" if name in PROSPECT_COLUMNS else name for name in names]
+    header = [*PROSPECT_COLUMNS, *(_format_cell("name", name) for name in further)]
+    await response.write(_format_csv([header]))
     async for records in _read_pages(services, query):
-        await response.write(_format_csv(map(_format_cells, records)))
+        fields = await services.database.read(
+            partial(prospect_fields.list_prospect_fields, prospects=[each.id for each in records])
+        )
+        lines = (_format_cells(each, fields[each.id], names) for each in records)
+        await response.write(_format_csv(lines))
     await response.write_eof()
     return response
 
@@ -100,8 +110,11 @@ async def _read_pages(
         after = found[-1].id
 
 
-def _format_cells(prospect: ProspectRecord) -> list[object]:
-    return [_format_cell(name, getattr(prospect, name)) for name in PROSPECT_COLUMNS]
+def _format_cells(
+    prospect: ProspectRecord, fields: Mapping[str, str], names: Sequence[str]
+) -> list[object]:
+    cells = [_format_cell(name, getattr(prospect, name)) for name in PROSPECT_COLUMNS]
+    return cells + [_format_cell("name", fields.get(name, "")) for name in names]
 
 
 def _format_cell(name: str, value: object) -> object:

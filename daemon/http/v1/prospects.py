@@ -35,6 +35,7 @@ from statemachines.prospect import ValidationState
 from storage import (
     contacts,
     evidence,
+    prospect_fields,
     prospect_reviews,
     prospect_search,
     prospects,
@@ -93,6 +94,7 @@ class ProspectDetail(ResponseBody, frozen=True):
     """A prospect with evidence, review and score; `score` is null before it was computed.
 
     `review` is its own state in the review queue, `reviewed` the person's decision in force.
+    `fields` are further data that lists had, by header.
     """
 
     prospect: ProspectRecord
@@ -101,6 +103,7 @@ class ProspectDetail(ResponseBody, frozen=True):
     reviewed: ProspectReview | None
     score: dict[str, Any] | None
     evidence: Sequence[Evidence]
+    fields: dict[str, str]
 
 
 @routes.get("/v1/prospects")
@@ -242,4 +245,5 @@ def _read_prospect_detail(reader: Reader, prospect_id: str, services: Services) 
         reviewed=reviewed,
         score=dict(score) if score else None,
         evidence=evidence.list_contact_evidence(reader, prospect.contact),
+        fields=prospect_fields.list_prospect_fields(reader, [prospect.id])[prospect.id],
     )

@@ -13,7 +13,15 @@ from daemon.api.signals import Origin, ReceiptKind
 from daemon.contacts.retention import Retention
 from daemon.settings import RetentionSettings
 from statemachines.message import MessageState
-from storage import contacts, inbound, messages, prospects, suppressions
+from storage import (
+    contacts,
+    erasure,
+    inbound,
+    messages,
+    prospect_fields,
+    prospects,
+    suppressions,
+)
 from storage.ids import new_id
 from storage.inbound import InboundRecord
 from storage.prospects import NewProspectRecord
@@ -177,6 +185,18 @@ async def test_someone_never_contacted_is_erased_but_stays_suppressed(
     assert [await _count(people, t) for t in ("prospects", "contacts", "aliases")] == [0, 0, 0]
     contact = await people.resolve_contact(ANA)
     assert await people.database.read(lambda r: suppressions.is_contact_suppressed(r, contact))
+
+
+async def test_the_further_data_of_an_erased_prospect_is_gone(people: ContactServices) -> None:
+    """It hangs on the prospect."""
+    ana = await _prospect(people, ANA)
+
+    def job(tx: Tx) -> list[str]:
+        prospect_fields.insert_prospect_fields(tx, {ana: {"Talle": "XL"}})
+        erasure.erase_person(tx, prospects.require_prospect(tx, ana).contact)
+        return prospect_fields.list_field_names(tx)
+
+    assert await people.database.write(job) == []
 
 
 async def test_someone_with_a_message_is_not_erased(people: ContactServices) -> None:

@@ -213,6 +213,12 @@ def test_what_a_person_maps_stands_above_the_guess() -> None:
     assert named.unused == ("Nombre", "Apellido")
 
 
+def test_a_guess_that_comes_back_from_a_form_is_no_choice() -> None:
+    """It would leave out the other phone columns, and the parts of a name."""
+    guess = plan_columns(GOOGLE_NEW)
+    assert plan_columns(GOOGLE_NEW, guess.mapping) == guess
+
+
 def test_unused_columns_can_be_kept() -> None:
     """Under their headers."""
     plan = plan_columns(("Tel", "Talle", "Color"), fields=["Talle"])

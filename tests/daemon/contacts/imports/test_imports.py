@@ -19,7 +19,7 @@ from daemon.contacts.list_process import ListRefusal, RecordBatch
 from daemon.errors import ImportRejected, NotFound
 from daemon.gate.consent import Permission
 from daemon.worker_protocol import Answer, End, encode_frame
-from storage import evidence, imports
+from storage import evidence, imports, prospect_fields
 from storage.evidence import Evidence, EvidenceKind
 from storage.imports import ImportRowOutcome
 from storage.tx import Tx
@@ -31,6 +31,7 @@ from tests.helpers.services.imports import (
 )
 
 ANA = "+5491141234567"
+OTHER = "+5491141234568"
 ANA_LANDLINE = "+541141234567"
 HEADER = "nombre;teléfono;origen;consentimiento;último contacto\n"
 
@@ -372,6 +373,24 @@ async def test_a_source_that_prints_spoils_no_answer(
     async with open_import_services(tmp_path, child=ImportProcess()) as import_services:
         report = await import_services.import_csv(HEADER + f"Ana;{ANA};feria;;\n")
     assert report.accepted == 1
+
+
+async def test_further_data_of_a_list_is_kept_as_a_person_asks(
+    import_services: ImportServices,
+) -> None:
+    """E-mail and city always, other columns by name; a later list adds what is not known yet."""
+    text = f"Tel;Mail;Ciudad;Talle;Color\n{ANA};ana@example.org;;XL;rojo\n{OTHER};;;;\n"
+    await import_services.import_csv(text, options=ImportOptions(fields=["Talle"]))
+    text = f"Tel;Mail;Ciudad;Talle;Color\n{ANA};otra@example.org;Rosario;M;rojo\n"
+    both = ImportOptions(fields=["Talle", "Color"])
+    await import_services.import_csv(text, "again.csv", options=both)
+    ana = await import_services.get_prospect(ANA)
+    other = await import_services.get_prospect(OTHER)
+    assert (ana.email, ana.city) == ("ana@example.org", "Rosario")
+    fields = await import_services.database.read(
+        lambda reader: prospect_fields.list_prospect_fields(reader, [ana.id, other.id])
+    )
+    assert fields == {ana.id: {"Talle": "XL", "Color": "rojo"}, other.id: {}}
 
 
 GIVEN = ImportOptions(given_where="fair in Rosario", given_how="field «WhatsApp» of the form")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from functools import partial
 from pathlib import Path
@@ -101,6 +103,23 @@ async def test_a_life_is_told_from_the_list_to_the_last_word(console: ConsoleSer
     assert places == sorted(places)
     assert "signed at the fair" in story
     assert "+5491141234567" not in shown
+
+
+async def test_the_further_data_of_a_list_is_on_the_page_in_the_answer_and_in_the_export(
+    console: ConsoleServer,
+) -> None:
+    """City and e-mail, and a column that was kept, as text; a formula runs nowhere."""
+    text = "Nombre;Tel;Ciudad;Mail;=Talle\nAna;+5491141234567;Rosario;a@example.org;=<b>1</b>\n"
+    await console.import_list(text.encode(), fields=["=Talle"])
+    ana = await person(console, "Ana")
+    shown = (await get_page(console, f"/prospects/{ana.id}")).document
+    assert all(each in shown for each in ("Rosario", "a@example.org", "=&lt;b&gt;1&lt;/b&gt;"))
+    answer = (await console.api.call("GET", f"/v1/prospects/{ana.id}")).document
+    assert answer["fields"] == {"=Talle": "=<b>1</b>"}
+    assert (answer["prospect"]["city"], answer["prospect"]["email"]) == ("Rosario", "a@example.org")
+    exported = (await console.api.call("GET", "/v1/exports/prospects.csv")).document
+    (row,) = csv.DictReader(io.StringIO(exported))
+    assert (row["city"], row["'=Talle"]) == ("Rosario", "'=<b>1</b>")
 
 
 async def test_messages_and_answers_stand_in_the_life(
