@@ -36,7 +36,7 @@ _VALIDATED, _REJECTED = ValidationEvent.OPERATOR_VALIDATED, ValidationEvent.OPER
 _EVIDENCE_STATES = frozenset(
     {ValidationState.VALIDATED, ValidationState.NOT_REACHABLE, ValidationState.EXPIRED}
 )
-_CHECK_SOURCE = "number check"
+_CHECK_SOURCE: Final = "number check"
 GIVEN: Final = "given"
 UNDELIVERED_SOURCE: Final = "a message that was not delivered"
 _ANSWER_SENTENCES = {

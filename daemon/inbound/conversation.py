@@ -16,7 +16,7 @@ from storage.tx import Tx
 WRITING_TOLERANCE: Final = timedelta(seconds=2)
 """Platforms tell times in whole seconds, and their clocks are not ours."""
 
-_OWN_WORDS: Final = "their own message"
+_OWN_WORDS_SOURCE: Final = "their own message"
 _STOPPED_SENTENCE: Final = "Nothing goes to them until a person has read what they wrote."
 _SOMEBODY_ELSE_SENTENCE: Final = "They are somebody else than the one it was written for."
 
@@ -91,4 +91,4 @@ def set_read_intent(
     if intent is None or context.reading.past or by_plugin:
         return
     quote = context.reading.words.first.quote
-    set_intent(tx, context, intent.value, quote, _OWN_WORDS)
+    set_intent(tx, context, intent.value, quote, _OWN_WORDS_SOURCE)

@@ -73,20 +73,29 @@ _CLASSIFIED_GROUNDS: Mapping[Permission, frozenset[str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class EvidenceItem:
-    """One piece of evidence. `key` is its catalogue key; `source` and `quote` are as stored."""
+    """One piece of evidence. `key` is its catalogue key; `source` and `quote` are as stored.
+
+    ``is_reason``: the quote is a reason of ours, not somebody's words, which are shown as they are.
+    """
 
     at: datetime
     severity: Severity
     key: str
     source: str
     quote: str
+    is_reason: bool
 
 
 def build_evidence_items(found: Sequence[Evidence]) -> list[EvidenceItem]:
     """Return evidence for the page, in the order given, without the inbound (the conversation)."""
     return [
         EvidenceItem(
-            each.at, get_evidence_severity(each), get_evidence_key(each), each.source, each.quote
+            each.at,
+            get_evidence_severity(each),
+            get_evidence_key(each),
+            each.source,
+            each.quote,
+            is_reason=each.kind is EvidenceKind.VALIDATION,
         )
         for each in found
         if each.kind is not EvidenceKind.INBOUND

@@ -90,6 +90,30 @@ def list_sentences() -> Iterator[tuple[str, str]]:
 FOUND: Final = sorted(set(list_sentences()))
 
 
+def list_evidence_sources() -> Iterator[str]:
+    """Yield what is written as the source of a piece of evidence."""
+    for file in (*ROOT.glob("daemon/inbound/*.py"), *ROOT.glob("daemon/contacts/**/*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            given = node.value if isinstance(node, ast.keyword) and node.arg == "source" else None
+            if isinstance(node, ast.AnnAssign) and "SOURCE" in ast.unparse(node.target):
+                given = node.value
+            if isinstance(given, ast.JoinedStr):
+                yield re.sub(r"\{[^}]*\}", "7", ast.unparse(given)[2:-1])
+            elif isinstance(given, ast.Constant) and isinstance(given.value, str):
+                yield given.value
+
+
+EVENT_SOURCES: Final = frozenset({"contact", "correction", "reading"})
+"""What ended a suppression: words of an event, which no page shows."""
+
+
+@pytest.mark.parametrize("source", sorted(set(list_evidence_sources()) - EVENT_SOURCES))
+def test_the_source_of_a_piece_of_evidence_is_known_in_spanish(source: str) -> None:
+    """It stands under each piece on a person's page and in the review."""
+    shown = f"{source} 7" if source.endswith(", from") else source
+    assert load_language("es").translate(shown) != shown
+
+
 def test_sentences_are_found() -> None:
     """The walk over the files finds what it looks for, and what is exempt is still there."""
     said = {sentence for _, sentence in FOUND}

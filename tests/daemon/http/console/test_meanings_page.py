@@ -52,6 +52,15 @@ async def test_the_words_that_show_why_are_marked(console: ConsoleServer) -> Non
     assert "Quizá pide la baja" in spanish
 
 
+async def test_a_persons_own_words_are_never_translated(console: ConsoleServer) -> None:
+    """Only what the daemon says is, such as where a piece of evidence comes from."""
+    (english,) = await receive(console, "They said no")
+    await console.services.classification.classify(english, Meaning.NEITHER, who="eva")
+    shown = (await get_page(console, f"/review/meanings/{english}", **SPANISH)).document
+    assert "clasificado por eva · “They said no”" in shown
+    assert "su propio mensaje" in shown
+
+
 async def test_complaints_come_first_with_a_fourth_key(console: ConsoleServer) -> None:
     """The first case is open; each tab has its own count."""
     vague, complaint = await receive(console, "el lunes te digo", "los voy a denunciar")
