@@ -161,7 +161,7 @@ _MESSAGE = (
     Fact(
         "message.similarity",
         FactType.NUMBER,
-        "How like the whole text is to what was sent to others in the last day: 1 is the same",
+        "Words in common with what was sent to others in the last day, the most alike: 1 is all",
         0.2,
         high=1,
         unit="share",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
@@ -28,7 +29,6 @@ _LINK = re.compile(
     r"(?:https?://|www\.)\S+|\b[\w-]+\.(?:com|net|org|ar|mx|br|cl|co|io|me)\b", re.IGNORECASE
 )
 _WORD = re.compile(r"\w+")
-_SHINGLE_WORDS = 3
 # Of fewer first contacts a rate says nothing: one complaint would be half of two.
 _MIN_FIRST_CONTACTS = 10
 
@@ -150,15 +150,16 @@ def find_count_fall(history: ContactHistory, name: str, at: datetime) -> datetim
 
 
 def compute_similarity(text: str, others: Iterable[str]) -> float:
-    """Return the highest similarity of a text to one of ``others``, from 0 to 1 (the same).
+    """Return the highest similarity of a text to one of ``others``, from 0 to 1 (the same words).
 
-    It is the share of common runs of three words (Jaccard index).
+    It is the share of common words, each as often as it stands there (Sørensen-Dice coefficient).
     """
-    own = _split_shingles(text)
+    # Not of runs of words: a name in the greeting alone would change three of them.
+    own = _count_words(text)
     shares = (
-        len(own & theirs) / len(own | theirs)
-        for theirs in map(_split_shingles, others)
-        if own | theirs
+        2 * (own & theirs).total() / (own.total() + theirs.total())
+        for theirs in map(_count_words, others)
+        if own or theirs
     )
     return round(max(shares, default=0.0), 3)
 
@@ -235,11 +236,5 @@ def count_whole_days(then: datetime | None, at: datetime) -> int | None:
     return None if days is None else int(days)
 
 
-def _split_shingles(text: str) -> frozenset[tuple[str, ...]]:
-    words = _WORD.findall(text.casefold())
-    runs = range(max(1, len(words) - _SHINGLE_WORDS + 1))
-    return (
-        frozenset(tuple(words[start : start + _SHINGLE_WORDS]) for start in runs)
-        if words
-        else frozenset()
-    )
+def _count_words(text: str) -> Counter[str]:
+    return Counter(_WORD.findall(text.casefold()))

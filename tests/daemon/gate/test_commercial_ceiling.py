@@ -189,6 +189,17 @@ async def test_the_same_words_to_six_people_are_likeness(
     assert await send_to_all(services, **more) == [S.SENT, *[S.HELD] * 5]
 
 
+async def test_a_name_in_the_greeting_hides_no_likeness(services: MessagingServices) -> None:
+    """Six people, each with another word as typed: the rest of the text is the same."""
+    states = []
+    for phone, name in zip(PEOPLE, ("Ana", "Beto", "Carla", "Dora", "Elsa", "Fabio"), strict=True):
+        await services.add_prospect(phone)
+        more = {"template": "feria", "typed": name}
+        message = await services.enqueue_and_settle(phone, TEMPLATE.format(name), **more)
+        states.append(await services.get_state(message))
+    assert states == [S.SENT, *[S.HELD] * 5]
+
+
 async def test_words_that_are_said_to_be_of_a_template_are_compared_too(
     services: MessagingServices,
 ) -> None:
