@@ -237,6 +237,7 @@ def _build_sessions(
         },
         stagger_seconds=base.settings.daemon.restore_stagger_seconds,
         settings=base.settings.sessions,
+        installed_channels=base.plugins.channels(),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -78,6 +78,7 @@ class Sessions:
     ``on_inbound`` and the like store what a connection reports, and are awaited before its next
     signal is read; ``on_rejected`` stores what can be kept of a signal that can't be understood or
     stored. ``channel_options`` are settings by channel, which a session's own options overrule.
+    ``installed_channels`` names those too that may not be used with an injected clock.
     """
 
     def __init__(
@@ -98,7 +99,9 @@ class Sessions:
         channel_options: Mapping[str, Mapping[str, object]] | None = None,
         stagger_seconds: float = 0.2,
         settings: SessionSettings = SHIPPED_SETTINGS,
+        installed_channels: Collection[str] = (),
     ) -> None:
+        self._installed_channels = frozenset(installed_channels)
         self._stagger = timedelta(seconds=stagger_seconds)
         self._sessions: dict[str, Session] = {}
         self._dependencies = SessionDependencies(
@@ -295,6 +298,11 @@ class Sessions:
             )
         if channel not in self._dependencies.channels:
             known = ", ".join(sorted(self._dependencies.channels))
+            if channel in self._installed_channels:
+                raise BadRequest(
+                    f"The channel {channel!r} can't be used, because the clock is injected.",
+                    hint=f"Remove [clock] start from the settings, or use one of: {known}.",
+                )
             raise BadRequest(f"There is no channel {channel!r}.", hint=f"There are: {known}.")
         if time_zone not in available_timezones():
             raise BadRequest(

@@ -11,7 +11,7 @@ from daemon.api import hookimpl
 from daemon.api.imports import ImportSource, OpenedSource, SourceOptions, SourceUnreadable
 from daemon.api.transport import CannotOpen, Channel, OpenContext, Transport
 from daemon.bootstrap import open_services
-from daemon.errors import RulesRejected, StartRefused
+from daemon.errors import BadRequest, RulesRejected, StartRefused
 from daemon.outbox import SendRequest
 from daemon.settings import ClockSettings, RulesSettings, Settings
 from storage.errors import DatabaseInUse
@@ -65,6 +65,11 @@ async def test_an_injected_clock_offers_no_real_channel(tmp_path: Path) -> None:
     async with open_services(build_settings(tmp_path), more_plugins=plugins) as services:
         assert "pigeon" not in services.channels
         assert {"simulated", "manual"} <= set(services.channels)
+        with pytest.raises(BadRequest, match="'pigeon' can't be used.*clock is injected") as told:
+            await services.sessions.create("dove", "pigeon", "America/Bogota")
+        assert "manual, simulated" in told.value.hint
+        with pytest.raises(BadRequest, match="There is no channel 'dodo'"):
+            await services.sessions.create("dove", "dodo", "America/Bogota")
 
 
 async def test_two_sources_of_one_name_are_refused_at_the_start(tmp_path: Path) -> None:
