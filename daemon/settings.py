@@ -125,7 +125,8 @@ class SessionSettings(SettingsSection, frozen=True):
 class SendingSettings(SettingsSection, frozen=True):
     """Limits of one send and of one message's life."""
 
-    answer_seconds: PositiveFloat = 75.0
+    answer_seconds: PositiveFloat = 90.0
+    """How long one answer is waited for: the library of linked phones itself waits 75 s."""
     permit_minutes: PositiveFloat = 10.0
     manual_lease_minutes: PositiveFloat = 10.0
     approval_hours: PositiveFloat = 24.0

@@ -13,6 +13,7 @@ import queue
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -83,6 +84,8 @@ from daemon.worker_protocol import (
 _CONTACTS_A_FRAME: Final = 500
 _MAX_OUTGOING: Final = 20_000
 _FLUSH_SECONDS: Final = 3.0
+_SIGNAL_SECONDS: Final = 0.5
+"""How long a signal may take to be handled."""
 _SPOOL_FULL: Final = "it received more than the daemon stores"
 _ORDERLY, _UNAVAILABLE, _CRASHED = 0, 69, 70
 """Exit statuses; the last two as in `sysexits.h`."""
@@ -163,7 +166,11 @@ class LinkedWorker:
         )
         self._outgoing.put(Event(hello))
         self._start_thread(lambda: self._make_calls(driver))
-        self._read_requests()
+        self._start_thread(self._read_requests)
+        # Python's handlers run here alone, and a signal that reaches another thread, or comes just
+        # before this one blocks, would not wake it.
+        while True:
+            time.sleep(_SIGNAL_SECONDS)
 
     def _refuse(self, sentence: str, *, retryable: bool = False) -> NoReturn:
         self._outgoing.put(Event(WorkerUnavailable(sentence, retryable)))
@@ -214,17 +221,16 @@ class LinkedWorker:
             self._outgoing.put(Heartbeat())
 
     def _read_requests(self) -> None:
-        """Queue requests until the daemon has ended; answer at once where the queue is full."""
+        """Queue requests until the daemon has ended."""
         while line := self._requests.readline(self._protocol.max_line_bytes):
             request = self._protocol.decode_request(line)
             if isinstance(request.body, AcknowledgeSignal):
                 # At once: behind a send, it would wait for the server's answer to that.
                 self._spool.acknowledge(request.body.number)
                 continue
-            try:
-                self._waiting.put_nowait(request)
-            except queue.Full:
-                self._answer(request.id, _build_busy_answer(request.body))
+            # The daemon asks one thing at a time, so that this never waits long.
+            self._waiting.put(request)
+        os._exit(_ORDERLY)
 
     def _make_calls(self, driver: LinkedDriver) -> None:
         while True:
@@ -346,10 +352,3 @@ def _list_contacts(driver: LinkedDriver) -> list[LinkedAnswer]:
         ContactsAnswer(tuple(listed[begin : begin + _CONTACTS_A_FRAME]))
         for begin in range(0, len(listed), _CONTACTS_A_FRAME)
     ]
-
-
-def _build_busy_answer(request: LinkedRequest) -> LinkedAnswer:
-    sentence = "The worker has too many requests already."
-    if isinstance(request, SendMessageRequest):
-        return NotSentAnswer("worker_busy", sentence, retryable=True)
-    return FailedAnswer(sentence)

@@ -2,8 +2,10 @@
 
 The options of a session are ``driver`` (default ``neonize``), ``memory_limit_mb`` (default 512: a
 worker that grows beyond it is replaced), ``heartbeat_timeout`` (seconds without a frame of the
-worker until it is replaced, default 30) and, where the setting ``linked.worker_socket`` leads to
-systemd units, ``slot`` (the number of the unit; default: the session's name is its instance).
+worker until it is replaced, default 30), ``busy_timeout`` (seconds that a send waits for the
+worker's call before it, default 10; then it is tried again later) and, where the setting
+``linked.worker_socket`` leads to systemd units, ``slot`` (the number of the unit; default: the
+session's name is its instance).
 """
 
 from __future__ import annotations
@@ -37,4 +39,4 @@ def leadmaster_declare_channels() -> Sequence[Channel]:
 async def open_linked_transport(context: OpenContext) -> Transport:
     """Start the worker of a session; raise :class:`CannotOpen` where it can't serve."""
     options = read_options(context.session.name, context.session.options)
-    return LinkedTransport(context, await start_worker(context, options))
+    return LinkedTransport(context, options, await start_worker(context, options))

@@ -16,12 +16,14 @@ SLOT = "{slot}"
 class LinkedOptions:
     """The driver's name, the memory that a worker may use, and how long it may be silent.
 
+    ``busy_timeout`` is how long a send waits for the worker's call before it, in seconds.
     ``worker_socket`` is the unix socket of the worker's systemd unit; None: it is a child.
     """
 
     driver: str = "neonize"
     memory_limit_mb: float = 512.0
     heartbeat_timeout: float = 30.0
+    busy_timeout: float = 10.0
     worker_socket: Path | None = None
 
 
@@ -35,6 +37,7 @@ def read_options(session: str, options: Mapping[str, object]) -> LinkedOptions:
         driver,
         _read_number(options, "memory_limit_mb", defaults.memory_limit_mb),
         _read_number(options, "heartbeat_timeout", defaults.heartbeat_timeout),
+        _read_number(options, "busy_timeout", defaults.busy_timeout),
         _read_worker_socket(session, options),
     )
 

@@ -46,13 +46,20 @@ from daemon.linked_worker.protocol import (
     SendUnknownAnswer,
     SentAnswer,
 )
-from daemon.plugins.transport_linked.worker_client import NotAsked, WorkerClient
+from daemon.plugins.transport_linked.options import LinkedOptions
+from daemon.plugins.transport_linked.worker_client import (
+    NotAsked,
+    WorkerBusy,
+    WorkerClient,
+    start_worker,
+)
 from daemon.worker_protocol import WorkerFailed
 
-_SEND_SECONDS: Final = 90.0
-"""Longer than the library's own limit of 75 s: after this the worker itself hangs."""
+_SEND_SECONDS: Final = 95.0
+"""Longer than a turn and the library's own limit of 75 s: after this the worker itself hangs."""
 _CHECK_SECONDS: Final = 75.0
 _LOGOUT_SECONDS: Final = 9.0
+_LOGOUT_BUSY_SECONDS: Final = 1.0
 _LAST_SIGNALS: Final = (ConnectionRefused, Disconnected, PairingFailed, QrExhausted)
 """Signals after which the worker ends by itself, so that its end needs no report."""
 
@@ -60,8 +67,9 @@ _LAST_SIGNALS: Final = (ConnectionRefused, Disconnected, PairingFailed, QrExhaus
 class LinkedTransport:
     """A transport with one worker; the session decides when another one is started."""
 
-    def __init__(self, context: OpenContext, worker: WorkerClient) -> None:
+    def __init__(self, context: OpenContext, options: LinkedOptions, worker: WorkerClient) -> None:
         self._context = context
+        self._options = options
         self._worker = worker
         self._closed = False
 
@@ -91,9 +99,19 @@ class LinkedTransport:
         request = SendMessageRequest(
             permit, outgoing.message, outgoing.recipient.value, outgoing.content.text
         )
+        return await self._ask_to_send(request)
+
+    async def _ask_to_send(self, request: SendMessageRequest) -> SendResult:
+        """Return the worker's answer: certainly not sent where it was not asked, else unknown."""
         try:
             async with asyncio.timeout(_SEND_SECONDS):
-                answers = await self._worker.ask(request)
+                answers = await self._worker.ask(request, busy_timeout=self._options.busy_timeout)
+        except WorkerBusy:
+            sentence = (
+                "The linked device still waits for WhatsApp's answer to another call; nothing was"
+                " sent."
+            )
+            return Refused("worker_busy", sentence, retryable=True)
         except NotAsked:
             return Refused(
                 "not_connected", "The worker has ended; nothing was sent.", retryable=True
@@ -124,7 +142,13 @@ class LinkedTransport:
     async def logout(self) -> None:
         """Unlink the device, at the platform too if it can be reached; delete the login."""
         async with asyncio.timeout(_LOGOUT_SECONDS):
-            await self._worker.ask(LogoutRequest())
+            try:
+                await self._worker.ask(LogoutRequest(), busy_timeout=_LOGOUT_BUSY_SECONDS)
+            except NotAsked:
+                # It hangs in a call, or has ended: another one unlinks.
+                await self._worker.close()
+                self._worker = await start_worker(self._context, self._options)
+                await self._worker.ask(LogoutRequest())
 
     async def close(self) -> None:
         """End the worker; sends without an answer are unknown."""

@@ -52,8 +52,12 @@ class NotAsked(WorkerFailed):
     """The worker had ended before the request was written, so nothing was done."""
 
 
+class WorkerBusy(NotAsked):
+    """The worker was still busy with the request before, so nothing was done."""
+
+
 class WorkerClient:
-    """A running worker. Requests are answered in order; signals are queued."""
+    """A running worker. It has one request at a time; signals are queued."""
 
     def __init__(self, worker: Worker, options: LinkedOptions) -> None:
         self._worker = worker
@@ -62,6 +66,7 @@ class WorkerClient:
         self._numbers = count(1)
         self._answers: dict[int, list[LinkedAnswer]] = {}
         self._pending: dict[int, asyncio.Future[list[LinkedAnswer]]] = {}
+        self._turn = asyncio.Lock()
         self._first: asyncio.Future[LinkedEvent] = asyncio.get_running_loop().create_future()
         self._signals: asyncio.Queue[tuple[Signal, int]] = asyncio.Queue(_MAX_SIGNALS)
         self._taken = 0
@@ -92,28 +97,51 @@ class WorkerClient:
             )
         return first
 
-    async def ask(self, request: LinkedRequest) -> list[LinkedAnswer]:
-        """Return the answers to a request.
+    async def ask(
+        self, request: LinkedRequest, *, busy_timeout: float | None = None
+    ) -> list[LinkedAnswer]:
+        """Return the answers to a request, which is written once those before it are answered.
 
-        Raises :class:`NotAsked` where it was not written, and :class:`WorkerFailed` where the
-        worker ended before it had answered.
+        Raises :class:`WorkerBusy` where its turn does not come in time, :class:`NotAsked` where the
+        worker ended before, and :class:`WorkerFailed` where it ended before it had answered.
         """
+        # Not written while the worker is busy: what it has taken it carries out, be it a minute
+        # after its caller gave up.
+        await self._take_turn(busy_timeout)
         if self._reading.done():
+            self._turn.release()
             raise NotAsked(self.failure or "was closed")
-        number = next(self._numbers)
-        answer: asyncio.Future[list[LinkedAnswer]] = asyncio.get_running_loop().create_future()
-        # Before it is written, since the answer may come at once.
-        self._pending[number] = answer
+        number, answer = self._expect_answer()
         try:
             self._worker.writer.write(encode_frame(Request(request, number)))
             async with asyncio.timeout(_WRITE_SECONDS):
                 await self._worker.writer.drain()
-            return await answer
+            # Shielded: the turn ends with the worker's answer, not with its caller's patience.
+            return await asyncio.shield(answer)
         except (ConnectionError, TimeoutError):
             raise WorkerFailed("takes no requests any more") from None
-        finally:
-            self._pending.pop(number, None)
+
+    async def _take_turn(self, busy_timeout: float | None) -> None:
+        try:
+            async with asyncio.timeout(busy_timeout):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise WorkerBusy("is still busy with the call before") from None
+
+    def _expect_answer(self) -> tuple[int, asyncio.Future[list[LinkedAnswer]]]:
+        """Return the number of a request and its future answer, with which its turn ends."""
+        number = next(self._numbers)
+        answer: asyncio.Future[list[LinkedAnswer]] = asyncio.get_running_loop().create_future()
+        self._pending[number] = answer
+
+        def end_turn(ended: asyncio.Future[list[LinkedAnswer]]) -> None:
+            del self._pending[number]
             self._answers.pop(number, None)
+            ended.exception()  # read, or asyncio reports it as never retrieved
+            self._turn.release()
+
+        answer.add_done_callback(end_turn)
+        return number, answer
 
     async def next_signal(self) -> Signal | None:
         """Return the next signal, or None once the worker has ended and all were taken.
@@ -188,7 +216,6 @@ class WorkerClient:
             case Event(body):
                 await self._take_event(body)
             case Answer(body, request):
-                # Its caller may have given up: such answers are dropped.
                 if request in self._pending:
                     self._answers.setdefault(request, []).append(body)
             case End(request):

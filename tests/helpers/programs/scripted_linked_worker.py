@@ -1,8 +1,8 @@
 """The worker of a linked device, with a driver that does what each message says.
 
-A text is one of: `ack`, `refuse`, `unknown`, `raise`, `hang`, `exit`, `grow`, `end REASON`,
-`signals N` (as many are reported), `inbound N` (so many people write). Without a login, connecting
-shows a code.
+A text is one of: `ack`, `refuse`, `unknown`, `raise`, `hang`, `pause SECONDS`, `exit`, `grow`,
+`end REASON`, `signals N` (as many are reported), `inbound N` (so many people write). Without a
+login, connecting shows a code.
 """
 
 from __future__ import annotations
@@ -79,6 +79,9 @@ class ScriptedDriver:
             case "hang":
                 self._environment.report(KeepAlive())
                 threading.Event().wait()
+            case "pause":
+                self._environment.report(KeepAlive())
+                threading.Event().wait(float(rest))
             case "exit":
                 os._exit(3)
             case "end":

@@ -67,8 +67,9 @@ class ScriptedLine:
         info = SessionInfo("ventas", paired=True, phone=ANA, folder=self.folder, options=options)
         verifier = PermitVerifier(self.signer.public_key)
         context = OpenContext(info, self._clock, verifier, self._launch)
-        self._client = await start_worker(context, read_options("ventas", options))
-        self._transport = LinkedTransport(context, self._client)
+        read = read_options("ventas", options)
+        self._client = await start_worker(context, read)
+        self._transport = LinkedTransport(context, read, self._client)
         self._reading = asyncio.create_task(self._read())
         await self._transport.connect()
 

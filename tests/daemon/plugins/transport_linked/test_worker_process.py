@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import resource
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -112,17 +114,6 @@ async def test_a_text_beyond_the_limit_does_not_reach_the_driver(line: ScriptedL
     assert isinstance(answer, Refused)
     assert answer.reason_code == "text_too_long"
     assert line.list_sent() == []
-
-
-async def test_a_worker_with_too_many_requests_says_so_at_once(line: ScriptedLine) -> None:
-    """What it did not take was certainly not sent."""
-    await line.open()
-    hanging = [asyncio.create_task(line.send("hang")) for _ in range(20)]
-    done, waiting = await asyncio.wait(hanging, return_when=asyncio.FIRST_COMPLETED)
-    assert {type(each.result()) for each in done} == {Refused}
-    await line.transport.close()
-    await asyncio.wait(waiting)
-    assert {type(each.result()) for each in waiting} <= {Refused, Unknown}
 
 
 @pytest.mark.parametrize(
@@ -267,6 +258,24 @@ async def test_a_worker_ends_when_it_is_asked_to(line: ScriptedLine) -> None:
     await line.open()
     assert line.worker is not None
     os.kill(line.worker.pid, signal.SIGTERM)
+    assert await line.worker.wait() == 0
+
+
+def find_last_thread(process: int) -> int:
+    """Return the thread of a process that was started last."""
+    return max(int(each.name) for each in Path(f"/proc/{process}/task").iterdir())
+
+
+async def test_a_worker_ends_whichever_of_its_threads_the_signal_reaches(
+    line: ScriptedLine,
+) -> None:
+    """Handlers run in the main thread, which another one's signal does not wake."""
+    await line.open()
+    assert line.worker is not None
+    process = line.worker.pid
+    thread = find_last_thread(process)
+    assert thread != process
+    assert ctypes.CDLL(None).tgkill(process, thread, signal.SIGTERM) == 0
     assert await line.worker.wait() == 0
 
 
