@@ -43,6 +43,7 @@ CREATE TABLE sessions (
     pairing TEXT NOT NULL DEFAULT 'none', -- state of the latest attempt to link a phone
     pairing_method TEXT NOT NULL DEFAULT 'qr' CHECK (pairing_method IN ('qr', 'code')),
     reason_code TEXT NOT NULL DEFAULT '',
+    fault TEXT NOT NULL DEFAULT '',      -- why its channel can't be opened, in the channel's words
     since TEXT NOT NULL,
     due_at TEXT,                         -- the connection's deadline
     phone_seen_at TEXT,                  -- when the phone that owns the account was last online

@@ -30,7 +30,7 @@ class SessionRecord:
     ``reason_code`` is that of the last change of any region; ``since`` is when the connection
     entered its state; ``attempts`` counts reconnects without a minute of stable uptime;
     ``pairing`` is how far the latest attempt to link a phone came, and ``pairing_method`` how it
-    is, or was, to be linked.
+    is, or was, to be linked. ``fault`` is why its channel can't be opened, in one sentence.
     """
 
     name: str
@@ -52,6 +52,7 @@ class SessionRecord:
     attempts: int = 0
     pairing: QrState = QrState.NONE
     pairing_method: PairingMethod = PairingMethod.QR
+    fault: str = ""
 
     @property
     def block(self) -> BlockedBy | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from daemon.events import SessionChanged, SessionDeleted
+from daemon.events import SessionDeleted
 from daemon.sessions.queue_disposal import QueueDisposal
 from daemon.sessions.status import build_session_changed, describe_block
 from statemachines.session import ConnectionState
@@ -55,7 +54,6 @@ class SessionRepository:
         record: SessionRecord,
         at: datetime,
         *,
-        sentence: str = "",
         who: str = "",
         action: str = "",
         deletion: QueueDisposal | None = None,
@@ -73,7 +71,7 @@ class SessionRepository:
         def job(tx: Tx) -> None:
             # First, because saving the session marks the messages that it still has as blocked.
             detail = deletion.carry_out(tx, record.name, at, who) if deletion else {}
-            _save_session(tx, stored, record, at, sentence)
+            _save_session(tx, stored, record, at)
             if who:
                 audit.insert_audit_entry(tx, at, who, action, record.name, detail=detail)
             if deletion:
@@ -91,9 +89,7 @@ class SessionRepository:
             self._stored, self.retry_at = record, None
 
 
-def _save_session(
-    tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime, sentence: str
-) -> None:
+def _save_session(tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime) -> None:
     sessions.update_session(tx, before, after, at)
     # By number, because a ban outlives its session: the number could be linked again under a name
     # that has none.
@@ -105,8 +101,4 @@ def _save_session(
     event = build_session_changed(after, at)
     # Some changes show nowhere, such as when the phone was last seen: they make no event.
     if event != build_session_changed(before, at):
-        tx.emit(_replace_sentence(event, sentence))
-
-
-def _replace_sentence(event: SessionChanged, sentence: str) -> SessionChanged:
-    return replace(event, sentence=sentence) if sentence else event
+        tx.emit(event)

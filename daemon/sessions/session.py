@@ -101,6 +101,7 @@ class SessionDependencies:
 
 log = structlog.get_logger("sessions")
 
+MAX_FAULT_CHARACTERS = 500
 PHONE_SEEN_INTERVAL = timedelta(hours=1)
 """How often at most a phone that stays online is stored as seen."""
 
@@ -219,7 +220,6 @@ class Session:
         self,
         after: SessionRecord,
         *,
-        sentence: str = "",
         who: str = "",
         action: str = "",
         deletion: QueueDisposal | None = None,
@@ -236,9 +236,7 @@ class Session:
             self._timers.on_connection_lost()
         self.transitions.accept(after)
         try:
-            await self.repository.save(
-                after, self.now(), sentence=sentence, who=who, action=action, deletion=deletion
-            )
+            await self.repository.save(after, self.now(), who=who, action=action, deletion=deletion)
         finally:
             # Also where storing failed: the platform's change is a fact. A command that was not
             # stored did not happen, and is rolled back by its caller.
@@ -405,8 +403,9 @@ class Session:
             by_code = isinstance(signal, PairingCodeIssued)
             method = PairingMethod.CODE if by_code else PairingMethod.QR
             after = replace(after, pairing_method=method)
-        sentence = signal.sentence if isinstance(signal, ConnectionNotOpened) else ""
-        await self.commit(after, sentence=sentence)
+        if isinstance(signal, ConnectionNotOpened):
+            after = replace(after, fault=signal.sentence[:MAX_FAULT_CHARACTERS])
+        await self.commit(after)
         shows_code = after.connection is ConnectionState.AWAITING_SCAN
         if isinstance(signal, QrIssued | PairingCodeIssued) and shows_code:
             self.dependencies.bus.publish(self.pairing.show(self._name, signal, now))

@@ -232,7 +232,7 @@ MISSING_PHONE_SENTENCE = (
 def describe_session(record: SessionRecord) -> StatusText:
     """Return the status text of a session."""
     state = STATE_TEXTS[record.connection]
-    sentences = [_fill_sentence(REASON_SENTENCES.get(record.reason_code, state.sentence), record)]
+    sentences = [record.fault or _describe_reason(record, state)]
     action = state.action
     by_code = record.pairing_method is PairingMethod.CODE
     if record.connection is ConnectionState.AWAITING_SCAN and by_code:
@@ -249,9 +249,7 @@ def describe_session(record: SessionRecord) -> StatusText:
     return StatusText(state.status, " ".join(sentences), action)
 
 
-def build_session_changed(
-    record: SessionRecord, at: datetime, sentence: str | None = None
-) -> SessionChanged:
+def build_session_changed(record: SessionRecord, at: datetime) -> SessionChanged:
     """Return the event with the present state of a session."""
     words = describe_session(record)
     return SessionChanged(
@@ -263,13 +261,17 @@ def build_session_changed(
         sending=record.sending,
         desired=record.desired,
         reason_code=record.reason_code,
-        sentence=sentence or words.sentence,
+        sentence=words.sentence,
         user_action=words.action,
         since=record.since,
         deadline=record.due_at,
         pairing=record.pairing,
         pairing_method=record.pairing_method,
     )
+
+
+def _describe_reason(record: SessionRecord, state: StatusText) -> str:
+    return _fill_sentence(REASON_SENTENCES.get(record.reason_code, state.sentence), record)
 
 
 def _fill_sentence(sentence: str, record: SessionRecord) -> str:

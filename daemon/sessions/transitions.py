@@ -136,6 +136,7 @@ class SessionTransitions:
             before,
             connection=state,
             reason_code=trigger.reason_code,
+            fault="",
             since=before.since if state is before.connection else now,
             due_at=self._compute_due_at(trigger, state, now),
             attempts=self._count_attempts(trigger, state),

@@ -65,7 +65,7 @@ async def test_an_injected_clock_offers_no_real_channel(tmp_path: Path) -> None:
     async with open_services(build_settings(tmp_path), more_plugins=plugins) as services:
         assert "pigeon" not in services.channels
         assert {"simulated", "manual"} <= set(services.channels)
-        with pytest.raises(BadRequest, match="'pigeon' can't be used.*clock is injected") as told:
+        with pytest.raises(BadRequest, match=r"'pigeon' can't be used.*clock is injected") as told:
             await services.sessions.create("dove", "pigeon", "America/Bogota")
         assert "manual, simulated" in told.value.hint
         with pytest.raises(BadRequest, match="There is no channel 'dodo'"):

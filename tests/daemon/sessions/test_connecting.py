@@ -192,12 +192,17 @@ async def test_a_line_that_says_nothing_is_given_up(
 
 
 async def test_a_channel_that_can_not_be_opened_says_why(tmp_path: Path) -> None:
-    """It fails at once and is not tried again; the event has the channel's own sentence."""
+    """It fails at once and is not tried again; event, answer and page have its own sentence."""
     async with open_session_services(tmp_path) as services:
         services.fail_to_open.append(CannotOpen("script.json: line[0].do: no such deed."))
         await services.start_session()
         assert (services.view.state, services.view.deadline) == ("failed", None)
-        assert services.events[-1].data["sentence"] == "script.json: line[0].do: no such deed."
+        why = "script.json: line[0].do: no such deed."
+        assert services.events[-1].data["sentence"] == services.view.sentence == why
+        assert services.view.user_action == "acknowledge"
+        assert (await services.get_row()).fault == why
+        await services.sessions.start(SESSION_NAME, "ana")
+        assert services.view.sentence == "Starting."
 
 
 async def test_the_manual_channel_is_ready_at_once(tmp_path: Path) -> None:
