@@ -21,6 +21,7 @@ from daemon.conformance.suite import CONFORMANCE_CHECKS, get_promise
 from daemon.errors import LeadMasterError
 from daemon.events import EVENT_CLASSES, DomainEvent, list_data_fields
 from daemon.hookspecs import Hooks
+from daemon.plugin_manager import Plugins
 from daemon.plugins.transport_simulated import script
 from rules.facts import FACTS, Fact, FactType
 
@@ -61,6 +62,20 @@ def render_page_list() -> str:
         if links:
             blocks.append("\n".join([f"## {heading}", "", *links]))
     return "\n\n".join(blocks)
+
+
+def render_import_sources() -> str:
+    """Return the table of import sources: name, endings, what a row is, and what it reads."""
+    plugins = Plugins()
+    plugins.load()
+    rows = [
+        f"| `{source.name}` | {', '.join(f'`{each}`' for each in source.suffixes)}"
+        f" | {source.unit} | {source.summary} |"
+        for source in plugins.sources().values()
+    ]
+    return "\n".join(
+        ["| source | endings | a row is a | reads |", "| --- | --- | --- | --- |", *rows]
+    )
 
 
 def render_events() -> str:

@@ -29,12 +29,16 @@ def build_import_options(
     consent_statement: str | None,
     given_where: str | None = None,
     given_how: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
 ) -> dict[str, Any]:
     """Return the options of the import request; those that were not given are left out."""
     pairs = [each.partition("=") for each in mapped]
     if bad := next((column for column, sign, _ in pairs if not sign), None):
         raise click.BadParameter(f"{bad!r} is not COLUMN=HEADER", param_hint="--map")
     options = {
+        "encoding": encoding,
+        "sheet": sheet,
         "mapping": {column: header for column, _, header in pairs} or None,
         "region": region,
         "cartera_origen": origin,

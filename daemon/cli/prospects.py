@@ -28,6 +28,8 @@ def prospects() -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--yes", is_flag=True, help="Import without asking.")
 @click.option("--map", "mapped", multiple=True, metavar="COLUMN=HEADER", help="Correct the guess.")
+@click.option("--encoding", default=None, help="Of a text file in doubt, such as cp1252.")
+@click.option("--sheet", default=None, help="The sheet of a workbook.")
 @click.option("--region", default=None, help="Two letters: where numbers without + belong.")
 @click.option("--origin", default=None, help="cartera_origen of the whole list.")
 @click.option("--permission", default=None, help="What holds where a record says nothing.")

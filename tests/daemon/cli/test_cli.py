@@ -28,6 +28,7 @@ from tests.helpers.client.process import (
     run_daemon_in_state_folder,
 )
 from tests.helpers.engines import ENGINE
+from tests.helpers.workbooks import build_workbook
 
 pytestmark = pytest.mark.slow
 
@@ -307,6 +308,22 @@ def test_an_import_that_makes_no_sense_is_refused(cli: DaemonCommands, tmp_path:
     assert (refused.status, refused.err.partition(":")[0]) == (2, "import_rejected")
     quiet = cli.run_unchecked("prospects", "import", str(file), "--yes", "--json")
     assert quiet.status == 2
+
+
+def test_an_import_in_doubt_is_answered_by_options(cli: DaemonCommands, tmp_path: Path) -> None:
+    """Encoding and sheet; the refusal names the option."""
+    file = tmp_path / "mezcla.csv"
+    file.write_bytes(b"nombre;celular\nJos\xc3\xa9;+5491141230002\nMar\xeda;+5491141230003\n")
+    refused = cli.run_unchecked("prospects", "import", str(file), "--yes")
+    assert (refused.status, "--encoding" in refused.err) == (2, True)
+    options = ("--encoding", "cp1252")
+    said = cli.run_unchecked("prospects", "import", str(file), *options, text="n\n")
+    assert "María" in said.out
+    book = build_workbook(tmp_path, "x4_sheets_hidden_first.xlsx")
+    shown = cli.run_unchecked("prospects", "import", str(book), "--sheet", "Viejos", text="n\n")
+    assert "XLSX, sheet Viejos" in shown.out
+    wrong = cli.run_unchecked("prospects", "import", str(book), "--sheet", "Nada", "--yes")
+    assert "«Datos» (4)" in wrong.err
 
 
 def test_prospects_are_listed_shown_checked_and_validated(cli: DaemonCommands) -> None:
