@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from daemon.inbound.contact_requests.folding import BREAKS, Token
+from daemon.inbound.contact_requests.folding import BREAK, BREAKS, Token
 from daemon.inbound.contact_requests.patterns import PatternSet, WordLine
 from daemon.inbound.contact_requests.word_kinds import Lexicon, LineReader, ReadWord, WordKind
 
@@ -64,15 +64,14 @@ _UNSAID: Final = str.maketrans("", "", WordKind.COURTESY + WordKind.FILLER)
 class Clause:
     """The words of one clause, read; equal to itself alone."""
 
-    __slots__ = ("code", "kinds", "tokens", "words")
+    __slots__ = ("code", "kinds", "tokens")
 
-    def __init__(self, words: Sequence[ReadWord], tokens: Sequence[Token]) -> None:
-        self.words = words
+    def __init__(self, tokens: Sequence[Token], kinds: str) -> None:
         self.tokens = tokens
         """The words as they stand in the message."""
-        self.kinds = "".join(kind for word in words for kind in word.kinds)
-        """A letter for each word's kind, in order."""
-        self.code = self.kinds.translate(_UNSAID)
+        self.kinds = kinds
+        """The letters of the words' kinds, in order."""
+        self.code = kinds.translate(_UNSAID)
         """The same without courtesy and filler."""
 
     @property
@@ -93,24 +92,35 @@ def split_clauses(line: WordLine, lexicon: Lexicon, complete_phrases: PatternSet
     phrases that are a thought of their own.
     """
     reader = LineReader(line, lexicon)
-    said: list[tuple[list[ReadWord], list[Token]]] = []
+    clauses: dict[str, Clause] = {}
+    for parts in _join_parts(line, reader, complete_phrases):
+        text = BREAK.join([line.get_text(start, end) for start, end in parts])
+        if text not in clauses:
+            tokens = [token for start, end in parts for token in line.tokens[start:end]]
+            words = [word for start, end in parts for word in reader.read_words(start, end)]
+            clauses[text] = Clause(tokens, "".join([word.kinds for word in words]))
+    return list(clauses.values())
+
+
+def _join_parts(
+    line: WordLine, reader: LineReader, complete_phrases: PatternSet
+) -> list[list[tuple[int, int]]]:
+    """Return where the parts of each clause begin and end: one, or more that *and* joins."""
+    joined: list[list[tuple[int, int]]] = []
     for start, end in _cut_parts(line, reader, complete_phrases):
         first = line.tokens[start].word
-        spoken = start + 1 if first in _CUT_BEFORE else start
-        if spoken == end:
-            continue
-        words, tokens = reader.read_words(spoken, end), line.tokens[spoken:end]
-        if first in _JOINED_AGAIN and said and all(map(_is_thing_or_doing, words)):
-            said[-1][0].extend(words)
-            said[-1][1].extend(tokens)
-        else:
-            said.append(([*words], [*tokens]))
-    clauses: dict[tuple[ReadWord, ...], Clause] = {}
-    for read, tokens in said:
-        words = tuple(read)
-        if words not in clauses:
-            clauses[words] = Clause(words, tokens)
-    return list(clauses.values())
+        if first not in _CUT_BEFORE:
+            joined.append([(start, end)])
+        elif end - start > 1:
+            part = (start + 1, end)
+            goes_on = first in _JOINED_AGAIN and all(
+                map(_is_thing_or_doing, reader.read_words(*part))
+            )
+            if goes_on and joined:
+                joined[-1].append(part)
+            else:
+                joined.append([part])
+    return joined
 
 
 def _cut_parts(
@@ -154,5 +164,5 @@ def _ends_thought(tokens: Sequence[Token], end: int, reader: LineReader) -> bool
 
 def _is_thing_or_doing(word: ReadWord) -> bool:
     """Tell whether a word can go on with what was said before it: a thing, or `… y escribirme`."""
-    doing = word.kinds == (WordKind.SEND,) and word.words[-1].endswith(_DOING_ENDINGS)
-    return doing or all(kind in _THINGS for kind in word.kinds)
+    doing = word.kinds == WordKind.SEND and word.last.endswith(_DOING_ENDINGS)
+    return doing or _THINGS.issuperset(word.kinds)

@@ -30,6 +30,7 @@ _SIGNATURE: Final = re.compile(
     r"|obtener outlook|obter o outlook).{0,80}$"
 )
 _STRETCHED: Final = re.compile(r"([a-z])\1{2,}")
+_STRETCHED_LETTERS: Final = 3
 _APOSTROPHES: Final = frozenset("'’‘`´ʼ")  # noqa: RUF001 - the marks that people type
 _JOINING_MARKS: Final = frozenset("_*~^")
 _INVISIBLE_CATEGORIES: Final = frozenset({"Mn", "Me", "Cf"})
@@ -90,15 +91,22 @@ def _collect_tokens(text: str) -> list[Token]:
         start, end = found.span()
         if found.lastgroup == "word":
             letters = "".join(folded[start:end]).replace(BREAK, "")
-            word = _STRETCHED.sub(r"\1", letters)
-            tokens.append(Token(word, start, end, text[start].isupper()))
+            tokens.append(Token(_shorten(letters), start, end, text[start].isupper()))
         elif found.lastgroup == "mark":
             tokens.append(Token(folded[start], start, end))
         elif folded[start] not in [each.word for each in tokens[-2:]]:
             # A clause of its own; the same emoji in a row says it once.
-            tokens += Token(BREAK, start, end), Token(folded[start], start, end)
-            tokens.append(Token(BREAK, end, end))
+            tokens += (
+                Token(BREAK, start, end),
+                Token(folded[start], start, end),
+                Token(BREAK, end, end),
+            )
     return tokens
+
+
+def _shorten(word: str) -> str:
+    """Return a word with one of each letter that is stretched over three or more."""
+    return _STRETCHED.sub(r"\1", word) if len(word) >= _STRETCHED_LETTERS else word
 
 
 @cache
@@ -174,9 +182,9 @@ def _join_spelled_words(tokens: list[Token]) -> list[Token]:
         letters = _list_spelled_letters(tokens, at) if at >= index else []
         if len(letters) >= _SPELLED_LETTERS:
             first, last = tokens[at], tokens[letters[-1]]
-            word = _STRETCHED.sub(r"\1", "".join(tokens[each].word for each in letters))
+            word = "".join(tokens[each].word for each in letters)
             joined += tokens[index:at]
-            joined.append(Token(word, first.start, last.end, first.capitalised))
+            joined.append(Token(_shorten(word), first.start, last.end, first.capitalised))
             index = letters[-1] + 1
     return joined + tokens[index:]
 

@@ -27,10 +27,10 @@ class KeySlips:
 
     def find_word(self, word: str) -> str | None:
         """Return the core word that a slip made this of; None where no one slip did."""
-        if word in self._meant:
-            return self._meant[word]
-        if not _LONG_WORD <= len(word) <= self._longest or word in self._real_words:
-            return None
+        meant = self._meant.get(word)
+        # Longer than the longest core word is none: so a word's masks take no time in its square.
+        if meant or not _LONG_WORD <= len(word) <= self._longest or word in self._real_words:
+            return meant
         return next(
             (self._masked[mask] for mask in _mask_letters(word) if mask in self._masked), None
         )

@@ -51,7 +51,7 @@ class WordLine:
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
-        written = [_write_word(token) for token in tokens]
+        written = _write_words(tokens)
         self.text = "".join(written)
         self.starts = list(accumulate(map(len, written), initial=0))
         """Where each token begins in the text, and behind them where the text ends."""
@@ -76,8 +76,8 @@ class WordLine:
         return self.text[self.starts[start] : self.starts[end]]
 
 
-def _write_word(token: Token) -> str:
-    return f"{token.word}' " if token.capitalised else f"{token.word} "
+def _write_words(tokens: Sequence[Token]) -> list[str]:
+    return [f"{token.word}' " if token.capitalised else f"{token.word} " for token in tokens]
 
 
 def _list_keys(written: str) -> tuple[str, ...]:
@@ -130,13 +130,15 @@ class PatternSearch:
         for index in sorted(self._tried):
             yield from self.find_at(index)
 
-    def find_at(self, index: int, end: int | None = None) -> Iterator[Match]:
-        """Yield, for each label, a pattern that begins at one word, and ends before another."""
-        line = self._line
-        start, limit = line.starts[index], line.starts[-1 if end is None else end]
+    def find_at(self, index: int, end: int | None = None) -> list[Match]:
+        """Return, for each label, a pattern that begins at one word, and ends before another."""
+        text, starts = self._line.text, self._line.starts
+        start, limit = starts[index], starts[-1 if end is None else end]
+        matches: list[Match] = []
         for label, expression in self._tried.get(index, ()):
-            if found := expression.match(line.text, start, limit):
-                yield Match(label, index, bisect_left(line.starts, found.end()))
+            if found := expression.match(text, start, limit):
+                matches.append(Match(label, index, bisect_left(starts, found.end())))
+        return matches
 
     def find_longest_at(self, index: int, end: int | None = None) -> Match | None:
         """Return the longest of the labels' patterns that :meth:`find_at` finds."""
@@ -179,7 +181,7 @@ class PatternSet:
 
     def find_whole(self, tokens: Sequence[Token]) -> bool:
         """Tell whether all the words together are a pattern."""
-        written = [_write_word(token) for token in tokens]
+        written = _write_words(tokens)
         return bool(written) and any(
             expression.fullmatch("".join(written))
             for key in _list_keys(written[0])

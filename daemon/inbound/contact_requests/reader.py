@@ -164,7 +164,7 @@ def _is_declined(clause: Clause) -> bool:
 
 def _is_polite(token: Token) -> bool:
     kinds = load_lexicon().get_kinds(token.word)
-    return kinds == (WordKind.COURTESY,) and token.word not in {"si", "sim", "yes"}
+    return kinds == WordKind.COURTESY and token.word not in {"si", "sim", "yes"}
 
 
 def _find_declined(message: _Message) -> set[Finding]:

@@ -9,11 +9,7 @@ from daemon.inbound.contact_requests.clauses import Clause
 from daemon.inbound.contact_requests.findings import Finding
 from daemon.inbound.contact_requests.opt_outs import may_ask_to_stop
 from daemon.inbound.contact_requests.patterns import WordLine
-from daemon.inbound.contact_requests.situations import (
-    PROBABLE_WEIGHT,
-    load_situations,
-    measure_automatic,
-)
+from daemon.inbound.contact_requests.situations import load_situations
 from daemon.inbound.contact_requests.word_kinds import WordKind
 
 _NEVER_BESIDE = frozenset(
@@ -37,12 +33,15 @@ def find_welcome(text: str, line: WordLine, clauses: Sequence[Clause]) -> set[Fi
 
 
 def _speaks_against(line: WordLine, clauses: Sequence[Clause]) -> bool:
-    """Tell whether any word could belong to a no, a limit, a situation or a program."""
+    """Tell whether any word could belong to a no, a limit or a situation.
+
+    What a program may have written does not come here: it is taken for a program's, or a word of
+    it may ask us to stop.
+    """
     return (
         any(not _NEVER_BESIDE.isdisjoint(clause.kinds) for clause in clauses)
         or any(map(may_ask_to_stop, clauses))
         or next(load_situations().words.find_all(line), None) is not None
-        or measure_automatic(line)[0] >= PROBABLE_WEIGHT
     )
 
 

@@ -63,7 +63,8 @@ class WordKind(StrEnum):
     UNKNOWN = "x"
 
 
-WordKinds = tuple[WordKind, ...]
+WordKinds = str
+"""The letters of one kind, or of several for words that are written as one."""
 
 _ATTACHED_ME: Final = ("me", "nos", "melo", "mela", "noslo", "nosla", "melos", "melas")
 _ATTACHED_OTHERS: Final = ("lo", "la", "los", "las", "le", "les", "te", "se")
@@ -87,12 +88,13 @@ _COMMAND_ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class ReadWord:
-    """A word with its kinds, or the words of a fixed phrase with theirs."""
+    """A word, or the words of a fixed phrase, with its kinds."""
 
     kinds: WordKinds
-    words: tuple[str, ...]
+    last: str
+    """The word, or the last one of the phrase."""
 
 
 class Lexicon:
@@ -106,16 +108,11 @@ class Lexicon:
 
     def get_kinds(self, word: str) -> WordKinds:
         """Return the kinds of one folded word: one, or more for words written as one."""
-        if kind := self.find_kind(word):
-            return (kind,)
-        return self._read_glued(word) or (WordKind.UNKNOWN,)
-
-    def find_kind(self, word: str) -> WordKind | None:
-        """Return the kind of a listed word, or of one that a key slip made of a core word."""
-        kind = self._words.get(word)
-        if kind is None and (meant := self._slips.find_word(word)):
-            kind = self._words[meant]
-        return kind
+        if kind := self._words.get(word):
+            return kind
+        if meant := self._slips.find_word(word):
+            return self._words[meant]
+        return self._read_glued(word) or WordKind.UNKNOWN
 
     def _read_glued(self, word: str) -> WordKinds | None:
         """Return the kinds of a no that was written without spaces (`nomandenmas`)."""
@@ -128,46 +125,34 @@ class Lexicon:
             rest = rest.removeprefix("me") if rest[2:] else rest
             core = rest.removesuffix("mas").removesuffix("mais")
             if self._words.get(core) is WordKind.SEND and len(core) > 3:  # noqa: PLR2004
-                again = (WordKind.AGAIN,) if core != rest else ()
-                return (WordKind.NEGATION, WordKind.SEND, *again)
+                again = WordKind.AGAIN if core != rest else ""
+                return WordKind.NEGATION + WordKind.SEND + again
         return None
 
 
 class LineReader:
-    """Reads the words of one line; what is said in it again is read once."""
+    """Reads the words of one line, each of them once."""
 
     def __init__(self, line: WordLine, lexicon: Lexicon) -> None:
-        self._line = line
-        self._lexicon = lexicon
+        self._tokens = line.tokens
         self._fixed = lexicon.fixed.search(line)
-        self._kinds: dict[str, WordKinds] = {}
-        self._read: dict[str, tuple[ReadWord, ...]] = {}
+        self._get_kinds = cache(lexicon.get_kinds)
 
-    def read_words(self, start: int, end: int) -> tuple[ReadWord, ...]:
+    def read_words(self, start: int, end: int) -> list[ReadWord]:
         """Return the words from one token to another with their kinds, the longest phrase first."""
-        text = self._line.get_text(start, end)
-        if text not in self._read:
-            self._read[text] = tuple(self._list_words(start, end))
-        return self._read[text]
-
-    def _list_words(self, start: int, end: int) -> Iterator[ReadWord]:
+        words: list[ReadWord] = []
         while start < end:
             phrase = self._fixed.find_longest_at(start, end)
-            next_start = phrase.end if phrase else start + 1
-            words = tuple(token.word for token in self._line.tokens[start:next_start])
-            kinds = _parse_kinds(phrase.label) if phrase else self._get_kinds(words[0])
-            yield ReadWord(kinds, words)
-            start = next_start
-
-    def _get_kinds(self, word: str) -> WordKinds:
-        if word not in self._kinds:
-            self._kinds[word] = self._lexicon.get_kinds(word)
-        return self._kinds[word]
+            start = phrase.end if phrase else start + 1
+            last = self._tokens[start - 1].word
+            kinds = _parse_kinds(phrase.label) if phrase else self._get_kinds(last)
+            words.append(ReadWord(kinds, last))
+        return words
 
 
 @cache
 def _parse_kinds(names: str) -> WordKinds:
-    return tuple(WordKind[name.upper()] for name in names.split())
+    return "".join(WordKind[name.upper()] for name in names.split())
 
 
 @cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -202,3 +205,58 @@ def test_a_long_message_is_read_so_far() -> None:
     wall = "bla " * (READ_CHARACTERS // 4)
     assert read(wall + "no me escriban más") is C.UNCLEAR
     assert read("no me escriban más, " + wall) is C.OPT_OUT
+
+
+def count_steps(text: str) -> int:
+    """Return how many functions run while a text is read."""
+    read(text)  # loads the lexicon, and the characters
+    steps = 0
+
+    def count(_frame: FrameType, _event: str, _argument: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    sys.setprofile(count)
+    try:
+        read_contact_request(text)
+    finally:
+        sys.setprofile(None)
+    return steps
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        "❌🛑",
+        "3) ",
+        "9 ",
+        "2?",
+        "no? ",
+        "y mi ",
+        "and my ",
+        "hours ",
+        "opcion ",
+        "no me llamo ",
+        "ok gracias ",
+        "a b  c   ",
+        "B.A.J.A ",
+        "para que ",
+        "no me interesa ",
+        "celular menor ",
+    ],
+)
+def test_twice_the_length_takes_twice_the_steps(repeated: str) -> None:
+    """No step looks at the whole message for each of its words."""
+    short, long = (repeated * (length // len(repeated)) for length in (2_000, READ_CHARACTERS))
+    assert count_steps(long) <= 2.2 * count_steps(short)
+
+
+def test_a_long_word_takes_no_steps_for_its_letters() -> None:
+    """It is no slip of a word that is shorter: of each kana square here, four letters are made."""
+    assert count_steps("㌀" * READ_CHARACTERS) < READ_CHARACTERS / 4
+
+
+def test_the_same_message_is_quoted_in_the_same_way() -> None:
+    """Of two quotes of one length, the first."""
+    found = read_contact_request("I'd like a quote \n manda o catálogo por favor").first
+    assert (found.request, found.quote) == (C.INTERESTED, "I'd like a quote")
