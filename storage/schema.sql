@@ -135,6 +135,12 @@ CREATE TABLE imports (
     duplicates INTEGER NOT NULL DEFAULT 0,
     rejected INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE TABLE consent_words (
+    word TEXT PRIMARY KEY,               -- folded: without case, accents and punctuation
+    answer TEXT NOT NULL CHECK (answer IN ('yes', 'relationship', 'no', 'nothing')),
+    who TEXT NOT NULL,
+    at TEXT NOT NULL
+) STRICT;
 CREATE TABLE import_records (
     import TEXT NOT NULL REFERENCES imports (id),
     record INTEGER NOT NULL,

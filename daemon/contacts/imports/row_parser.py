@@ -81,8 +81,9 @@ class ParsedImportRow(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an Argentine number got its 9 because header, cell or answer say mobile."""
     mobile_open: bool = False
     """Whether nobody says if an Argentine number without 9 is a mobile one."""
-    open_consent: str = ""
-    """The cell on consent, where it is a word that a person must explain."""
+    consent_answer: ConsentAnswer | None = None
+    """What a person said of the cell on consent; UNKNOWN where nobody has explained it yet, None
+    where the table of words knows it."""
     open_date: str = ""
     """The cell with a date whose day and month look alike."""
 
@@ -108,7 +109,7 @@ class RowParser:
         if chosen is None:
             return _reject_phone(row, candidates, cells)
         place, cell, number = chosen
-        permission, said, open_consent, on_permission = self._read_permission(row.cells)
+        permission, said, answer, on_permission = self._read_permission(row.cells)
         dated, open_date, on_date = self._read_data_date(row.cells)
         remarks = (*on_permission, *on_date, *_remark_on_phones(candidates, cells, place))
         read = partial(self._get, row.cells)
@@ -135,7 +136,7 @@ class RowParser:
             phone_text=self._cut(candidates[place].cell),
             mobile_assumed=cell.mobile_assumed,
             mobile_open=cell.mobile_open,
-            open_consent=open_consent,
+            consent_answer=answer,
             open_date=open_date,
         )
 
@@ -162,24 +163,27 @@ class RowParser:
 
     def _read_permission(
         self, cells: Mapping[str, str]
-    ) -> tuple[ImportPermission, str, str, list[RowRemark]]:
-        """Return permission, the cell that gives it, the cell if nobody explained it, remarks."""
+    ) -> tuple[ImportPermission, str, ConsentAnswer | None, list[RowRemark]]:
+        """Return permission, the cell that gives it, a person's answer on it, and remarks.
+
+        The answer is UNKNOWN where nobody has answered, and None where the table knows the word.
+        """
         for header in self.plan.list_headers(ColumnUse.REFUSAL):
             cell = self._cut(cells.get(header, ""))
             if read_refusal_cell(cell):
-                return ImportPermission.REFUSED, f"{header}: {cell}", "", []
+                return ImportPermission.REFUSED, f"{header}: {cell}", None, []
         said = [
             (read_consent_cell(cell, self.consent_words), cell)
             for header in self.plan.list_headers(ColumnUse.PERMISSION)
             if (cell := self._cut(cells.get(header, "")))
         ]
         if not said:
-            return self.options.permission, "", "", []
+            return self.options.permission, "", None, []
         consent, cell = min(said, key=lambda each: _STRICTEST_FIRST.index(each[0]))
         evidence = self._get_evidence(cells)
         permission, remark = decide_permission(consent, evidence, self.options.permission)
-        unexplained = cell if consent is ConsentAnswer.UNKNOWN else ""
-        return permission, cell, unexplained, [remark] if remark else []
+        known = read_consent_cell(cell) is not ConsentAnswer.UNKNOWN
+        return permission, cell, None if known else consent, [remark] if remark else []
 
     def _read_data_date(self, cells: Mapping[str, str]) -> tuple[date | None, str, list[RowRemark]]:
         """Return the date, the cell if only an order would tell it, and remarks."""

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from daemon.api.clock import Clock
 from daemon.api.numbers import list_phone_spellings as number_forms
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.imports import process
+from daemon.contacts.imports.doubts import DoubtCounter, ImportDoubts
 from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.process import ImportProcess
 from daemon.contacts.imports.row_parser import ParsedImportRow
@@ -26,9 +27,11 @@ from daemon.contacts.validation_transitions import build_validation_transitions
 from daemon.errors import ImportRejected, NotFound
 from daemon.events import ImportFinished
 from daemon.gate.scoring import Scoring
+from daemon.lists.columns import PlannedColumn
+from daemon.lists.consent_cells import ConsentAnswer
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
-from storage import imports
+from storage import consent_words, imports
 from storage.db import Database
 from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
 from storage.tx import Reader, Tx
@@ -46,7 +49,9 @@ class ImportRow:
 class ImportPreview:
     """The expected result of an import. ``mapping`` is from our column to the file's header.
 
-    ``remarks`` counts the records with a remark, by its sentence.
+    ``columns`` are all headers, each with its use; ``notices`` are sentences on the whole file;
+    ``remarks`` counts the records with a remark, by its sentence; ``doubts`` are what the list
+    leaves open, and a person can answer.
     """
 
     form: str
@@ -56,6 +61,9 @@ class ImportPreview:
     total: int
     counts: Mapping[ImportRowOutcome, int]
     remarks: Mapping[str, int]
+    columns: Sequence[PlannedColumn] = ()
+    notices: Sequence[str] = ()
+    doubts: ImportDoubts = field(default_factory=ImportDoubts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +148,12 @@ class ImportService:
         counts = Counter(dict.fromkeys(ImportRowOutcome, 0))
         remarks: Counter[str] = Counter()
         seen: set[str] = set()
-        async with self._import_process.open_file(self._build_request(path, options)) as reading:
+        request = await self._prepare_request(path, options)
+        doubts = DoubtCounter(request.region)
+        async with self._import_process.open_file(request) as reading:
             async for records in reading.batches:
-                remarks.update(each.sentence for each in records if each.phone and each.sentence)
+                doubts.add(records)
+                remarks.update(remark.sentence for each in records for remark in each.remarks)
                 counts.update(
                     await self._database.read(
                         partial(self._predict_outcomes, records=records, seen=seen)
@@ -156,6 +167,9 @@ class ImportService:
             total=reading.summary.total,
             counts=counts,
             remarks=remarks,
+            columns=reading.summary.columns,
+            notices=reading.summary.remarks,
+            doubts=doubts.build(),
         )
 
     def start(
@@ -188,11 +202,13 @@ class ImportService:
         (done, total). Raises :class:`ImportRejected`; what is written until then stays, and the
         import is not marked as finished.
         """
-        request = self._build_request(path, options)
+        request = await self._prepare_request(path, options)
         async with self._lock, self._import_process.open_file(request) as reading:
             import_record = await self._begin(path, request, reading.summary, who)
             if import_record.finished_at is not None:
                 return await self.get_report(import_record.id, repeated=True)
+            if options.consent_words:
+                await self._database.write(partial(self._remember_words, options=options, who=who))
             done = 0
             async for records in reading.batches:
                 await self._write_batch(import_record, records, given=options.given_statement)
@@ -241,6 +257,15 @@ class ImportService:
             )
         )
 
+    async def _prepare_request(
+        self, path: Path, options: ImportOptions
+    ) -> process.ImportReadRequest:
+        """Return the request with the words on consent that people explained before."""
+        request = self._build_request(path, options)
+        words = await self._database.read(consent_words.list_consent_words)
+        answers = {word: ConsentAnswer(answer) for word, answer in words.items()}
+        return msgspec.structs.replace(request, consent_words=answers)
+
     def _build_request(self, path: Path, options: ImportOptions) -> process.ImportReadRequest:
         if not path.is_file():
             raise ImportRejected(f"{path} is not a file.", hint="Check the path.")
@@ -269,6 +294,11 @@ class ImportService:
             else f"No import source reads files that end in {suffix!r}.",
             hint=f"There are: {known}.",
         )
+
+    def _remember_words(self, tx: Tx, options: ImportOptions, who: str) -> None:
+        """Store what a person said of words on consent, so that the next list does not ask."""
+        answers = {word: each.value for word, each in options.folded_consent_words.items()}
+        consent_words.store_consent_words(tx, answers, who=who, at=self._clock.now())
 
     async def _begin(
         self,

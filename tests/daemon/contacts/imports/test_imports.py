@@ -12,12 +12,21 @@ import pytest
 from msgspec import structs
 
 from daemon.contacts.imports import process
+from daemon.contacts.imports.doubts import (
+    ConsentWordCount,
+    ImportDoubts,
+    OpenDates,
+    OpenMobiles,
+)
 from daemon.contacts.imports.options import ImportOptions, ImportPermission
 from daemon.contacts.imports.process import ImportProcess, answer_import
 from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.contacts.list_process import ListRefusal, RecordBatch
 from daemon.errors import ImportRejected, NotFound
 from daemon.gate.consent import Permission
+from daemon.lists.consent_cells import ConsentAnswer
+from daemon.lists.dates import DateOrder
+from daemon.lists.phone_cells import MobileAnswer
 from daemon.worker_protocol import Answer, End, encode_frame
 from storage import evidence, imports, prospect_fields
 from storage.evidence import Evidence, EvidenceKind
@@ -373,6 +382,94 @@ async def test_a_source_that_prints_spoils_no_answer(
     async with open_import_services(tmp_path, child=ImportProcess()) as import_services:
         report = await import_services.import_csv(HEADER + f"Ana;{ANA};feria;;\n")
     assert report.accepted == 1
+
+
+DOUBTFUL = (
+    "nombre;celular;otro teléfono;acepta;fecha\n"
+    "Ana;1145551201;;x;01/02/26\n"
+    "Beto;1145551202;;X.;02/03/26\n"
+    "Caro;;1145551203;ya es cliente;03/03/26\n"
+    "Dani;;+5491145551204;sí;2026-03-04\n"
+    "Eva;s/n;;x;05/06/26\n"
+)
+
+
+async def test_a_preview_asks_what_a_list_leaves_open(import_services: ImportServices) -> None:
+    """Each question once, with count and examples; rejected records have none."""
+    path = import_services.folder / "list.csv"
+    path.write_text(DOUBTFUL, encoding="utf-8")
+    found = (await import_services.imports.preview(path, ImportOptions())).doubts
+    assert found == ImportDoubts(
+        mobiles=(
+            OpenMobiles("celular", 0, 2, ("1145551201", "1145551202")),
+            OpenMobiles("otro teléfono", 1, 0, ("1145551203",)),
+        ),
+        consent_words=(
+            ConsentWordCount("x", 2, None),
+            ConsentWordCount("ya es cliente", 1, None),
+        ),
+        dates=OpenDates(2, ("01/02/26", "02/03/26"), DateOrder.DAY_FIRST),
+    )
+    answered = ImportOptions(
+        mobiles=MobileAnswer.YES,
+        date_order=DateOrder.DAY_FIRST,
+        consent_words={"x": ConsentAnswer.YES, "ya es cliente": ConsentAnswer.RELATIONSHIP},
+        statement="the form",
+    )
+    left = (await import_services.imports.preview(path, answered)).doubts
+    assert [(each.open, each.assumed) for each in left.mobiles] == [(0, 2), (0, 1)]
+    assert left.dates is None
+    assert [each.answer for each in left.consent_words] == [
+        ConsentAnswer.YES,
+        ConsentAnswer.RELATIONSHIP,
+    ]
+
+
+async def test_a_list_in_no_doubt_asks_nothing(import_services: ImportServices) -> None:
+    """Numbers with their 9, known words, and dates that a row decides."""
+    path = import_services.folder / "list.csv"
+    rows = f"Ana;{ANA};f;sí;01/02/26\nBeto;{OTHER};f;no;13/02/26\n"
+    path.write_text(HEADER + rows, encoding="utf-8")
+    preview = await import_services.imports.preview(path, ImportOptions())
+    assert preview.doubts == ImportDoubts()
+
+
+async def test_an_explained_word_is_remembered_by_an_import(
+    import_services: ImportServices,
+) -> None:
+    """The next list with this word does not ask; a preview alone remembers nothing."""
+    words = {"Ya es cliente": ConsentAnswer.RELATIONSHIP}
+    text = HEADER + f"Ana;{ANA};f;ya es cliente;\n"
+    path = import_services.folder / "first.csv"
+    path.write_text(text, encoding="utf-8")
+    await import_services.imports.preview(path, ImportOptions(consent_words=words))
+    asked = await import_services.imports.preview(path, ImportOptions())
+    assert [each.answer for each in asked.doubts.consent_words] == [None]
+    await import_services.import_csv(text, options=ImportOptions(consent_words=words))
+    assert (await import_services.get_prospect(ANA)).permission == Permission.RELATIONSHIP
+    later = HEADER + f"Beto;{OTHER};f;YA ES CLIENTE.;\n"
+    await import_services.import_csv(later, "later.csv")
+    assert (await import_services.get_prospect(OTHER)).permission == Permission.RELATIONSHIP
+
+
+async def test_a_preview_names_every_column_and_what_was_left_out(
+    import_services: ImportServices,
+) -> None:
+    """What each header is used for, and titles above the header."""
+    path = import_services.folder / "list.csv"
+    text = f"Marzo;;\nTel;Signo;do_not_call\n{ANA};Libra;1\n"
+    path.write_text(text, encoding="utf-8")
+    options = ImportOptions(mapping={"permission": "do_not_call"})
+    preview = await import_services.imports.preview(path, options)
+    assert [(each.header, each.use.value) for each in preview.columns] == [
+        ("Tel", "phone"),
+        ("Signo", "unused"),
+        ("do_not_call", "refusal"),
+    ]
+    assert preview.notices[0] == "Row 1 is above the header, and is not read: Marzo"
+    assert preview.notices[1].startswith("A yes in «do_not_call» means no")
+    await import_services.imports.run(path, options, "ana")
+    assert (await import_services.get_prospect(ANA)).permission == Permission.REFUSED
 
 
 async def test_further_data_of_a_list_is_kept_as_a_person_asks(

@@ -67,7 +67,8 @@ def test_what_a_word_grants(
     found = parse(cells(Permiso=said, Prueba=evidence))
     assert (found.permission, found.reason_code) == (granted, remark)
     assert bool(found.sentence) is bool(remark)
-    assert bool(found.open_consent) is (remark == "permission_not_understood")
+    asked = ConsentAnswer.UNKNOWN if remark == "permission_not_understood" else None
+    assert found.consent_answer is asked
 
 
 @given(st.text(max_size=30), st.sampled_from(list(ImportPermission)))
