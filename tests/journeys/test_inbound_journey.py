@@ -301,6 +301,22 @@ def test_a_person_says_what_they_meant(replay: Replay) -> None:
     assert run("review", "meanings")["items"] == []
 
 
+def test_whoever_was_not_understood_may_get_one_message_by_hand(replay: Replay) -> None:
+    """We never wrote to them: a person listened, said neither, and the one message is theirs."""
+    client, phone = replay.daemon.client, "+5491151000301"
+    made = client.post("prospects", phone=phone, cartera_origen="guía", permission="public_source")
+    client.post("prospects", made["id"], "validate", validated=True, reason="I called them")
+    voice = {"k": "InboundMessage", "wire_id": "VN", "sender": phone, "text": "", "kind": "voice"}
+    replay.report({**voice, "at": 0})
+    held = client.send(phone, "Hola, la vimos en la guía", session="main", wait=True)["id"]
+    assert replay.get_message_state(held) == "held"
+    [unread] = replay.daemon.run_json_command("review", "meanings")["items"]
+    run = replay.daemon.run_json_command
+    assert run("review", "classify", unread["message"]["id"], "neither")["released_messages"] == 1
+    poll_until(lambda: replay.get_message_state(held) == "cleared", "it is for a person's hand")
+    assert client.get("messages", held)["message"]["channel"] == "manual"
+
+
 def test_a_minor_is_forgotten_once_a_person_has_said_so(replay: Replay) -> None:
     """Stopped by the reading, erased by the person: nothing but the opt-out is left."""
     report_text(replay, "K1", HISTORIC, "tengo 14 años")
