@@ -54,6 +54,8 @@ _MX_OLD_MOBILE: Final = re.compile(r"\+521(\d{10})")
 _MX_TRUNK: Final = re.compile(r"(\+?52)?(?:04[45]|01)(\d{10})")
 _BR_OLD_MOBILE: Final = re.compile(r"\+55(\d{2})([6-9]\d{7})")
 
+_NO_DIGIT: Final = re.compile(r"\D")
+_PLUS_OR_DIGIT: Final = re.compile(r"[+\d]")
 _RISKY_BOUNDARY: Final = re.compile(r"\s*/\s*|\s-+\s?|\s*\.\s*(?=\d{1,3}$)|[\s-](?=\d$)")
 """Where something else than the number may begin; digits that only spaces group are one number."""
 _MAX_TAIL: Final = 5
@@ -251,8 +253,8 @@ def _parse_digits(plan: Any, text: str, region: str) -> PhoneNumber:  # noqa: AN
     """Return the number that all digits of a text are. Raises NumberUnusable."""
     # The libraries know a country in capitals only, and differ in what they make of another case.
     region = region.strip().upper()
-    start = re.search(r"[+\d]", text)
-    digits = "".join(filter(str.isdigit, text))
+    start = _PLUS_OR_DIGIT.search(text)
+    digits = _NO_DIGIT.sub("", text)
     if start is None or not digits:
         raise NumberUnusable("not_a_number", "The text is not a phone number.")
     text = ("+" if start[0] == "+" else "") + digits
@@ -261,16 +263,17 @@ def _parse_digits(plan: Any, text: str, region: str) -> PhoneNumber:  # noqa: AN
         text = f"+52{trunk[2]}"
     try:
         number = plan.parse(text, region)
-        canonical = _normalise_spelling(
-            plan, plan.format_number(number, plan.PhoneNumberFormat.E164)
-        )
-        number = plan.parse(canonical, None)
+        e164 = plan.format_number(number, plan.PhoneNumberFormat.E164)
+        canonical = _normalise_spelling(plan, e164)
+        if canonical != e164:
+            number = plan.parse(canonical, None)
+            e164 = plan.format_number(number, plan.PhoneNumberFormat.E164)
     except plan.NumberParseException as error:
         raise _build_parse_error(plan, error, region) from None
     if not plan.is_valid_number(number):
         raise _build_validity_error(plan, number, canonical)
     return PhoneNumber(
-        plan.format_number(number, plan.PhoneNumberFormat.E164),
+        e164,
         _LINE_TYPES.get(int(plan.number_type(number)), LineType.UNKNOWN),
         plan.region_code_for_number(number),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qs, unquote
 
@@ -27,6 +28,7 @@ LANDLINE_WORDS: Final = frozenset({"fijo", "fija", "landline", "fixo", "linea", 
 
 _MAX_TEXT: Final = 200
 _PLAIN: Final = re.compile(r"\s*\+?[0-9][0-9 ()-]{5,30}", re.ASCII)
+_DIGIT: Final = re.compile(r"\d")
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _SCIENTIFIC: Final = re.compile(r"\+?(\d+)(?:[.,](\d+))?\s*[eE]\s*\+?(\d{1,2})(?!\d)")
@@ -96,7 +98,7 @@ class PhoneText:
 
 def count_digits(text: str) -> int:
     """Return the number of digits in a text."""
-    return sum(character.isdigit() for character in text)
+    return len(_DIGIT.findall(text))
 
 
 def fold_word(word: str) -> str:
@@ -105,6 +107,7 @@ def fold_word(word: str) -> str:
     return "".join(each for each in plain if not unicodedata.combining(each))
 
 
+@lru_cache(maxsize=1024)
 def find_line_kind(words: str) -> bool | None:
     """Return whether the words of a text say mobile (True) or landline (False), or neither."""
     found = {fold_word(word) for word in _WORD.findall(words)}

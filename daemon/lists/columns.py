@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from daemon.api.imports import normalise_text
@@ -71,6 +71,14 @@ class ColumnPlan:
     columns: tuple[PlannedColumn, ...]
     phones: tuple[PhoneColumn, ...]
     inverted: tuple[str, ...] = ()
+    _headers: Mapping[ColumnUse, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Collect the headers of each use once: every record asks for them."""
+        found: dict[ColumnUse, tuple[str, ...]] = dict.fromkeys(ColumnUse, ())
+        for each in self.columns:
+            found[each.use] += (each.header,)
+        object.__setattr__(self, "_headers", found)
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -89,12 +97,14 @@ class ColumnPlan:
 
     def list_headers(self, use: ColumnUse) -> tuple[str, ...]:
         """Return the headers of the columns of this use, in order."""
-        return tuple(each.header for each in self.columns if each.use is use)
+        return self._headers[use]
 
     def get_cell(self, cells: Mapping[str, str], use: ColumnUse) -> str:
         """Return the first filled cell of this use; empty where there is none."""
-        filled = (cells.get(header, "").strip() for header in self.list_headers(use))
-        return next((cell for cell in filled if cell), "")
+        for header in self._headers[use]:
+            if cell := cells.get(header, "").strip():
+                return cell
+        return ""
 
     def get_name(self, cells: Mapping[str, str]) -> str:
         """Return the name of a record: whole, or first and last joined, else its organisation."""

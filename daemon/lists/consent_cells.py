@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 
@@ -85,6 +86,7 @@ _PUNCTUATION: Final = (
 _NO_MARKS: Final = frozenset("❌✗✘✖✕☒👎🚫⛔🙅🔴🛑❎")
 
 
+@lru_cache(maxsize=4096)
 def fold_consent(text: str) -> str:
     """Return a cell as it is looked up, and remembered: without case, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", text.casefold())

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 _TIME: Final = r"(?:[T ,]+\d{1,2}[:.h]\d{2}(?::?\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?\s?m\.?)?)?"
@@ -97,6 +98,7 @@ def needs_order(text: str) -> bool:
     return first != second and max(first, second) <= _MONTHS_IN_A_YEAR
 
 
+@lru_cache(maxsize=4096)
 def read_date(text: str, order: DateOrder | None, today: date) -> date | None:
     """Return the date in a cell, without its time; None for what is none, or is in the future.
 

@@ -101,6 +101,8 @@ def _decide_mobiles(
 
 def _drop_other_spellings(numbers: list[PhoneNumber]) -> tuple[PhoneNumber, ...]:
     """Return each line once, by its mobile spelling where one was written."""
+    if len(numbers) < 2:  # noqa: PLR2004 - as in nearly every cell
+        return tuple(numbers)
     lines: dict[frozenset[str], PhoneNumber] = {}
     for number in numbers:
         spellings = list_phone_spellings(number.e164)

@@ -245,6 +245,8 @@ def _remark_on_phones(
             "first_number_unusable",
             "The better column has a number that can't be used; another column's is taken.",
         )
+    if len(cells) == chosen + 1:
+        return
     number = cells[chosen].number
     line = list_phone_spellings(number.e164) if number else frozenset()
     others: list[PhoneNumber] = [
