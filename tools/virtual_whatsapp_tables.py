@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from tests.virtual_whatsapp import faults, server
+from tests.virtual_whatsapp import client_handler, faults, server
+from tests.virtual_whatsapp.client_handler import ClientHandler
 from tests.virtual_whatsapp.faults import Faults
 from tests.virtual_whatsapp.server import VirtualWhatsApp
 from tools.reference_tables import read_attribute_notes, render_table
@@ -16,7 +17,8 @@ def render_actions() -> str:
     """Return a table of the methods, in the order of the source."""
     actions = [
         (_render_call(name, method), _read_summary(method))
-        for name, method in vars(VirtualWhatsApp).items()
+        for kind in (VirtualWhatsApp, ClientHandler)
+        for name, method in vars(kind).items()
         if inspect.isfunction(method) and not name.startswith("_")
     ]
     return render_table(("call", "what happens"), actions)
@@ -24,10 +26,8 @@ def render_actions() -> str:
 
 def render_attributes() -> str:
     """Return a table of what can be looked at, or waited for."""
-    notes = read_attribute_notes(server)
-    rows = [
-        (f"`{name}`", note) for (kind, name), note in notes.items() if kind == "VirtualWhatsApp"
-    ]
+    notes = read_attribute_notes(server) | read_attribute_notes(client_handler)
+    rows = [(f"`{name}`", note) for (_, name), note in notes.items()]
     return render_table(("attribute", "what it is"), rows)
 
 
