@@ -143,7 +143,7 @@ def run_cli(*arguments: str, text: str = "", **environ: str) -> CommandResult:
 class DaemonProcess:
     """One installation in a folder. ``settings`` is the text of its leadmaster.toml.
 
-    ``state`` is the state folder in these settings, relative to the folder.
+    ``state`` is the state folder in these settings, relative to the folder; ``python`` runs it.
     """
 
     folder: Path
@@ -151,6 +151,7 @@ class DaemonProcess:
     process: subprocess.Popen[bytes] | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     state: str = "state"
+    python: str = sys.executable
 
     @property
     def config(self) -> Path:
@@ -177,7 +178,7 @@ class DaemonProcess:
         self.config.write_text(self.settings, encoding="utf-8")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                build_cli_command("--config", str(self.config), "run"),
+                [self.python, *build_cli_command("--config", str(self.config), "run")[1:]],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

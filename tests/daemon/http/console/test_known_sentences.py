@@ -20,6 +20,7 @@ SHOWN: Final = (
     *("daemon/http/middleware.py", "daemon/http/problems.py", "daemon/http/uploads.py"),
     *("daemon/api/numbers.py", "daemon/api/phone_text.py", "daemon/lists"),
     *("daemon/http/v1", "daemon/outbox", "daemon/plugins/sync", "daemon/rulesets"),
+    *("daemon/linked_worker", "daemon/plugins/transport_linked"),
     *("daemon/sessions", "rules/edits.py", "storage/messages.py", "storage/queue.py"),
     *("storage/receipts.py", "storage/session_queue.py"),
 )
@@ -29,6 +30,7 @@ FOR_PROGRAMS: Final = {
     *("daemon/auth/signing_keys.py", "daemon/gate/explain.py", "daemon/http/v1/enqueue.py"),
     *("daemon/http/v1/decisions.py", "daemon/http/v1/events.py"),
     *("daemon/contacts/suppression_lists.py", "daemon/sessions/signal_check.py"),
+    *("daemon/linked_worker/protocol.py", "daemon/linked_worker/systemd_unit.py"),
 }
 """Files whose remaining sentences reach programs, the command line, or who writes a channel."""
 NOT_ON_A_PAGE: Final = {
@@ -49,6 +51,7 @@ NOT_ON_A_PAGE: Final = {
     "WhatsApp refused the connection7.": "known with what follows",
     "7 is 7 already.": "an edit by a program",
     "7 is changed by 7.": "an edit by a program",
+    "At most 7 numbers are checked at once.": "the daemon asks for fewer",
 }
 SENTENCE: Final = re.compile(r"[A-Z7'].*[a-z].* .*[.?]")
 _FIELD: Final = re.compile(r"^\w+: ")
