@@ -97,8 +97,8 @@ def split_clauses(line: WordLine, lexicon: Lexicon, complete_phrases: PatternSet
         text = BREAK.join([line.get_text(start, end) for start, end in parts])
         if text not in clauses:
             tokens = [token for start, end in parts for token in line.tokens[start:end]]
-            words = [word for start, end in parts for word in reader.read_words(start, end)]
-            clauses[text] = Clause(tokens, "".join([word.kinds for word in words]))
+            kinds = "".join([reader.read_kinds(start, end) for start, end in parts])
+            clauses[text] = Clause(tokens, kinds)
     return list(clauses.values())
 
 

@@ -20,17 +20,19 @@ class KeySlips:
     def __init__(
         self, meant: Mapping[str, str], masked: Mapping[str, str], real_words: Collection[str]
     ) -> None:
-        self._meant = meant
+        self.meant = meant
+        """Slips that can be listed, each with its core word."""
         self._masked = masked
         self._real_words = real_words
         self._longest = max(map(len, masked), default=0)
 
-    def find_word(self, word: str) -> str | None:
-        """Return the core word that a slip made this of; None where no one slip did."""
-        meant = self._meant.get(word)
-        # Longer than the longest core word is none: so a word's masks take no time in its square.
-        if meant or not _LONG_WORD <= len(word) <= self._longest or word in self._real_words:
-            return meant
+    def find_other(self, word: str) -> str | None:
+        """Return the long core word of which this has one other letter; None where there is none.
+
+        A word that is longer than the longest is none, so no word takes time in its square.
+        """
+        if not _LONG_WORD <= len(word) <= self._longest or word in self._real_words:
+            return None
         return next(
             (self._masked[mask] for mask in _mask_letters(word) if mask in self._masked), None
         )

@@ -101,16 +101,20 @@ class Lexicon:
     """Every word that is known, with its kind."""
 
     def __init__(self, words: Mapping[str, WordKind], fixed: PatternSet, slips: KeySlips) -> None:
-        self._words = words
+        slipped = {slip: words[core] for slip, core in slips.meant.items()}
+        self._words: Mapping[str, WordKind] = {**slipped, **words}
         self.fixed = fixed
         """Phrases of several words with a meaning of their own, under the names of its kinds."""
         self._slips = slips
 
     def get_kinds(self, word: str) -> WordKinds:
-        """Return the kinds of one folded word: one, or more for words written as one."""
+        """Return the kinds of one folded word: one, or more for words written as one.
+
+        A key slip has the kind of the core word that was meant.
+        """
         if kind := self._words.get(word):
             return kind
-        if meant := self._slips.find_word(word):
+        if meant := self._slips.find_other(word):
             return self._words[meant]
         return self._read_glued(word) or WordKind.UNKNOWN
 
@@ -124,10 +128,13 @@ class Lexicon:
                 continue
             rest = rest.removeprefix("me") if rest[2:] else rest
             core = rest.removesuffix("mas").removesuffix("mais")
-            if self._words.get(core) is WordKind.SEND and len(core) > 3:  # noqa: PLR2004
+            if len(core) > 3 and self._is_listed(core, WordKind.SEND):  # noqa: PLR2004
                 again = WordKind.AGAIN if core != rest else ""
                 return WordKind.NEGATION + WordKind.SEND + again
         return None
+
+    def _is_listed(self, word: str, kind: WordKind) -> bool:
+        return self._words.get(word) is kind and word not in self._slips.meant
 
 
 class LineReader:
@@ -137,6 +144,10 @@ class LineReader:
         self._tokens = line.tokens
         self._fixed = lexicon.fixed.search(line)
         self._get_kinds = cache(lexicon.get_kinds)
+
+    def read_kinds(self, start: int, end: int) -> WordKinds:
+        """Return the kinds of the words from one token to another, in order."""
+        return "".join([word.kinds for word in self.read_words(start, end)])
 
     def read_words(self, start: int, end: int) -> list[ReadWord]:
         """Return the words from one token to another with their kinds, the longest phrase first."""
