@@ -61,7 +61,7 @@ async def store_with_retries(
 T = TypeVar("T")
 
 CLOSE_SECONDS = 10.0
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 1.5
 """How long an orderly close waits for calls to the transport that are under way, in seconds."""
 
 

@@ -45,7 +45,7 @@ HELLO_SECONDS: Final = 40.0
 """How long a worker may take to load its library, on a busy machine."""
 _MAX_SIGNALS: Final = 1000
 _WRITE_SECONDS: Final = 5.0
-_ORDERLY_SECONDS: Final = 1.0
+_ORDERLY_SECONDS: Final = 0.5
 
 
 class NotAsked(WorkerFailed):

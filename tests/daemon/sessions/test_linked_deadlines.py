@@ -304,6 +304,20 @@ async def test_a_library_that_passes_on_no_more_events_is_followed_by_another(
         assert inbound.text == "hola"
 
 
+async def test_a_worker_beyond_its_memory_is_followed_by_another(open_linked: OpenLinked) -> None:
+    """512 MB as shipped; with less than it needs to load its library, each one is beyond it."""
+    async with open_linked() as linked:
+        options = {"memory_limit_mb": 30, "heartbeat_timeout": 1.5}
+        await linked.sessions.create("ventas", "linked", "America/Bogota", options)
+        await linked.sessions.start("ventas", "ana")
+        view = await linked.wait_for("ventas", S.BACKOFF)
+        assert (view.status, view.reason_code, view.user_action) == (
+            "STARTING", "worker_died", "wait_until"
+        )  # fmt: skip
+        await linked.wait_for("ventas", S.FAILED)
+        assert len(linked.workers) == 5
+
+
 async def test_five_workers_that_die_in_a_row_are_a_persons_case(open_linked: OpenLinked) -> None:
     """In ten minutes as shipped; a start by hand begins again."""
     async with open_linked() as linked:
