@@ -21,6 +21,7 @@ from daemon.conformance.suite import CONFORMANCE_CHECKS, get_promise
 from daemon.errors import LeadMasterError
 from daemon.events import EVENT_CLASSES, DomainEvent, list_data_fields
 from daemon.hookspecs import Hooks
+from daemon.lists import consent_cells, vocabulary
 from daemon.plugin_manager import Plugins
 from daemon.plugins.transport_simulated import script
 from rules.facts import FACTS, Fact, FactType
@@ -75,6 +76,29 @@ def render_import_sources() -> str:
     ]
     return "\n".join(
         ["| source | endings | a row is a | reads |", "| --- | --- | --- | --- |", *rows]
+    )
+
+
+def render_list_columns() -> str:
+    """Return the uses of a list's columns, with the headers that are known for each."""
+    notes = read_attribute_notes(vocabulary)
+    return render_table(
+        ("column", "what it is", "headers"),
+        (
+            (f"`{use}`", notes["ColumnUse", use.name], ", ".join(names))
+            for use, names in vocabulary.HEADER_NAMES.items()
+        ),
+    )
+
+
+def render_consent_words() -> str:
+    """Return the words on consent that the table knows, by what they mean."""
+    return render_table(
+        ("means", "words and marks"),
+        (
+            (f"`{answer}`", " ".join(f"`{word}`" for word in words if word))
+            for answer, words in consent_cells.CONSENT_WORDS.items()
+        ),
     )
 
 
@@ -286,7 +310,8 @@ def read_attribute_notes(module: object) -> dict[tuple[str, str], str]:
         for field, note in zip(kind.body, kind.body[1:], strict=False):
             match field, note:
                 case (
-                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.AnnAssign(target=ast.Name(id=name))
+                    | ast.Assign(targets=[ast.Name(id=name)]),
                     ast.Expr(value=ast.Constant(value=str(text))),
                 ):
                     notes[kind.name, name] = " ".join(text.split())

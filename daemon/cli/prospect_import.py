@@ -31,11 +31,18 @@ def build_import_options(
     given_how: str | None = None,
     encoding: str | None = None,
     sheet: str | None = None,
+    mobiles: str | None = None,
+    date_order: str | None = None,
+    words: Iterable[str] = (),
+    kept: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Return the options of the import request; those that were not given are left out."""
     pairs = [each.partition("=") for each in mapped]
     if bad := next((column for column, sign, _ in pairs if not sign), None):
         raise click.BadParameter(f"{bad!r} is not COLUMN=HEADER", param_hint="--map")
+    meanings = [each.rpartition("=") for each in words]
+    if bad := next((answer for _, sign, answer in meanings if not sign), None):
+        raise click.BadParameter(f"{bad!r} is not WORD=MEANING", param_hint="--word")
     options = {
         "encoding": encoding,
         "sheet": sheet,
@@ -46,6 +53,10 @@ def build_import_options(
         "statement": consent_statement,
         "given_where": given_where,
         "given_how": given_how,
+        "mobiles": mobiles,
+        "date_order": date_order,
+        "consent_words": {word: answer for word, _, answer in meanings} or None,
+        "fields": list(kept) or None,
     }
     return {key: value for key, value in options.items() if value is not None}
 
@@ -93,11 +104,47 @@ def print_preview(preview: Mapping[str, Any]) -> None:
     rows = [{"record": row["record"], **row["cells"]} for row in preview["rows"]]
     columns = {"record": "record", **{header: header for header in preview["headers"]}}
     print_table(rows, columns, empty="The file has no rows.")
+    for sentence in preview["notices"]:
+        print_text(sentence)
+    unused = [each["header"] for each in preview["columns"] if each["use"] == "unused"]
+    if unused:
+        print_text(f"Not used: {', '.join(unused)}. Keep one as data: --keep HEADER")
+    print_doubts(preview["doubts"])
     print_text(f"The import would give: {_format_counts(preview['counts'])}")
     for sentence, count in preview["remarks"].items():
         print_text(f"{count} of them: {sentence}")
     if preview["remarks"]:
         print_text("How a consent was obtained is said with --consent-statement, or in a column.")
+
+
+def print_doubts(doubts: Mapping[str, Any]) -> None:
+    """Print what a list leaves open, each with its records, examples, and the option that answers.
+
+    What is assumed is printed, too: an Argentine number gets its 9 never in silence.
+    """
+    for each in doubts["mobiles"]:
+        examples = ", ".join(each["examples"])
+        if each["assumed"]:
+            print_text(f"{each['assumed']} numbers in {each['header']!r} got the 9 of a mobile.")
+        if each["open"]:
+            print_text(
+                f"{each['open']} numbers in {each['header']!r} have no 9 ({examples}): are they"
+                " mobiles? --mobiles yes|no; until you say it, they are landlines."
+            )
+    if doubts["dates"]:
+        examples = ", ".join(doubts["dates"]["examples"])
+        print_text(
+            f"{doubts['dates']['count']} dates can be read in two ways ({examples}):"
+            " --date-order day_first|month_first; until you say it, they are unknown."
+        )
+    words = [
+        {"word": each["word"], "count": each["count"], "answer": each["answer"] or "?"}
+        for each in doubts["consent_words"]
+    ]
+    if words:
+        print_table(words, {"word": "consent", "count": "records", "answer": "means"}, empty="")
+    if any(each["answer"] == "?" for each in words):
+        print_text("Say what a word means: --word WORD=yes|relationship|no|nothing.")
 
 
 def print_report(report: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]]) -> None:

@@ -30,6 +30,24 @@ def prospects() -> None:
 @click.option("--map", "mapped", multiple=True, metavar="COLUMN=HEADER", help="Correct the guess.")
 @click.option("--encoding", default=None, help="Of a text file in doubt, such as cp1252.")
 @click.option("--sheet", default=None, help="The sheet of a workbook.")
+@click.option(
+    "--mobiles",
+    type=click.Choice(["yes", "no", "ask"]),
+    help="Whether Argentine numbers without 9 are mobile.",
+)
+@click.option(
+    "--date-order",
+    type=click.Choice(["day_first", "month_first"]),
+    help="Of dates such as 01/02/26.",
+)
+@click.option(
+    "--word",
+    "words",
+    multiple=True,
+    metavar="WORD=MEANING",
+    help="What a word on consent means: yes, relationship, no or nothing.",
+)
+@click.option("--keep", "kept", multiple=True, metavar="HEADER", help="Keep a column as data.")
 @click.option("--region", default=None, help="Two letters: where numbers without + belong.")
 @click.option("--origin", default=None, help="cartera_origen of the whole list.")
 @click.option("--permission", default=None, help="What holds where a record says nothing.")
@@ -48,7 +66,7 @@ def import_prospects(
     rejects: Path | None,
     json_: bool,
     mapped: tuple[str, ...],
-    **options: str | None,
+    **options: Any,  # noqa: ANN401 - as click gives it
 ) -> None:
     """Import FILE: shows what was recognised, asks, imports, and reports every reject."""
     from daemon.cli.prospect_import import build_import_options, import_file

@@ -35,7 +35,7 @@ ANSWERS: Final = frozenset(
 )
 """What a person can answer about an unknown word."""
 
-_WORDS: Final[Mapping[ConsentAnswer, tuple[str, ...]]] = {
+CONSENT_WORDS: Final[Mapping[ConsentAnswer, tuple[str, ...]]] = {
     ConsentAnswer.YES: (
         *("si", "s", "sip", "sim", "yes", "y", "yep", "true", "verdadero", "verdadeiro", "1"),
         *("acepta", "acepto", "aceptado", "aceita", "aceito", "aceitou", "accepts", "accepted"),
@@ -65,7 +65,8 @@ _WORDS: Final[Mapping[ConsentAnswer, tuple[str, ...]]] = {
         *("vacio", "vazio", "blank", "empty", "en blanco", "em branco", "☐", "⬜", "◻", "▢"),
     ),
 }
-_BY_WORD: Final = {word: consent for consent, words in _WORDS.items() for word in words}
+"""Words and marks that are known as a whole, folded, by what they mean."""
+_BY_WORD: Final = {word: consent for consent, words in CONSENT_WORDS.items() for word in words}
 _PLAIN_NO: Final = frozenset(
     {"no", "n", "nao", "nop", "nope", "non", "nein", "false", "falso", "0", "нет", "لا"}
 )
