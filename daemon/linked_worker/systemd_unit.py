@@ -28,6 +28,7 @@ ACCEPT_SECONDS: Final = 20.0
 """A unit is started by a connection, so one is waiting; this bounds what a wrong start costs."""
 _SESSION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """As the daemon names them; here it becomes the name of a folder."""
+_REFUSAL_SECONDS: Final = 5.0
 _MAX_LINE_BYTES: Final = 1 << 16
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: process, user and group id
 
@@ -132,6 +133,9 @@ def _refuse_each(listening: socket.socket) -> None:
     while True:
         connection, _ = listening.accept()
         with contextlib.suppress(OSError), connection:
+            # Read first: a socket that is closed with something unread loses the answer too.
+            connection.settimeout(_REFUSAL_SECONDS)
+            connection.recv(_MAX_LINE_BYTES)
             connection.sendall(answer)
 
 

@@ -17,7 +17,7 @@ from tests.virtual_whatsapp.contact import Contact
 from tests.virtual_whatsapp.linked_daemon import LinkedDaemon, run_linked_daemon
 from tests.virtual_whatsapp.phone import LinkedDevice, Phone
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 NAMES = ("uno", "dos", "tres")
 BAN_SECONDS = 3600

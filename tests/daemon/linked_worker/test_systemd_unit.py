@@ -89,6 +89,19 @@ async def test_another_session_is_told_that_the_slot_is_taken(unit: WorkerUnit) 
     await first.close()
 
 
+async def test_who_is_told_so_may_speak_late(unit: WorkerUnit) -> None:
+    """A daemon on a busy machine: the answer is there when it has written its own line."""
+    first = await connect(unit)
+    await read_event(first)
+    with socket.socket(socket.AF_UNIX) as second:
+        second.connect(str(unit.path))
+        await asyncio.sleep(0.3)
+        second.sendall(b'{"kind":"arguments","module":"daemon.linked_worker","arguments":[]}\n')
+        second.settimeout(SECONDS)
+        assert b"slot of its own" in await asyncio.to_thread(second.recv, 1024)
+    await first.close()
+
+
 async def test_another_user_is_refused(short_folder: Path) -> None:
     """Although the file let them connect: the kernel says who they are."""
     async with WorkerUnit(short_folder, daemon_user="nobody").running() as unit:
