@@ -29,6 +29,7 @@ _HEADER_SEARCH: Final = 20
 _MAX_LINE_CHARACTERS: Final = MAX_COLUMNS * MAX_CELL_CHARACTERS
 _MAX_REPAIRS: Final = 1_000
 _SWALLOWED_LINES: Final = 2
+_EVEN_SHARE: Final = 0.5
 
 OpenText = Callable[[], TextIO]
 
@@ -60,7 +61,8 @@ class CsvFile:
             del lines[0]
         ratings = {each: _rate_delimiter(lines, each, is_header) for each in _DELIMITERS}
         self._delimiter = self._declared or max(ratings, key=lambda each: ratings[each])
-        self._width = ratings.get(self._delimiter, (0.0, 0))[1]
+        share, self._width = ratings.get(self._delimiter, (0.0, 0))
+        self._even = share > _EVEN_SHARE
         one_column = not self._declared and self._width == 1
         delimiter = _DELIMITERS.get(self._delimiter, f"{self._delimiter!r}")
         self.form = f"CSV, {encoding}, {'one column' if one_column else delimiter}"
@@ -91,9 +93,19 @@ class CsvFile:
             if self._declared:
                 next(lines)
             for number, record in enumerate(self._read_records(lines, repaired), 1):
-                yield check_row_size(SourceRow(number, _trim(record)))
+                yield check_row_size(self._build_row(number, record))
         self._nuls = lines.nuls
         self._repaired = tuple(repaired)
+
+    def _build_row(self, number: int, record: list[str]) -> SourceRow:
+        cells = _trim(record)
+        # A name with a delimiter in it moves the cells behind it: the no would be read as a note.
+        moved = self._even and any(cell.strip() for cell in cells[self._width :])
+        problem = (
+            f"Record {number} has {len(cells)} cells where the header has {self._width}; put a cell"
+            " that has a delimiter in it between quotation marks."
+        )
+        return SourceRow(number, cells, problem if moved else "")
 
     def _read_records(self, lines: _LineFeed, repaired: list[int]) -> Iterator[list[str]]:
         reader = csv.reader(lines, delimiter=self._delimiter, strict=True)

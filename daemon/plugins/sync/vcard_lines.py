@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, TextIO
 
+MAX_PROPERTIES: Final = 500
+"""The most lines of a card that are read: more are not one person's."""
 _WANTED: Final = frozenset(
     {"VERSION", "FN", "N", "ORG", "TEL", "EMAIL", "ADR", "NOTE", "X-ABLABEL"}
 )
@@ -24,7 +26,6 @@ _HEAD: Final = re.compile(r'(?:[^":]|"[^"]*")*:')
 _QUOTED_PRINTABLE: Final = re.compile(r"quoted-printable", re.IGNORECASE)
 _MAX_LINE_CHARACTERS: Final = 100_000
 _MAX_PROPERTY_CHARACTERS: Final = 200_000
-_MAX_PROPERTIES: Final = 1_000
 _MAX_HEAD_CHARACTERS: Final = 1_000
 _MAX_EXTRA_VALUES: Final = 8
 
@@ -33,8 +34,8 @@ _MAX_EXTRA_VALUES: Final = 8
 class RawCard:
     """A card before it is read: its number, the line where it begins, and the lines of it.
 
-    ``properties`` are the wanted ones, each as its name and its unfolded line. ``ended`` is whether
-    the card has an end.
+    ``properties`` are the wanted ones, each as its name and its unfolded line, and one more than
+    ``MAX_PROPERTIES`` of a longer card. ``ended`` is whether the card has an end.
     """
 
     number: int
@@ -94,7 +95,7 @@ class _Unfolding:
 
     def close(self, card: RawCard) -> None:
         """Hand the property that was read to its card, if it is wanted."""
-        if self._name in _WANTED and len(card.properties) < _MAX_PROPERTIES:
+        if self._name in _WANTED and len(card.properties) <= MAX_PROPERTIES:
             card.properties.append((self._name, self.text))
         self._name = self.text = ""
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from daemon.api.imports import MAX_CELL_CHARACTERS, SourceOptions, SourceRow, SourceUnreadable
 from daemon.plugins.sync.text_encoding import find_encoding
-from daemon.plugins.sync.vcard_lines import RawCard, read_content_line, split_cards
+from daemon.plugins.sync.vcard_lines import (
+    MAX_PROPERTIES,
+    RawCard,
+    read_content_line,
+    split_cards,
+)
 
+MAX_CARDS: Final = 100_000
 _TEXT_HEADERS: Final = ("organization", "email", "city", "notes")
 _MAX_NUMBERS: Final = 20
 """The most numbers of either kind that a card may have."""
@@ -37,7 +44,9 @@ class VcardFile:
 
     def __init__(self, file: TextIO, encoding: str) -> None:
         versions: set[str] = set()
-        cards = [_read_card(raw, versions) for raw in split_cards(file)]
+        cards = [_read_card(raw, versions) for raw in islice(split_cards(file), MAX_CARDS + 1)]
+        if len(cards) > MAX_CARDS:
+            raise SourceUnreadable(f"The file has more than {MAX_CARDS:,} cards; split it.")
         if not cards:
             raise SourceUnreadable("The file has no card: one begins with a line BEGIN:VCARD.")
         version = " and ".join(sorted(versions))
@@ -97,6 +106,8 @@ def _read_card(raw: RawCard, versions: set[str]) -> _Card:
     place = f"Card {raw.number} (line {raw.line})"
     if not raw.ended:
         return _Card(problem=f"{place} has no END:VCARD, so it was cut off, and is left out.")
+    if len(raw.properties) > MAX_PROPERTIES:
+        return _Card(problem=f"{place} has too many lines for one person, and is left out.")
     card = _Card()
     lines: dict[str, list[Any]] = {}
     for name, text in raw.properties:
@@ -110,10 +121,7 @@ def _read_card(raw: RawCard, versions: set[str]) -> _Card:
     versions.update(str(line.value).strip() for line in lines.get("VERSION", ())[:1])
     _sort_numbers(card, lines)
     if max(len(card.mobiles), len(card.phones)) > _MAX_NUMBERS:
-        return _Card(
-            problem=f"{place} has more than {_MAX_NUMBERS} numbers, so it is nobody's, and is left"
-            " out."
-        )
+        return _Card(problem=f"{place} has too many numbers for one person, and is left out.")
     _read_texts(card, lines)
     return card
 

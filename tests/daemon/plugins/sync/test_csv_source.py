@@ -63,6 +63,16 @@ def test_records_are_numbered_from_the_header_on() -> None:
     ]
 
 
+def test_a_record_whose_cells_moved_is_a_problem() -> None:
+    """A delimiter inside a name would make a note of the no behind it; empty cells move nothing."""
+    opened = read("tel,nombre,baja\n1,Ana,no\n2,Paz, Beto,sí\n3,Caro,no,,\n4,Dani,no\n")
+    assert [row.number for row in opened.rows() if row.problem] == [3]
+    problem = next(row.problem for row in opened.rows() if row.problem)
+    assert problem.startswith("Record 3 has 4 cells where the header has 3; ")
+    unnamed = read("tel,nombre\n1,Ana,x\n2,Beto,y\n")
+    assert not any(row.problem for row in unnamed.rows())
+
+
 def test_one_column_is_a_table_too() -> None:
     """A list of bare numbers needs no delimiter."""
     opened = read("telefono\n+5491141234567\n")

@@ -160,9 +160,21 @@ def test_a_broken_card_is_rejected_with_its_place_and_the_others_are_read() -> N
     assert [row.problem for row in rows if row.problem] == [
         "Card 2 (line 6) has no END:VCARD, so it was cut off, and is left out.",
         "Card 3 (line 10) has a number that can't be read, and is left out.",
-        "Card 4 (line 15) has more than 20 numbers, so it is nobody's, and is left out.",
+        "Card 4 (line 15) has too many numbers for one person, and is left out.",
         "Card 6 (line 45) has no END:VCARD, so it was cut off, and is left out.",
     ]
+
+
+def test_limits_are_sentences() -> None:
+    """A card with too many lines is rejected, and not cut; so is a file with too many cards."""
+    notes = ["NOTE:x"] * 500
+    fits, long = read(write_card(*notes[2:], "TEL:1"), write_card(*notes, "TEL:1")).rows(), "Card 2"
+    assert [row.problem for row in fits][1:] == [
+        "",
+        f"{long} (line 503) has too many lines for one person, and is left out.",
+    ]
+    with pytest.raises(SourceUnreadable, match="more than 100,000 cards"):
+        read("BEGIN:VCARD\n" * 100_001)
 
 
 def test_a_text_that_can_not_be_read_is_left_out_and_counted() -> None:
