@@ -80,6 +80,14 @@ class LinkedDriver(Protocol):
         """Unlink the device, as far as it is connected, and delete the stored login."""
         ...
 
+    def finish(self, seconds: float) -> None:
+        """Report what was received until now; return once it is, or after so many seconds.
+
+        Called from any thread, before the process ends: a library tells WhatsApp at once what it
+        has received, and nobody sends that again.
+        """
+        ...
+
 
 OpenDriver: TypeAlias = Callable[[DriverEnvironment], LinkedDriver]
 

@@ -84,6 +84,8 @@ from daemon.worker_protocol import (
 _CONTACTS_A_FRAME: Final = 500
 _MAX_OUTGOING: Final = 20_000
 _FLUSH_SECONDS: Final = 3.0
+_FINISH_SECONDS: Final = 0.8
+"""Less than the daemon waits for a worker that it closes."""
 _SIGNAL_SECONDS: Final = 0.5
 """How long a signal may take to be handled."""
 _SPOOL_FULL: Final = "it received more than the daemon stores"
@@ -117,8 +119,9 @@ def run_worker(
     os.umask(0o077)
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # os._exit and not sys.exit: a library that hangs must not keep the process alive.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(_ORDERLY))
-    LinkedWorker(settings, channel).run(open_driver)
+    worker = LinkedWorker(settings, channel)
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    worker.run(open_driver)
 
 
 class LinkedWorker:
@@ -132,6 +135,8 @@ class LinkedWorker:
         )
         self._protocol = build_protocol()
         self._verifier = PermitVerifier(settings.permit_key)
+        self._driver: LinkedDriver | None = None
+        self._stopping = threading.RLock()
         self._waiting: queue.Queue[Request[LinkedRequest]] = queue.Queue(MAX_WAITING_REQUESTS)
         self._outgoing: queue.Queue[LinkedFrame | threading.Event] = queue.Queue(_MAX_OUTGOING)
 
@@ -151,7 +156,9 @@ class LinkedWorker:
             # Two connections with one login would replace each other, again and again.
             self._lock = lock_session(self._settings.folder)
             self._spool = SignalSpool(self._settings.folder, self._settings.spool_bytes)
-            driver = open_driver(DriverEnvironment(self._settings.folder, self._report, self._end))
+            driver = self._driver = open_driver(
+                DriverEnvironment(self._settings.folder, self._report, self._end)
+            )
         except SessionLocked:
             self._refuse("Another worker still serves this session.", retryable=True)
         except (DriverUnavailable, SpoolUnreadable) as reason:
@@ -171,6 +178,16 @@ class LinkedWorker:
         # before this one blocks, would not wake it.
         while True:
             time.sleep(_SIGNAL_SECONDS)
+
+    def stop(self) -> NoReturn:
+        """End the process, once what the library has received is on the disk; bounded."""
+        # One thread alone: the socket's end is noticed by two, and by a handler of signals too.
+        with self._stopping:
+            try:
+                if self._driver is not None:
+                    self._driver.finish(_FINISH_SECONDS)
+            finally:
+                os._exit(_ORDERLY)
 
     def _refuse(self, sentence: str, *, retryable: bool = False) -> NoReturn:
         self._outgoing.put(Event(WorkerUnavailable(sentence, retryable)))
@@ -206,7 +223,7 @@ class LinkedWorker:
                 else:
                     self._writer.send(frame)
         except OSError:
-            os._exit(_ORDERLY)  # nobody listens any more
+            self.stop()  # nobody listens any more
 
     def _flush(self) -> None:
         """Return once everything is written that was put, or after a few seconds."""
@@ -230,7 +247,7 @@ class LinkedWorker:
                 continue
             # The daemon asks one thing at a time, so that this never waits long.
             self._waiting.put(request)
-        os._exit(_ORDERLY)
+        self.stop()
 
     def _make_calls(self, driver: LinkedDriver) -> None:
         while True:

@@ -253,7 +253,7 @@ def deliver_to_own_devices(
             }
             copy = Node("message", attributes, (encrypted,))
             copies.append((phone.devices[address.device], copy))
-        else:
+        elif not any(each.wire_id == wire_id for each in phone.sent):
             data = phone.device.decrypt(sender.jid, encrypted.text("type"), encrypted.data)
             sent = Message.FromString(data).deviceSentMessage
             phone.sent.append(SentMessage(wire_id, read_text(sent.message)))

@@ -77,6 +77,8 @@ it would take a typed code is not known."""
 _KEEP_ALIVE_SECONDS: Final = 5.0
 """Frames are reported as a sign of life, not more often than this."""
 _LOGOUT_CONNECT_SECONDS: Final = 5.0
+_FINISH: Final = "finish"
+_FINISH_SECONDS: Final = 1.0
 _FRAME_LOGGER: Final = "whatsmeow.Client.Recv"
 _TIMELOCK: Final = 463
 _LID_SERVER, _PHONE_SERVER = "lid", "s.whatsapp.net"
@@ -124,7 +126,7 @@ class NeonizeDriver:
         self._pairing_phone: str | None = None
         self._is_stranger = False
         """Another number was linked than the one that was given: its messages are none of ours."""
-        self._leaving = False
+        self._leaving = self._ending = False
         self._last_sign = 0.0
         self._failed = threading.Event()
         self._failure = ""
@@ -186,6 +188,15 @@ class NeonizeDriver:
                     self._client.logout()
         self._delete_login()
 
+    def finish(self, seconds: float) -> None:
+        """Report what is in the queue of events, as far as it takes no longer than that."""
+        if self._client is None:
+            return
+        done = threading.Event()
+        with contextlib.suppress(queue.Full):
+            self._happened.put((_FINISH, done), timeout=seconds)
+            done.wait(seconds)
+
     def _delete_login(self) -> None:
         self._login.unlink(missing_ok=True)
         for suffix in ("", "-wal", "-shm"):
@@ -239,6 +250,9 @@ class NeonizeDriver:
         try:
             while True:
                 name, event = self._happened.get()
+                if name == _FINISH:
+                    event.set()
+                    continue
                 for signal in self._translate(name, event):
                     if self._is_news(signal):
                         self._report(signal)
@@ -250,8 +264,8 @@ class NeonizeDriver:
         """Return whether the daemon is to know of a signal."""
         if isinstance(signal, SPOOLED_SIGNALS):
             return not self._is_stranger
-        # Of a device that is leaving, only what people wrote is news.
-        return not self._leaving
+        # Of a device that is leaving or at its end, only what people wrote is news.
+        return not self._leaving and not self._ending
 
     def _translate(self, name: str, event: Any) -> Iterator[Signal]:  # noqa: ANN401
         if name == "code":
@@ -307,6 +321,8 @@ class NeonizeDriver:
 
     def _follow(self, signal: Signal) -> None:
         """Do what a signal means for the driver itself."""
+        if self._ending:
+            return
         if isinstance(signal, Paired):
             self._login.touch(mode=0o600)
             given = list_phone_spellings(self._pairing_phone or signal.phone)
@@ -316,7 +332,15 @@ class NeonizeDriver:
         elif isinstance(signal, ConnectionRefused) and signal.kind is RefusalKind.LOGGED_OUT:
             self._login.unlink(missing_ok=True)
         if isinstance(signal, _LAST_SIGNALS) and not self._leaving:
-            self._end("")  # the library would go on by itself
+            self._ending = True
+            self._connected.clear()
+            # Beside this thread, which goes on: the library connects again by itself, and what it
+            # takes until the process has ended would be lost.
+            threading.Thread(target=self._finish_and_end, daemon=True).start()
+
+    def _finish_and_end(self) -> None:
+        self.finish(_FINISH_SECONDS)
+        self._end("")
 
     def _listen_to_frames(self) -> None:
         """Take note of each frame: the library has no event of a keep-alive that was answered."""

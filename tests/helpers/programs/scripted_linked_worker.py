@@ -2,7 +2,7 @@
 
 A text is one of: `ack`, `refuse`, `unknown`, `raise`, `hang`, `pause SECONDS`, `exit`, `grow`,
 `end REASON`, `signals N` (as many are reported), `inbound N` (so many people write). Without a
-login, connecting shows a code.
+login, connecting shows a code. With `late N` so many people wrote, which is reported at the end.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class ScriptedDriver:
     def __init__(self, environment: DriverEnvironment) -> None:
         self._environment = environment
         self._grown = b""
+        self._held_back = 0
 
     def has_login(self) -> bool:
         """Return whether the login's file exists."""
@@ -90,13 +91,16 @@ class ScriptedDriver:
                 raise LookupError(text)
             case "grow":
                 self._grown = os.urandom(GROWN_BYTES)
-            case "signals" | "inbound":
+            case "signals" | "inbound" | "late":
                 self._report_many(order, int(rest))
             case _:
                 pass
         return Unknown("no_acknowledgement", "Nobody answered.")
 
     def _report_many(self, order: str, count: int) -> None:
+        if order == "late":
+            self._held_back = count
+            return
         for number in range(count):
             self._environment.report(build_inbound(number) if order == "inbound" else KeepAlive())
 
@@ -107,6 +111,11 @@ class ScriptedDriver:
     def list_contacts(self) -> Sequence[KnownContact]:
         """Return no contact."""
         return []
+
+    def finish(self, _seconds: float) -> None:
+        """Report what `late N` had held back."""
+        held_back, self._held_back = self._held_back, 0
+        self._report_many("inbound", held_back)
 
     def logout(self) -> None:
         """Delete the login."""

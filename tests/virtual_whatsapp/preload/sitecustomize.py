@@ -15,13 +15,17 @@ import ctypes
 import os
 import struct
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 ROOT_KEY_VARIABLE = "VIRTUAL_WHATSAPP_ROOT_KEY"
+SLOW_END_VARIABLE = "VIRTUAL_WHATSAPP_SLOW_END"
+"""Seconds that a process takes to end, as on a machine that is busy; the library runs meanwhile."""
 ROOT_KEY = bytes.fromhex("142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b")
 KEEP_ALIVE_VARIABLE = "VIRTUAL_WHATSAPP_KEEP_ALIVE"
 KEEP_ALIVE = struct.pack("<4q", 10 * 10**9, 20 * 10**9, 30 * 10**9, 180 * 10**9)
@@ -108,5 +112,18 @@ class LibraryFinder(MetaPathFinder):
         return spec
 
 
+def slow_down_end(seconds: float) -> None:
+    """Let the process end later than it wants to."""
+    end = os._exit
+
+    def end_later(status: int) -> NoReturn:
+        time.sleep(seconds)
+        end(status)
+
+    os._exit = end_later
+
+
+if SLOW_END_VARIABLE in os.environ:
+    slow_down_end(float(os.environ[SLOW_END_VARIABLE]))
 if ROOT_KEY_VARIABLE in os.environ:
     sys.meta_path.insert(0, LibraryFinder())

@@ -287,6 +287,26 @@ async def test_a_worker_ends_when_its_socket_does(line: ScriptedLine) -> None:
     assert await line.worker.wait() == 0
 
 
+@pytest.mark.parametrize("end", ["the daemon's end", "a signal"])
+async def test_what_was_received_at_the_end_is_handed_over_by_the_next_worker(
+    line: ScriptedLine, end: str
+) -> None:
+    """WhatsApp was told that it is here, and does not send it again."""
+    await line.open()
+    await line.send("late 3")
+    assert line.worker is not None
+    if end == "a signal":
+        os.kill(line.worker.pid, signal.SIGTERM)
+    else:
+        line.worker.writer.close()
+    assert await line.worker.wait() == 0
+    await line.close()
+    line.signals.clear()
+    await line.open()
+    await line.wait_for(Connected)
+    assert [text for text, _ in list_inbound(line)] == ["hola 0", "hola 1", "hola 2"]
+
+
 async def test_a_library_that_is_missing_is_said_in_its_sentence(line: ScriptedLine) -> None:
     """With the command that installs it; trying again is no use."""
     (line.folder / "unavailable").write_text("Install it.", encoding="utf-8")
