@@ -296,11 +296,12 @@ class ConsentService:
             return
         day = self._format_day(refusal.at)
         if derive_permission(known, now) is Permission.REFUSED:
-            quoted = f": “{refusal.quote}”" if refusal.quote else ""
-            raise Conflict(
-                f"They said no on {day}, so consent can't be recorded{quoted}.",
-                hint=_ASK_FOR_A_MESSAGE,
-            )
+            sentence = f"They said no on {day}, so consent can't be recorded."
+            if refusal.quote:
+                sentence = (
+                    f"They said no on {day}, so consent can't be recorded: “{refusal.quote}”."
+                )
+            raise Conflict(sentence, hint=_ASK_FOR_A_MESSAGE)
         if agreed_at <= refusal.at:
             raise Conflict(
                 f"They said no on {day}, after they agreed; what was agreed before counts no more.",

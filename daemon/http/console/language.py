@@ -31,9 +31,10 @@ class Language:
         sentences: Mapping[str, str] = document.get(_SENTENCES_TABLE, {})
         pages = {name: table for name, table in document.items() if name != _SENTENCES_TABLE}
         self.words: Mapping[str, str] = dict(_flatten(pages))
+        # What has more words of its own first: another may be its beginning, with a placeholder.
         self._sentences = [
-            (_compile_sentence(sentence), translation)
-            for sentence, translation in sentences.items()
+            (_compile_sentence(sentence), sentences[sentence])
+            for sentence in sorted(sentences, key=_count_own_letters, reverse=True)
         ]
 
     def __call__(self, key: str, **values: object) -> str:
@@ -75,7 +76,6 @@ class Language:
         return " ".join(translated)
 
     def _translate_first(self, text: str) -> tuple[str, str]:
-        # In the order of the catalogue: the first match wins, so the longer of two must come first.
         for pattern, translation in self._sentences:
             if match := pattern.match(text):
                 return translation.format(**match.groupdict()), text[match.end() :].lstrip()
@@ -88,6 +88,10 @@ def _flatten(table: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, st
             yield from _flatten(value, f"{path}{name}.")
         else:
             yield f"{path}{name}", str(value)
+
+
+def _count_own_letters(sentence: str) -> int:
+    return len(_PLACEHOLDER.sub("", re.escape(sentence)))
 
 
 def _compile_sentence(sentence: str) -> re.Pattern[str]:
