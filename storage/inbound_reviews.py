@@ -32,6 +32,10 @@ class ReviewCause(StrEnum):
     """It was read as an opt-out and obeyed; a person may correct that."""
 
 
+STOP_CAUSES: Final = frozenset({ReviewCause.MINOR, ReviewCause.DECEASED})
+"""What stops everything to the contact until a person has decided."""
+
+
 class Meaning(StrEnum):
     """What a message means, as a person says who read it."""
 

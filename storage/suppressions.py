@@ -27,9 +27,12 @@ _ACTIVE_OF_CONTACT = (
 
 
 IS_CONTACT_SUPPRESSED: Final = (
-    "EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = {contact} AND s.lifted_at IS NULL)"
+    "(EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = {contact} AND s.lifted_at IS NULL)"
+    " OR EXISTS (SELECT 1 FROM contacts AS stopped WHERE stopped.id = {contact}"
+    " AND stopped.stopped_reason IS NOT NULL))"
 )
-"""SQL for whether a contact is suppressed by its own id, for lists; ``{contact}`` is a column.
+"""SQL for whether a contact is suppressed by its own id, or stopped, for lists; ``{contact}`` is a
+column.
 
 The gate uses `is_contact_suppressed`, which checks every alias."""
 

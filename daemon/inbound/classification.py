@@ -20,7 +20,13 @@ from daemon.inbound.context import InboundContext
 from storage import audit, evidence, inbound, inbound_reviews, prospects
 from storage.db import Database
 from storage.evidence import EvidenceKind
-from storage.inbound_reviews import InboundForReview, InboundReview, Meaning, ReviewCause
+from storage.inbound_reviews import (
+    STOP_CAUSES,
+    InboundForReview,
+    InboundReview,
+    Meaning,
+    ReviewCause,
+)
 from storage.tx import Reader, Tx
 
 OPT_OUT_SENTENCE: Final = "It was read as an opt-out."
@@ -54,7 +60,7 @@ _STRICTEST_FIRST: Final = (
     ReviewCause.NOT_UNDERSTOOD,
 )
 _ListQuery: TypeAlias = Callable[[Reader, int], list[InboundForReview]]
-ONCE: Final = frozenset({ReviewCause.MINOR, ReviewCause.DECEASED, ReviewCause.OPT_OUT})
+ONCE: Final = STOP_CAUSES | {ReviewCause.OPT_OUT}
 """What was done at once, and is confirmed or corrected by a person once."""
 
 REVOCABLE: Final = frozenset(_ANSWERS)

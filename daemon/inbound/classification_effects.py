@@ -25,7 +25,7 @@ from storage import (
 )
 from storage.contacts import HoldScope
 from storage.evidence import Evidence, EvidenceKind
-from storage.inbound_reviews import InboundReview, Meaning, ReviewCause
+from storage.inbound_reviews import STOP_CAUSES, InboundReview, Meaning, ReviewCause
 from storage.suppressions import SuppressionSource
 from storage.tx import Tx
 
@@ -254,9 +254,8 @@ def _is_misread(piece: Evidence, review: InboundReview, meaning: Meaning) -> boo
 
 def _settle_stop(tx: Tx, review: InboundReview) -> None:
     """End the stop where no other message of theirs asks for it: a person has decided."""
-    stops = {ReviewCause.MINOR, ReviewCause.DECEASED}
     open_ = _list_open_reviews(tx, review.contact)
-    if review.cause in stops and not any(each.cause in stops for each in open_):
+    if review.cause in STOP_CAUSES and not any(each.cause in STOP_CAUSES for each in open_):
         contacts.lift_contact_stop(tx, review.contact)
 
 

@@ -54,7 +54,7 @@ class WithdrawableItem:
 class ProspectView:
     """All that is shown of one prospect.
 
-    `correctable`: no suppression is by their own request; `checkable`: a check may begin.
+    `correctable`: suppressed, and not by their own request; `checkable`: a check may start.
     `withdrawable`: the evidence that an operator may withdraw, newest first. `fields`: further data
     that lists had, by header.
     """
@@ -142,7 +142,8 @@ async def _load_prospect_view(request: web.Request) -> ProspectView:
             timeline=timeline.build_prospect_timeline(reader, prospect),
             # An operator may lift what operators and imports did, and nothing that the person asked
             # for.
-            correctable=all(record.source in CORRECTABLE_SOURCES for record in in_force),
+            correctable=bool(in_force)
+            and all(record.source in CORRECTABLE_SOURCES for record in in_force),
             checkable=prospect.validation in CHECKABLE_STATES,
             withdrawable=_list_withdrawable(reader, prospect.contact),
             fields=prospect_fields.list_prospect_fields(reader, [prospect.id])[prospect.id],

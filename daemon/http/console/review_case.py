@@ -17,8 +17,10 @@ from rules.ruleset import Ruleset
 from statemachines.message import REVIEWABLE_STATES
 from statemachines.prospect import CHECKABLE_STATES
 from storage import (
+    contacts,
     decisions,
     evidence,
+    inbound_reviews,
     messages,
     prospects,
     review_queries,
@@ -27,6 +29,7 @@ from storage import (
     timeline_queries,
 )
 from storage.evidence import Evidence
+from storage.inbound_reviews import STOP_CAUSES
 from storage.messages import MessageRecord
 from storage.prospects import ProspectRecord
 from storage.review_queries import NumberToValidate
@@ -36,11 +39,17 @@ from storage.tx import Reader
 
 @dataclass(frozen=True, slots=True)
 class ContactProfile:
-    """What is known of one contact: prospect, permission with its proof, evidence, conversation."""
+    """What is known of one contact: prospect, permission with its proof, evidence, conversation.
+
+    ``stopped`` is why nothing goes to them until a person has decided: `minor` or `deceased`, and
+    ``stopping_message`` the one to decide on; empty where it is not stored any more.
+    """
 
     contact: str
     prospect: ProspectRecord | None
     suppressed: bool
+    stopped: str | None
+    stopping_message: str
     permission: Permission
     proof: Evidence | None
     evidence: list[EvidenceItem]
@@ -84,10 +93,20 @@ def build_contact_profile(reader: Reader, contact: str, now: datetime) -> Contac
     """Return what is known of a contact."""
     found = evidence.list_contact_evidence(reader, contact)
     permission = derive_permission(found, now)
+    known = contacts.get_contact(reader, contact)
     return ContactProfile(
         contact=contact,
         prospect=prospects.find_prospect_by_contact(reader, contact),
         suppressed=suppressions.is_contact_suppressed(reader, contact),
+        stopped=known.stopped_reason if known else None,
+        stopping_message=next(
+            (
+                each.inbound
+                for each in inbound_reviews.list_contact_reviews(reader, contact)
+                if each.cause in STOP_CAUSES and each.meaning is None
+            ),
+            "",
+        ),
         permission=permission,
         proof=evidence_view.find_permission_evidence(permission, found),
         evidence=evidence_view.build_evidence_items(found),

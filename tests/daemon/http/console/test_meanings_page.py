@@ -88,6 +88,20 @@ async def test_a_final_answer_asks_first(console: ConsoleServer) -> None:
     assert 'name="reason" required' in corrected
 
 
+async def test_a_stopped_person_is_seen_to_be_stopped(console: ConsoleServer) -> None:
+    """Not on the opt-out list yet: the page names the message to decide, and lifts nothing."""
+    (child,) = await receive(console, "tengo 14 años")
+    (row,) = await console.services.database.read(
+        lambda r: r.all("SELECT p.id FROM prospects AS p JOIN inbound AS i USING (contact)")
+    )
+    page = (await get_page(console, f"/prospects/{row['id']}", **SPANISH)).document
+    assert "Puede que sea menor de edad: no se le escribe hasta que alguien lo decida." in page
+    assert f'href="/review/meanings/{child}"' in page
+    assert "/lift" not in page
+    listed = (await get_page(console, "/prospects", **SPANISH)).document
+    assert listed.count("No escribir") == 1
+
+
 async def test_an_opt_out_may_be_corrected_and_a_listed_word_not(console: ConsoleServer) -> None:
     """The first stands apart in the queue; the second has no answers and says why."""
     (stop,) = await receive(console, "sacame de tu base de datos")

@@ -42,7 +42,7 @@ from statemachines.vocabulary import BlockedBy, NumberCheckBlock
 from storage.console_queries import MessageFunnel
 from storage.evidence import EvidenceKind
 from storage.imports import ImportRowOutcome
-from storage.inbound_reviews import Meaning, ReviewCause
+from storage.inbound_reviews import STOP_CAUSES, Meaning, ReviewCause
 from storage.rulesets import RulesetActivationKind
 
 FOLDER: Final = Path(console.__file__).parent
@@ -115,6 +115,7 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "review.prospect.ask.": set(REVIEW_DECISIONS),
     "review.prospect.done.": set(REVIEW_DECISIONS),
     "review.prospect.why.": set(REVIEW_DECISIONS),
+    "person.stopped.": set(STOP_CAUSES),
     "review.tab.": {"approvals", "meanings"},
     "review.why_": set(REVIEW_DECISIONS),
     "rules.means_": {"gate", "score"},
