@@ -153,9 +153,10 @@ def parse_phone_with(plan: Any, raw: str, region: str) -> PhoneNumber:  # noqa: 
         raise NumberUnusable(
             "hidden_id", "It is a hidden WhatsApp id, which has no number; ask for the number."
         )
-    if len(found.numbers) > 1:
+    number, *others = found.numbers
+    if others:
         raise _several_numbers()
-    return found.numbers[0]
+    return number
 
 
 def read_phones(raw: str, region: str, plan: Any = None) -> PhonesInText:  # noqa: ANN401 - see library()

@@ -127,10 +127,12 @@ def make_unique(names: Sequence[str]) -> tuple[str, ...]:
     unique: list[str] = []
     for position, name in enumerate(names, 1):
         plain = " ".join(name.split()) or f"column {position}"
-        for n in count(repeats.get(plain, 1)):
-            candidate = plain if n == 1 else f"{plain} ({n})"
-            if candidate not in taken:
-                break
+        numbers = count(repeats.get(plain, 1))
+        n, candidate = next(
+            (n, name)
+            for n in numbers
+            if (name := plain if n == 1 else f"{plain} ({n})") not in taken
+        )
         repeats[plain] = n + 1
         taken.add(candidate)
         unique.append(candidate)

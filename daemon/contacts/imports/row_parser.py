@@ -41,6 +41,12 @@ _STRICTEST_FIRST: Final = (
 """Of several consent columns of a record the first of these counts."""
 
 
+PERMISSION_REMARKS: Final = frozenset(
+    {"consent_without_evidence", "permission_not_understood", "permission_not_said"}
+)
+"""The codes of remarks on a permission that is less than its list says."""
+
+
 class RowRemark(msgspec.Struct, frozen=True):
     """Something on an accepted record that its list says otherwise, or that is unknown."""
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from daemon import validation_errors
 from daemon.contacts.imports.options import ImportOptions
+from daemon.contacts.imports.row_parser import PERMISSION_REMARKS
 from daemon.contacts.imports.service import ImportPreview
 from daemon.errors import ImportRejected, LeadMasterError
 from daemon.http.console.error_translation import render_errors
@@ -94,15 +95,15 @@ async def show_import_report(request: web.Request) -> web.StreamResponse:
     services, import_id = get_services(request), request.match_info["id"]
     found = await services.imports.get_report(import_id)
     rejects = await services.imports.list_rejects(import_id)
+    rows = await services.database.read(lambda reader: imports.list_import_rows(reader, import_id))
     return await render_page(
         request,
         "import_report.html",
         active_page="prospects",
         report=found,
         rejects=rejects[:_MAX_SHOWN_REJECTS],
-        remarks=await services.database.read(
-            lambda reader: _count_remarks(imports.list_import_rows(reader, import_id))
-        ),
+        remarks=_count_remarks(rows, on_permission=True),
+        other_remarks=_count_remarks(rows, on_permission=False),
     )
 
 
@@ -148,11 +149,14 @@ def _parse_options(given: Mapping[str, str]) -> ImportOptions:
         ) from error
 
 
-def _count_remarks(found: Sequence[ImportRowRecord]) -> dict[str, int]:
-    """Return how many records were accepted with a remark, by the remark."""
+def _count_remarks(found: Sequence[ImportRowRecord], *, on_permission: bool) -> dict[str, int]:
+    """Return how many records were accepted with a remark on permission, or another, by remark."""
     counts: dict[str, int] = {}
     for each in found:
-        if each.outcome is not ImportRowOutcome.REJECTED and each.sentence:
+        is_on_permission = each.reason_code in PERMISSION_REMARKS
+        if each.outcome is ImportRowOutcome.REJECTED or is_on_permission is not on_permission:
+            continue
+        if each.sentence:
             counts[each.sentence] = counts.get(each.sentence, 0) + 1
     return counts
 

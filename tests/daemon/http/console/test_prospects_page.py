@@ -122,6 +122,24 @@ async def test_the_further_data_of_a_list_is_on_the_page_in_the_answer_and_in_th
     assert (row["city"], row["'=Talle"]) == ("Rosario", "'=<b>1</b>")
 
 
+async def test_a_report_tells_remarks_on_permission_from_others(console: ConsoleServer) -> None:
+    """A date that can't be read lowers nobody's permission."""
+    text = (
+        "Nombre;Tel;Acepta;Fecha\nAna;+5491141234567;sí;\nBeto;+5491141234568;;hace mucho\n"
+        "Carla;+5491141234569;;01/02/26\n"
+    )
+    await console.import_list(text.encode())
+    (past,) = await console.services.database.read(imports.list_imports)
+    shown = (await get_page(console, f"/prospects/imports/{past.record.id}")).document
+    other, on_permission = (
+        shown.split(f'id="{place}"', 1)[1].split("</section>", 1)[0]
+        for place in ("other-remarks", "remarks")
+    )
+    assert "It says yes, but not how they agreed" in on_permission
+    assert "The date is not understood" in other
+    assert "Day and month of the date" in other
+
+
 async def test_messages_and_answers_stand_in_the_life(
     console: ConsoleServer, short_folder: Path
 ) -> None:
