@@ -152,7 +152,7 @@ def find_count_fall(history: ContactHistory, name: str, at: datetime) -> datetim
 def compute_similarity(text: str, others: Iterable[str]) -> float:
     """Return the highest similarity of a text to one of ``others``, from 0 to 1 (the same words).
 
-    It is the share of common words, each as often as it stands there (Sørensen-Dice coefficient).
+    It is the share of common words, each as often as it occurs (Sørensen-Dice coefficient).
     """
     # Not of runs of words: a name in the greeting alone would change three of them.
     own = _count_words(text)

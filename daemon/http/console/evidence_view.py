@@ -75,7 +75,8 @@ _CLASSIFIED_GROUNDS: Mapping[Permission, frozenset[str]] = MappingProxyType(
 class EvidenceItem:
     """One piece of evidence. `key` is its catalogue key; `source` and `quote` are as stored.
 
-    ``is_reason``: the quote is a reason of ours, not somebody's words, which are shown as they are.
+    ``is_reason``: the quote is a reason of ours. What a contact or a person wrote is never
+    translated.
     """
 
     at: datetime

@@ -135,7 +135,7 @@ def test_a_sentence_that_a_page_shows_is_known_in_spanish(file: str, sentence: s
 
 
 def list_word_runs(text: str) -> set[tuple[str, ...]]:
-    """Return all runs of three words of a text, without the names of encodings."""
-    names = {"cp", "mac_roman", "utf"}
+    """Return all runs of three words of a text, without names of encodings and commands."""
+    names = {"cp", "leadmaster", "mac_roman", "utf"}
     words = [each for each in re.findall(r"[^\W\d]+", text.casefold()) if each not in names]
     return {tuple(words[start : start + 3]) for start in range(len(words) - 2)}
