@@ -130,11 +130,11 @@ async def test_a_killed_process_resumes_without_a_code_and_gets_what_waited(
 
 
 @pytest.mark.parametrize(
-    ("failure", "event"),
+    ("failure", "event", "text"),
     [
-        (faults.build_login_failure(401), "LoggedOut"),
-        (faults.build_ban(101, 3600), "TemporaryBan"),
-        (faults.build_login_failure(405), "ClientOutdated"),
+        (faults.build_login_failure(401), "LoggedOut", "Reason: LOGGED_OUT"),
+        (faults.build_ban(101, 3600), "TemporaryBan", "Expire: 3600"),
+        (faults.build_login_failure(405), "ClientOutdated", ""),
     ],
 )
 async def test_a_login_is_refused(
@@ -143,13 +143,15 @@ async def test_a_login_is_refused(
     phone: Phone,
     failure: Node,
     event: str,
+    text: str,
 ) -> None:
-    """The library says why, in an event of its own."""
+    """The library says why, in an event of its own, and does not come back."""
     await link(library, whatsapp, phone)
     await library.kill()
     whatsapp.faults.login_failure = failure
     await library.start()
-    await library.wait_for(event)
+    assert text in await library.wait_for(event)
+    assert len(whatsapp.logins) == 1
 
 
 async def test_a_client_is_replaced_by_another(
@@ -158,4 +160,5 @@ async def test_a_client_is_replaced_by_another(
     """The stream ends with a conflict."""
     await link(library, whatsapp, phone)
     await whatsapp.broadcast(faults.build_replaced())
-    await library.wait_for("StreamReplaced")
+    assert await library.wait_for("StreamReplaced") == ""
+    assert len(whatsapp.logins) == 1  # it does not fight for its place

@@ -331,6 +331,12 @@ async def test_a_second_worker_of_a_session_may_be_tried_again(line: ScriptedLin
         {"memory_limit_mb": "much"},
         {"memory_limit_mb": 0},
         {"heartbeat_timeout": True},
+        {"slot": 0, "worker_socket": "/run/{slot}.sock"},
+        {"slot": True, "worker_socket": "/run/{slot}.sock"},
+        {"slot": 1},
+        {"worker_socket": "run/{slot}.sock"},
+        {"worker_socket": "/run/one.sock"},
+        {"worker_socket": 7},
     ],
 )
 async def test_a_wrong_option_is_named(line: ScriptedLine, options: dict[str, object]) -> None:
