@@ -1,4 +1,4 @@
-"""The page of a linked phone's signals names every test, and the words of the product."""
+"""The pages of a linked phone's signals and messages name every test, and the product's words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 from daemon.sessions.signal_mapping import (
     BAN_REASONS,
@@ -17,10 +19,18 @@ from daemon.sessions.status import REASON_SENTENCES, UserAction
 from statemachines.session import ConnectionState
 
 ROOT: Final = Path(__file__).parents[1]
-PAGE: Final = ROOT / "docs" / "reference" / "linked-signals.md"
+REFERENCE: Final = ROOT / "docs" / "reference"
 FILES: Final = (
     "tests/daemon/sessions/test_linked_signals.py",
     "tests/daemon/sessions/test_linked_deadlines.py",
+)
+MESSAGE_FILES: Final = (
+    *(
+        f"tests/journeys/linked/{path.name}"
+        for path in sorted((ROOT / "tests" / "journeys" / "linked").glob("test_*.py"))
+    ),
+    "tests/daemon/sessions/test_linked_sends.py",
+    "tests/daemon/plugins/transport_linked/test_worker_turns.py",
 )
 NO_ROW: Final = {
     "test_a_session_without_a_connection_is_unlinked_at_whatsapp_too",
@@ -31,9 +41,10 @@ _TEST: Final = re.compile(r"`(test_\w+)`")
 _WORD: Final = re.compile(r"`(\w+)`")
 
 
-def list_rows(file: str) -> list[list[str]]:
+def list_rows(file: str, page: str = "linked-signals.md") -> list[list[str]]:
     """Return the cells of each row under the name of a file."""
-    section = PAGE.read_text(encoding="utf-8").partition(f"In `{file}`:")[2].partition("\nIn `")[0]
+    text = (REFERENCE / page).read_text(encoding="utf-8")
+    section = re.split(r"\nIn `|\n## ", text.partition(f"In `{file}`")[2])[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
@@ -66,6 +77,14 @@ def test_every_row_names_a_test_and_every_test_has_a_row() -> None:
     for file in FILES:
         named = {name for row in list_rows(file) for name in _TEST.findall(row[-1])}
         assert named == list_tests(file) - NO_ROW, file
+
+
+@pytest.mark.parametrize("file", MESSAGE_FILES)
+def test_every_test_of_messages_has_a_row(file: str) -> None:
+    """With what happens, and what becomes of it."""
+    rows = list_rows(file, "linked-messages.md")
+    assert all(len(row) == 3 and all(row) for row in rows)
+    assert {name for row in rows for name in _TEST.findall(row[-1])} == list_tests(file)
 
 
 def test_states_reasons_and_actions_are_words_of_the_product() -> None:

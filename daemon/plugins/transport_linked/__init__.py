@@ -3,7 +3,7 @@
 The options of a session are ``driver`` (default ``neonize``), ``memory_limit_mb`` (default 512: a
 worker that grows beyond it is replaced), ``heartbeat_timeout`` (seconds without a frame of the
 worker until it is replaced, default 30), ``busy_timeout`` (seconds that a send waits for the
-worker's call before it, default 10; then it is tried again later) and, where the setting
+worker's call before it, default 3; then it is tried again later) and, where the setting
 ``linked.worker_socket`` leads to systemd units, ``slot`` (the number of the unit; default: the
 session's name is its instance).
 """

@@ -16,14 +16,15 @@ SLOT = "{slot}"
 class LinkedOptions:
     """The driver's name, the memory that a worker may use, and how long it may be silent.
 
-    ``busy_timeout`` is how long a send waits for the worker's call before it, in seconds.
+    ``busy_timeout`` is how long a send waits for the call before it, in seconds: short, for a halt
+    that comes meanwhile is not seen any more.
     ``worker_socket`` is the unix socket of the worker's systemd unit; None: it is a child.
     """
 
     driver: str = "neonize"
     memory_limit_mb: float = 512.0
     heartbeat_timeout: float = 30.0
-    busy_timeout: float = 10.0
+    busy_timeout: float = 3.0
     worker_socket: Path | None = None
 
 
