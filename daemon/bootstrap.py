@@ -17,11 +17,13 @@ from daemon.bus import EventBus
 from daemon.clock_steps import ClockStepWatcher
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.consents import ConsentService
+from daemon.contacts.do_not_call import DoNotCallService
 from daemon.contacts.imports.service import ImportService
 from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.contacts.prospects import ProspectService
 from daemon.contacts.retention import Retention
 from daemon.contacts.suppression import SuppressionService
+from daemon.contacts.suppression_lists import SuppressionLists
 from daemon.contacts.validation import ValidationService
 from daemon.contacts.validation_transitions import build_validation_transitions
 from daemon.event_dispatcher import EventDispatcher
@@ -161,6 +163,8 @@ def build_services(base: Foundation) -> Services:
         ruleset_watcher=RulesetWatcher(rulesets, settings.rules),
         aliases=aliases,
         suppression=suppression,
+        suppression_lists=SuppressionLists(suppression, plugins, settings),
+        do_not_call=DoNotCallService(database, plugins, aliases, clock, settings),
         scoring=scoring,
         phrase_file=phrase_file,
         signal_handlers=handlers,

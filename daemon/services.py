@@ -12,11 +12,13 @@ from daemon.auth import AuthService
 from daemon.bus import EventBus
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.consents import ConsentService
+from daemon.contacts.do_not_call import DoNotCallService
 from daemon.contacts.imports.service import ImportService
 from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.contacts.prospects import ProspectService
 from daemon.contacts.retention import Retention
 from daemon.contacts.suppression import SuppressionService
+from daemon.contacts.suppression_lists import SuppressionLists
 from daemon.contacts.validation import ValidationService
 from daemon.gate.gate import Gate
 from daemon.gate.scoring import Scoring
@@ -69,6 +71,8 @@ class Services(Foundation):
     # Contacts: prospects, suppression, and what they write to us.
     aliases: Aliases
     suppression: SuppressionService
+    suppression_lists: SuppressionLists
+    do_not_call: DoNotCallService
     scoring: Scoring
     phrase_file: PhraseFile
     signal_handlers: SignalHandlers

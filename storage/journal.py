@@ -75,6 +75,11 @@ class SuppressionJournal:
         """Return the keyed hash (HMAC-SHA256, hexadecimal) under which an alias is stored."""
         return hmac.digest(self._key, alias.encode(), "sha256").hex()
 
+    @property
+    def key_id(self) -> str:
+        """The first half of a digest of the key: the same for two folders with the same key."""
+        return hashlib.sha256(b"leadmaster suppression key" + self._key).hexdigest()[:32]
+
     def entries(self) -> list[JournalEntry]:
         """Return every readable entry, oldest first."""
         return [entry for _, entry in _parse_lines(self._read_content())]

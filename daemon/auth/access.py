@@ -169,6 +169,8 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], RequiredAccess]] = MappingProxyType
         ("GET", "/v1/suppressions"): Scope.PROSPECTS_READ,
         ("GET", "/v1/suppressions/check"): Scope.PROSPECTS_READ,
         ("POST", "/v1/suppressions/import"): Scope.PROSPECTS_WRITE,
+        ("GET", "/v1/do-not-call"): Scope.PROSPECTS_READ,
+        ("POST", "/v1/do-not-call"): Scope.PROSPECTS_WRITE,
         ("GET", "/v1/exports/prospects.csv"): Scope.PROSPECTS_READ,
         ("GET", "/v1/exports/suppressions.csv"): Scope.PROSPECTS_READ,
         ("POST", "/v1/suppressions"): Scope.PROSPECTS_WRITE,

@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from daemon.cli import (
     channels,
     command_hints,
+    do_not_call,
     doctor,
     manual,
     messages,
@@ -100,6 +101,7 @@ for _command in (
     status.halt_sending,
     status.resume_sending,
     suppressions.suppress,
+    do_not_call.do_not_call,
     users.users,
     users.tokens,
     print_sign_in_link,

@@ -16,6 +16,7 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
+from daemon.cli.number_lists import build_list_options, number_list_options, print_list_result
 from daemon.cli.tables import print_table
 
 _STOP_SENTENCES: Final = {
@@ -82,21 +83,32 @@ def check_suppression(cli: CliContext, *, phone: str, json_: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--region", default=None, help="Two letters: where numbers without + belong.")
 @reason_option()
+@number_list_options
 @json_option
 @pass_cli_context
 def import_suppressions(
-    cli: CliContext, *, file: Path, region: str | None, reason: str, json_: bool
+    cli: CliContext,
+    *,
+    file: Path,
+    region: str | None,
+    reason: str,
+    phone: str | None,
+    encoding: str | None,
+    sheet: str | None,
+    json_: bool,
 ) -> None:
-    """Suppress every number of FILE, such as a do-not-call register; one number a line."""
+    """Suppress every number of FILE: an opt-out list of any format, or our own export."""
     client = cli.client()
     upload = client.upload(file.read_bytes(), "uploads", filename=file.name)["upload"]
-    done = client.post("suppressions", "import", upload=upload, region=region, reason=reason)
+    options = build_list_options(region=region, phone=phone, encoding=encoding, sheet=sheet)
+    done = client.post("suppressions", "import", upload=upload, reason=reason, options=options)
     if json_:
         print_json(done)
         return
     print_text(f"{done['added']} suppressed, {done['already']} were already.")
-    if rejected := done["rejected"]:
-        print_table(rejected, {"record": "record", "sentence": "what is wrong"}, empty="")
+    print_list_result(done, done["rejected"], len(done["rejected"]))
+    if done["other_key"]:
+        print_hint(f"Move the key: docs/how-to/move-suppressions.md ({done['other_key']} hashes).")
 
 
 @suppress.command("export")

@@ -7,7 +7,16 @@ request and records, which runs as ``python -m``, by :mod:`daemon.worker_protoco
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from pathlib import Path
 from typing import BinaryIO, Final, Generic, Never, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -171,6 +180,28 @@ def _process_failure(what: str) -> ImportRejected:
     return ImportRejected(
         f"The process that reads the file {what}.",
         hint="Nothing is lost: import the same file again, and it continues where it stopped.",
+    )
+
+
+def choose_source(sources: Mapping[str, ImportSource], path: Path, asked: str | None = None) -> str:
+    """Return the name of the source that reads a file: the asked one, else the suffix's.
+
+    Raises :class:`ImportRejected` where there is no file, or no source for it.
+    """
+    if not path.is_file():
+        raise ImportRejected(f"{path} is not a file.", hint="Check the path.")
+    if asked in sources:
+        return str(asked)
+    suffix = path.suffix.lower()
+    fitting = [name for name, source in sources.items() if suffix in source.suffixes]
+    if asked is None and fitting:
+        return fitting[0]
+    known = "; ".join(f"{name} ({', '.join(each.suffixes)})" for name, each in sources.items())
+    raise ImportRejected(
+        f"No import source is called {asked!r}."
+        if asked
+        else f"No import source reads files that end in {suffix!r}.",
+        hint=f"There are: {known}.",
     )
 
 

@@ -49,6 +49,20 @@ class SuppressionResult:
     cancelled_messages: int
 
 
+@dataclass(frozen=True, slots=True)
+class SuppressionEntry:
+    """One suppression of a list: whom, by number, hidden id or the hash of an alias, and why.
+
+    ``said_at`` is when they asked for it, where the list says so.
+    """
+
+    source: SuppressionSource
+    reason: str
+    said_at: datetime | None = None
+    target: str = ""
+    alias_hash: str = ""
+
+
 class SuppressionService:
     """Suppresses people and lifts suppressions, in the table and in the journal together.
 
@@ -85,6 +99,36 @@ class SuppressionService:
 
         # A list may be long; a person's opt-out must not wait behind it.
         return await self._database.write(job, urgent=source is not SuppressionSource.IMPORT)
+
+    async def enter_all(
+        self, entries: Sequence[SuppressionEntry], *, who: str
+    ) -> list[SuppressionResult]:
+        """Suppress everybody in these entries of a list, in one transaction."""
+        at = self._clock.now()
+
+        def job(tx: Tx) -> list[SuppressionResult]:
+            return [
+                self.enter(
+                    tx,
+                    SuppressionTarget((each.alias_hash,), None)
+                    if each.alias_hash
+                    else self.resolve_target(tx, each.target),
+                    source=each.source,
+                    reason=each.reason,
+                    who=who,
+                    at=at,
+                    said_at=min(each.said_at, at) if each.said_at else None,
+                )
+                for each in entries
+            ]
+
+        # A list may be long; a person's opt-out must not wait behind it.
+        return await self._database.write(job)
+
+    @property
+    def key_id(self) -> str:
+        """The id of the key of the hashes: two installations with the same one share hashes."""
+        return self._journal.key_id
 
     async def correct(self, target: str, *, who: str, reason: str) -> None:
         """Lift a suppression that an operator or an import made by mistake, with an audit entry.

@@ -23,8 +23,9 @@ from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.process import ImportProcess
 from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.contacts.imports.writer import ImportWriter
+from daemon.contacts.list_process import choose_source
 from daemon.contacts.validation_transitions import build_validation_transitions
-from daemon.errors import ImportRejected, NotFound
+from daemon.errors import NotFound
 from daemon.events import ImportFinished
 from daemon.gate.scoring import Scoring
 from daemon.lists.columns import PlannedColumn
@@ -267,32 +268,13 @@ class ImportService:
         return msgspec.structs.replace(request, consent_words=answers)
 
     def _build_request(self, path: Path, options: ImportOptions) -> process.ImportReadRequest:
-        if not path.is_file():
-            raise ImportRejected(f"{path} is not a file.", hint="Check the path.")
         return process.ImportReadRequest(
             path=str(path.absolute()),
-            source=self._choose_source(path, options),
+            source=choose_source(self._sources, path, options.source),
             options=options,
             region=options.region or self._settings.daemon.default_region,
             today=self._clock.now().date(),
             blocked=self._settings.plugins.blocked,
-        )
-
-    def _choose_source(self, path: Path, options: ImportOptions) -> str:
-        if options.source in self._sources:
-            return str(options.source)
-        suffix = path.suffix.lower()
-        fitting = [name for name, source in self._sources.items() if suffix in source.suffixes]
-        if options.source is None and fitting:
-            return fitting[0]
-        known = "; ".join(
-            f"{name} ({', '.join(source.suffixes)})" for name, source in self._sources.items()
-        )
-        raise ImportRejected(
-            f"No import source is called {options.source!r}."
-            if options.source
-            else f"No import source reads files that end in {suffix!r}.",
-            hint=f"There are: {known}.",
         )
 
     def _remember_words(self, tx: Tx, options: ImportOptions, who: str) -> None:

@@ -10,7 +10,6 @@ from typing import Final
 
 from aiohttp import web
 
-from daemon.contacts.suppression_lists import export_suppression_list
 from daemon.gate.consent import Permission
 from daemon.http.bodies import RequestQuery, read_query
 from daemon.http.health import get_services
@@ -88,7 +87,7 @@ async def export_prospects(request: web.Request) -> web.StreamResponse:
 @operation(str, media_types=(CSV,))
 async def export_suppressions(request: web.Request) -> web.Response:
     """Return all suppressions as CSV in UTF-8; erased contacts have only their hash."""
-    text = await export_suppression_list(get_services(request).suppression)
+    text = await get_services(request).suppression_lists.export_list()
     return web.Response(body=text.encode(), headers=_build_headers("suppressions.csv"))
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
 
-import msgspec
 from aiohttp import web
 
 from daemon.api import numbers
+from daemon.contacts.number_lists import NumberListOptions
 from daemon.contacts.suppression import CONTACT_ID_PREFIX, SuppressionResult
-from daemon.contacts.suppression_lists import SuppressionImportResult, import_suppression_list
+from daemon.contacts.suppression_lists import SuppressionImportResult
 from daemon.errors import Conflict, ImportRejected, NotFound, NumberRejected
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import (
@@ -53,16 +50,11 @@ class SuppressionCheckQuery(RequestQuery, frozen=True):
 
 
 class SuppressionImportBody(RequestBody, frozen=True):
-    """An upload with one number a line, the reason, and the region of numbers without a prefix."""
+    """An uploaded list of any format, the reason, and how to read it."""
 
     upload: str
     reason: ReasonText
-    region: (
-        Annotated[
-            str, msgspec.Meta(pattern="^[A-Z]{2}$", description="two capital letters, such as AR")
-        ]
-        | None
-    ) = None
+    options: NumberListOptions = NumberListOptions()
 
 
 class LiftedSuppression(ResponseBody, frozen=True):
@@ -138,24 +130,10 @@ async def import_suppressions(request: web.Request) -> web.StreamResponse:
     """Suppress every number of an uploaded list; other lines are reported and left out."""
     asked, services = await read_body(request, SuppressionImportBody), get_services(request)
     path = UploadStore(services.settings.state_dir).get_path(asked.upload)
-    done = await import_suppression_list(
-        services.suppression,
-        await asyncio.to_thread(_read_text, path),
-        region=asked.region or services.settings.daemon.default_region,
-        reason=asked.reason,
-        who=request[ACTOR],
+    done = await services.suppression_lists.import_list(
+        path, asked.options, reason=asked.reason, who=request[ACTOR]
     )
     return json_response(done)
-
-
-def _read_text(path: Path) -> str:
-    """Return the text of a list in UTF-8, or else in a single-byte encoding."""
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Only the digits matter, which are the same bytes in all of these encodings.
-        return content.decode("cp1252", errors="replace")
 
 
 def _parse_target(phone: str, services: Services) -> str:

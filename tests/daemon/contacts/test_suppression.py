@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.api.identity import parse_identity
-from daemon.contacts.suppression_lists import export_suppression_list, import_suppression_list
-from daemon.errors import BadRequest, Conflict, ImportRejected, NotFound
+from daemon.errors import BadRequest, Conflict, NotFound
 from statemachines.message import MessageState
 from storage import audit, contacts, suppressions
 from storage.journal import JournalAction, SuppressionJournal
@@ -269,47 +268,6 @@ async def test_a_suppression_that_the_disk_refuses_is_not_there_at_all(
         await suppress(people, ANA)
     assert not await is_suppressed(people, ANA)
     assert await people.get_message_state(message) is MessageState.QUEUED
-
-
-async def test_a_list_goes_in_and_comes_out(people: ContactServices, tmp_path: Path) -> None:
-    """Bad records are rejected by number, known ones counted, and ours can be read back."""
-    text = (
-        "nombre;teléfono\nAna;011 15 4123-4567\nX;hola\n;\nAna;+54 11 4123 4567\nB;+525512345678\n"
-    )
-    result = await import_suppression_list(
-        people.suppression, text, region="AR", reason="No Llame 2026-03", who="eva"
-    )
-    assert (result.added, result.already) == (2, 1)
-    assert [each.record for each in result.rejected] == [2]
-    assert await is_suppressed(people, ANA)
-    await people.resolve_contact(ANA)
-    ours = await export_suppression_list(people.suppression)
-    assert ours.startswith("alias,source,reason,at,alias_hash\n")
-    assert f"{ANA},import,No Llame 2026-03," in ours
-    async with open_contact_services(tmp_path / "other") as others:
-        again = await import_suppression_list(
-            others.suppression, ours, region="AR", reason="moved", who="eva"
-        )
-        assert again.added == 1
-        assert await is_suppressed(others, ANA)
-
-
-async def test_a_plain_column_of_numbers_is_a_list(people: ContactServices) -> None:
-    """No header is needed, and hidden ids are taken as they are."""
-    result = await import_suppression_list(
-        people.suppression, f"{ANA}\n{LID}\n", region="AR", reason="moved", who="eva"
-    )
-    assert result.added == 2
-    assert await is_suppressed(people, LID)
-
-
-@pytest.mark.parametrize("text", ["", "phone\n", "phone\n\n\n"])
-async def test_an_empty_list_is_said(people: ContactServices, text: str) -> None:
-    """A wrong file must not look like success."""
-    with pytest.raises(ImportRejected):
-        await import_suppression_list(
-            people.suppression, text, region="AR", reason="list", who="eva"
-        )
 
 
 async def test_no_number_shows_in_what_is_printed(people: ContactServices) -> None:
