@@ -163,8 +163,7 @@ def build_services(base: Foundation) -> Services:
         ruleset_watcher=RulesetWatcher(rulesets, settings.rules),
         aliases=aliases,
         suppression=suppression,
-        suppression_lists=SuppressionLists(suppression, plugins, settings),
-        do_not_call=DoNotCallService(database, plugins, aliases, clock, settings),
+        **_build_number_lists(base, suppression, aliases),
         scoring=scoring,
         phrase_file=phrase_file,
         signal_handlers=handlers,
@@ -185,6 +184,16 @@ def build_services(base: Foundation) -> Services:
         manual=ManualSending(database, gate, evaluator, pacing, clock, settings.sending),
         halt=Halt(database, clock),
     )
+
+
+def _build_number_lists(
+    base: Foundation, suppression: SuppressionService, aliases: Aliases
+) -> dict[str, Any]:
+    settings, plugins = base.settings, base.plugins
+    return {
+        "suppression_lists": SuppressionLists(suppression, plugins, settings),
+        "do_not_call": DoNotCallService(base.database, plugins, aliases, base.clock, settings),
+    }
 
 
 def copy_fields(container: Foundation) -> dict[str, Any]:

@@ -264,7 +264,7 @@ _SESSION = (
 _REGISTER = (
     _flag_fact(
         "register.listed",
-        "A number of the contact stands in a do-not-call register that is in force",
+        "A number of the contact is on a do-not-call register that is in force",
         required=True,
     ),
     _number_fact(

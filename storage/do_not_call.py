@@ -92,7 +92,7 @@ def delete_unfinished_registers(tx: Tx) -> None:
 
 
 def is_in_register(reader: Reader, contact: str) -> bool:
-    """Return whether a number of the contact stands in a register that is in force."""
+    """Return whether a number of the contact is on a register that is in force."""
     found = reader.value(
         "SELECT 1 FROM aliases AS a JOIN do_not_call_numbers AS n"
         f" ON n.line = substr(a.alias_hash, 1, {LINE_BYTES})"

@@ -15,7 +15,7 @@ from daemon.cli.tables import print_table
 
 @click.group("do-not-call", cls=CommandGroup)
 def do_not_call() -> None:
-    """Import do-not-call registers: who stands in one gets nothing commercial."""
+    """Import do-not-call registers: who is on one gets nothing commercial."""
 
 
 @do_not_call.command("import")

@@ -1,4 +1,4 @@
-"""Imports official do-not-call registers: who stands in one gets nothing commercial.
+"""Imports official do-not-call registers: who is on one gets nothing commercial.
 
 A register is taken whole or not at all. The newest of a country is in force; the gate asks for a
 newer one when it is too old.
@@ -13,6 +13,8 @@ from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from daemon.api.clock import Clock
 from daemon.contacts.aliases import Aliases
@@ -83,20 +85,13 @@ class DoNotCallService:
         Raises :class:`ImportRejected` for an unreadable file, one without a number, and a day that
         has not come yet. Nothing is in force of an import that was cut short.
         """
-        if dated > self._clock.now().date() + timedelta(days=1):  # somewhere it is tomorrow
-            raise ImportRejected(
-                f"The register can't be of {dated}: that day has not come yet.",
-                hint="Give the day on which it was issued: --dated YYYY-MM-DD",
-            )
-        asked = NumberListOptions(
-            region=country,
-            source=options.source,
-            phone=options.phone,
-            encoding=options.encoding,
-            sheet=options.sheet,
-        )
+        self._refuse_future_day(dated)
         request = build_number_request(
-            path, asked, ListKind.DO_NOT_CALL, self._sources, self._settings
+            path,
+            msgspec.structs.replace(options, region=country),
+            ListKind.DO_NOT_CALL,
+            self._sources,
+            self._settings,
         )
         rejects: list[RejectedListRecord] = []
         rejected = 0
@@ -120,6 +115,13 @@ class DoNotCallService:
             rejected,
             rejects,
         )
+
+    def _refuse_future_day(self, dated: date) -> None:
+        if dated > self._clock.now().date() + timedelta(days=1):  # somewhere it is tomorrow
+            raise ImportRejected(
+                f"The register can't be of {dated}: that day has not come yet.",
+                hint="Give the day on which it was issued: --dated YYYY-MM-DD",
+            )
 
     async def list_registers(self) -> Sequence[DoNotCallRegister]:
         """Return the latest registers, newest first."""

@@ -1,7 +1,7 @@
 """Lists of numbers, such as opt-out lists and do-not-call registers: options, child, records.
 
-A cell with two numbers means both, and every phone column of a record counts: whoever asked to be
-left alone is left alone at each of their numbers.
+A cell with two numbers means both, and every phone column of a record counts: a person who asked to
+be left alone is left alone at each of their numbers.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def _plan_phones(table: ListTable, request: NumberListRequest) -> ColumnPlan:
 
 
 def _find_number_columns(table: ListTable, region: str) -> list[str]:
-    """Return the headers below which numbers stand; the only column, whatever is in it."""
+    """Return the headers of the columns with numbers; the only column, whatever is in it."""
     if len(table.headers) == 1:
         return list(table.headers)
     counts = dict.fromkeys(table.headers, 0)

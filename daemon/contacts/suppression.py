@@ -51,7 +51,7 @@ class SuppressionResult:
 
 @dataclass(frozen=True, slots=True)
 class SuppressionEntry:
-    """One suppression of a list: whom, by number, hidden id or the hash of an alias, and why.
+    """One suppression of a list: a number, a hidden id or the hash of an alias, and the reason.
 
     ``said_at`` is when they asked for it, where the list says so.
     """

@@ -82,7 +82,7 @@ TAGS: Final[Mapping[str, str]] = {
     "imports": "Lists of prospects: upload a file, preview the import, run it, read its report.",
     "prospects": "The people to write to: list, create, correct, validate and check them.",
     "suppressions": "Contacts that must not be written to: list, check, add, lift and import them.",
-    "do-not-call": "Official do-not-call registers: who stands in one gets nothing commercial.",
+    "do-not-call": "Official do-not-call registers: who is on one gets nothing commercial.",
     "exports": "Prospects and suppressions as CSV, safe to open in a spreadsheet.",
     "rules": "Rulesets in force, pending and past: change, accept, roll back, explain, backtest.",
     "sign-in": "Sign a browser in and out, and read who is signed in.",

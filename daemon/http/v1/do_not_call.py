@@ -44,7 +44,7 @@ async def list_do_not_call_registers(request: web.Request) -> web.Response:
 @operation(RegisterImportResult, body=RegisterBody, errors=(NotFound, ImportRejected))
 @no_time_limit
 async def import_do_not_call_register(request: web.Request) -> web.StreamResponse:
-    """Import an uploaded register; whoever stands in it gets nothing commercial from then on."""
+    """Import an uploaded register; who is on it gets nothing commercial from then on."""
     asked, services = await read_body(request, RegisterBody), get_services(request)
     path = UploadStore(services.settings.state_dir).get_path(asked.upload)
     done = await services.do_not_call.import_register(
