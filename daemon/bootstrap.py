@@ -162,8 +162,7 @@ def build_services(base: Foundation) -> Services:
         ruleset_service=rulesets,
         ruleset_watcher=RulesetWatcher(rulesets, settings.rules),
         aliases=aliases,
-        suppression=suppression,
-        **_build_number_lists(base, suppression, aliases),
+        **_build_suppression_services(base, suppression, aliases),
         scoring=scoring,
         phrase_file=phrase_file,
         signal_handlers=handlers,
@@ -186,11 +185,12 @@ def build_services(base: Foundation) -> Services:
     )
 
 
-def _build_number_lists(
+def _build_suppression_services(
     base: Foundation, suppression: SuppressionService, aliases: Aliases
 ) -> dict[str, Any]:
     settings, plugins = base.settings, base.plugins
     return {
+        "suppression": suppression,
         "suppression_lists": SuppressionLists(suppression, plugins, settings),
         "do_not_call": DoNotCallService(base.database, plugins, aliases, base.clock, settings),
     }
