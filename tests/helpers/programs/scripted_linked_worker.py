@@ -2,7 +2,9 @@
 
 A text is one of: `ack`, `refuse`, `unknown`, `raise`, `hang`, `pause SECONDS`, `exit`, `grow`,
 `end REASON`, `signals N` (as many are reported), `inbound N` (so many people write). Without a
-login, connecting shows a code. With `late N` so many people wrote, which is reported at the end.
+login, connecting shows a code, which is scanned when there is a file `scanned` in the folder; the
+connection is lost when there is one `cut`. With `late N` so many people wrote, which is reported
+at the end.
 """
 
 from __future__ import annotations
@@ -11,17 +13,21 @@ import argparse
 import os
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from daemon.api.identity import Identity, IdentityKind
 from daemon.api.signals import (
     Connected,
+    Disconnected,
     InboundMessage,
     KeepAlive,
+    Paired,
     PairingCodeIssued,
     QrIssued,
+    Scanned,
     Synced,
 )
 from daemon.api.transport import (
@@ -60,12 +66,37 @@ class ScriptedDriver:
     def connect(self, pairing_phone: str | None = None) -> None:
         """Connect at once, or show a code, which ends like the number that was given."""
         if self.has_login():
-            self._environment.report(Connected())
-            self._environment.report(Synced())
+            self._report_connected()
         elif pairing_phone:
             self._environment.report(PairingCodeIssued(f"ABCD{pairing_phone[-4:]}", 160.0))
         else:
             self._environment.report(QrIssued("secret", 1, 6, 60.0))
+            self._do_later("scanned", self._link)
+
+    def _link(self) -> None:
+        (self._environment.folder / LOGIN_FILE).touch()
+        self._environment.report(Scanned())
+        self._environment.report(Paired("+5491155550001"))
+        self._report_connected()
+
+    def _report_connected(self) -> None:
+        self._environment.report(Connected())
+        self._environment.report(Synced())
+        self._do_later("cut", self._lose_connection)
+
+    def _lose_connection(self) -> None:
+        self._environment.report(Disconnected())
+        self._environment.end("")
+
+    def _do_later(self, file: str, act: Callable[[], None]) -> None:
+        """Act as soon as there is such a file in the folder."""
+
+        def wait() -> None:
+            while not (self._environment.folder / file).exists():
+                time.sleep(0.02)
+            act()
+
+        threading.Thread(target=wait, daemon=True).start()
 
     def send_text(self, phone: str, text: str) -> SendResult:
         """Do what the text says."""
