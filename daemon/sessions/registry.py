@@ -101,8 +101,7 @@ class Sessions:
         settings: SessionSettings = SHIPPED_SETTINGS,
         installed_channels: Collection[str] = (),
     ) -> None:
-        self._installed_channels = frozenset(installed_channels)
-        self._stagger = timedelta(seconds=stagger_seconds)
+        self._stagger, self._installed_channels = stagger_seconds, installed_channels
         self._sessions: dict[str, Session] = {}
         self._dependencies = SessionDependencies(
             clock=clock,
@@ -240,11 +239,11 @@ class Sessions:
                     hint="Install or unblock the plugin of that channel.",
                 )
         self._sessions = {record.name: Session(record, self._dependencies) for record in records}
-        at = self._dependencies.clock.now()
+        at, stagger = self._dependencies.clock.now(), timedelta(seconds=self._stagger)
         for session in self._sessions.values():
             await session.ask(partial(restore_session, session, at))
             # Staggered, so that a start with many sessions does not connect them all at once.
-            at += self._stagger if session.record.desired == DesiredState.ON else timedelta()
+            at += stagger if session.record.desired == DesiredState.ON else timedelta()
 
     async def follow_clock(self, by: timedelta, seen: datetime) -> None:
         """Adjust every session to a step of the wall clock, back by ``by``; zero is forward."""
