@@ -174,7 +174,7 @@ def _fold_mark(character: str, kept: str) -> str:
 def _join_spelled_words(tokens: list[Token]) -> list[Token]:
     """Return the tokens with spelled words joined (`b a j a`, `S.T.O.P`).
 
-    The letters of one word stand equally far from each other.
+    The letters of one word are equally far from each other, with the same marks between them.
     """
     joined: list[Token] = []
     index = 0
@@ -190,14 +190,15 @@ def _join_spelled_words(tokens: list[Token]) -> list[Token]:
 
 
 def _list_spelled_letters(tokens: list[Token], index: int) -> list[int]:
-    """Return where the letters of a word stand that is spelled from here on."""
+    """Return where the letters of a word are that is spelled from here on."""
     letters: list[int] = []
-    distance = 0
+    distance = (0, 0)
     for at in range(index, len(tokens)):
         token = tokens[at]
         if token.word == BREAK and letters:
             continue
-        gap = token.start - tokens[letters[-1]].end if letters else 0
+        # A space is as wide as a full stop, which is a token: `y B.A.J.A` is two words.
+        gap = (token.start - tokens[letters[-1]].end, at - letters[-1]) if letters else distance
         if not _is_letter(token) or (len(letters) > 1 and gap != distance):
             break
         distance = gap

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Final
 
 from daemon.inbound.contact_requests.clauses import Clause
+from daemon.inbound.contact_requests.word_kinds import load_lexicon
 
 
 class OptOutStrength(Enum):
@@ -48,7 +49,8 @@ _LEAVE_LIST: Final = re.compile(r"w*v+l+o*")
 
 _STOP_KINDS: Final = frozenset("tjrRQVbuckvPGO")
 _NEGATED_STOP_KINDS: Final = frozenset("sSeolp")
-_NO_ASKING: Final = frozenset("ntj")
+_ASKING: Final = re.compile(r"[^ntjsS]*[sS](?:nx|[^ntj])*")
+"""No word before the wish negates it, and none behind it that is about an understood word."""
 
 
 def read_opt_out(clause: Clause) -> OptOutStrength:
@@ -120,6 +122,18 @@ def may_ask_to_stop(clause: Clause) -> bool:
 
 
 def asks_for_message(clause: Clause) -> bool:
-    """Tell whether a clause asks us to write, call or send."""
-    code = clause.code
-    return ("s" in code or "S" in code) and _NO_ASKING.isdisjoint(code)
+    """Tell whether a clause asks us to write, call or send, and nothing in it negates that."""
+    return _ASKING.fullmatch(clause.code) is not None
+
+
+def is_negated(clause: Clause, before: int) -> bool:
+    """Tell whether a clause negates a wish that begins at one of its tokens.
+
+    A no behind the wish does not, if we do not understand the word after it: it may be about that.
+    """
+    if "n" not in clause.code:
+        return False
+    if "n" in clause.code.replace("nx", ""):
+        return True
+    kinds = (load_lexicon().get_kinds(token.word) for token in clause.tokens[:before])
+    return any("n" in each for each in kinds)

@@ -21,6 +21,7 @@ from daemon.inbound.contact_requests.listed_phrases import (
 from daemon.inbound.contact_requests.opt_outs import (
     OptOutStrength,
     asks_for_message,
+    is_negated,
     may_ask_to_stop,
     read_opt_out,
 )
@@ -149,11 +150,8 @@ def _is_courtesy(clause: Clause) -> bool:
 
 
 def _has_asking_word(clause: Clause) -> bool:
-    patterns = load_situations().asking
-    return (
-        WordKind.NEGATION not in clause.kinds
-        and next(patterns.find_all(WordLine(clause.tokens)), None) is not None
-    )
+    asking = next(load_situations().asking.find_all(WordLine(clause.tokens)), None)
+    return asking is not None and not is_negated(clause, asking.start)
 
 
 def _is_declined(clause: Clause) -> bool:
