@@ -29,15 +29,17 @@ class ReceivedMessage:
 class Contact:
     """A person: ``phone`` is E.164. They receive, decrypt and may read.
 
+    ``address`` is their number as WhatsApp spells it, where that differs: of some countries it
+    leaves out a digit, or has one more.
     ``devices`` are theirs by number, their phone is 0. ``received`` is what the phone decrypted,
     each wire id once, as an app shows it; ``repeated`` what came to a device once more, and
     ``copies`` what their other devices decrypted.
     """
 
-    def __init__(self, phone: str, lid: str, name: str = "") -> None:
+    def __init__(self, phone: str, lid: str, name: str = "", address: str = "") -> None:
         self.phone = phone
         self.name = name
-        self.jid = Jid(phone.removeprefix("+"))
+        self.jid = Jid((address or phone).removeprefix("+"))
         self.lid = Jid(lid, LID_SERVER)
         self.devices = {0: SignalDevice()}
         self.received: Journal[ReceivedMessage] = Journal()

@@ -23,11 +23,13 @@ class Directory:
 
     def __init__(self) -> None:
         self._contacts: dict[Jid, Contact] = {}
+        self._numbers: dict[str, Contact] = {}
         self._phones: dict[Jid, Phone] = {}
 
     def add_contact(self, contact: Contact) -> None:
         """Add a contact."""
         self._contacts[contact.jid] = self._contacts[contact.lid] = contact
+        self._numbers[contact.phone] = contact
 
     def add_phone(self, phone: Phone) -> None:
         """Add an account."""
@@ -40,6 +42,10 @@ class Directory:
     def find_contact(self, jid: Jid) -> Contact | None:
         """Return whose number or hidden id this is, if it is a contact's."""
         return self._contacts.get(jid.person)
+
+    def find_number(self, number: str) -> Contact | None:
+        """Return whose number (E.164) this is, however WhatsApp spells it."""
+        return self._numbers.get(number)
 
     def find_phone(self, jid: Jid) -> Phone | None:
         """Return whose number or hidden id this is, if it is an account's."""
@@ -113,7 +119,8 @@ def _describe_user(
         jid = Jid(_read_number(number).removeprefix("+"))
     else:
         jid = user.jid("jid")
-    known = directory.find_contact(jid) or directory.find_phone(jid)
+    asked_for = directory.find_number(_read_number(number)) if number and number.data else None
+    known = asked_for or directory.find_contact(jid) or directory.find_phone(jid)
     answers = []
     if "contact" in asked:
         data = number.data if number else b""

@@ -81,9 +81,9 @@ class VirtualWhatsApp(ClientHandler):
 
     # People.
 
-    def add_contact(self, phone: str, name: str = "") -> Contact:
-        """Add a contact who is on WhatsApp."""
-        contact = Contact(phone, f"1{phone.removeprefix('+')}", name)
+    def add_contact(self, phone: str, name: str = "", address: str = "") -> Contact:
+        """Add a contact who is on WhatsApp; ``address`` is their number as WhatsApp spells it."""
+        contact = Contact(phone, f"1{phone.removeprefix('+')}", name, address)
         self.directory.add_contact(contact)
         return contact
 

@@ -152,7 +152,8 @@ class NeonizeDriver:
             return Refused("not_connected", "The device is not connected yet.", retryable=True)
         # A message of its own: from a bare text the library would make mentions and previews.
         message = self._library.client.Message(conversation=text)
-        recipient = self._library.client.build_jid(phone.removeprefix("+"))
+        address = self._choose_address(phone)
+        recipient = self._library.client.build_jid(address.removeprefix("+"))
         try:
             response = self._client.send_message(recipient, message)
         except self._library.client.SendMessageError as error:
@@ -161,7 +162,7 @@ class NeonizeDriver:
             return Acknowledged(response.ID, datetime.now(UTC))
         finally:
             # Whatever the answer was: the receipt that settles it comes under the hidden id.
-            self._learn_lid(phone)
+            self._learn_lid(address)
 
     def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Ask the platform; what it does not answer is unknown."""
@@ -393,6 +394,14 @@ class NeonizeDriver:
         if lid := self._find_lid(phone):
             for signal in self._translator.learn_alias(lid, parse_phone_identity(phone)):
                 self._report(signal)
+
+    def _choose_address(self, phone: str) -> str:
+        """Return a number as WhatsApp spells it, as far as a check or a message has told.
+
+        It leaves a digit out of some countries' numbers, and knows nobody by the full one.
+        """
+        others = sorted(list_phone_spellings(phone) - {phone})
+        return next((each for each in (phone, *others) if self._find_lid(each)), phone)
 
     def _find_lid(self, phone: str) -> Identity | None:
         """Return the hidden id of a number (E.164) from the library's own store."""

@@ -10,6 +10,7 @@ from tests.virtual_whatsapp.phone import Phone
 
 pytestmark = pytest.mark.slow
 
+BRAZILIAN, BRAZILIAN_ADDRESS = "+5511987654321", "+551187654321"
 CONTACT, ABSENT, UNLISTED = "+5491155550101", "+5491155550102", "+5491155550103"
 
 
@@ -30,6 +31,18 @@ async def test_a_number_check_answers_yes_no_or_unknown(house: LinkedDaemon) -> 
     await house.post("prospects", unknown, "check")
     found = await house.wait_for_prospect(unknown, validation="unchecked", check_attempts=2)
     assert found["on_whatsapp"] not in {"yes", "no"}
+
+
+async def test_a_number_is_written_to_as_whatsapp_spells_it(house: LinkedDaemon) -> None:
+    """Brazil's ninth digit: the check tells the address, and the next worker sends there too."""
+    bia = house.whatsapp.add_contact(BRAZILIAN, "Bia", BRAZILIAN_ADDRESS)
+    prospect = await house.add_prospect(BRAZILIAN, validate=False)
+    await house.post("prospects", prospect, "check")
+    found = await house.wait_for_prospect(prospect, validation="validated")
+    assert found["whatsapp_id"] == f"{BRAZILIAN_ADDRESS[1:]}@s.whatsapp.net"
+    house.kill_worker()
+    await house.wait_for_message(await house.send(BRAZILIAN, "Oi, Bia"), "read")
+    assert [each.text for each in bia.received] == ["Oi, Bia"]
 
 
 async def test_what_the_gate_approved_is_what_the_contact_decrypts(
