@@ -152,6 +152,8 @@ def print_report(report: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]
     if report["repeated"]:
         print_text("This file was imported before; nothing changed.")
     print_text(f"{report['id']}: {_format_counts(report['counts'])}")
+    if report["unused"]:
+        print_text(f"Not used: {', '.join(report['unused'])}.")
     columns = {"record": "record", "reason_code": "reason", "sentence": "what is wrong"}
     if rejected:
         print_table(rejected, columns, empty="")

@@ -30,6 +30,7 @@ from daemon.events import ImportFinished
 from daemon.gate.scoring import Scoring
 from daemon.lists.columns import PlannedColumn
 from daemon.lists.consent_cells import ConsentAnswer
+from daemon.lists.vocabulary import ColumnUse
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
 from storage import consent_words, imports
@@ -69,7 +70,10 @@ class ImportPreview:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """The result of an import. ``repeated``: the file was imported before, nothing changed."""
+    """The result of an import. ``repeated``: the file was imported before, nothing changed.
+
+    ``unused`` are the headers of its columns that nothing was read from.
+    """
 
     id: str
     filename: str
@@ -79,6 +83,7 @@ class ImportReport:
     finished_at: datetime | None
     counts: Mapping[ImportRowOutcome, int]
     repeated: bool
+    unused: Sequence[str] = ()
 
     @property
     def duplicates(self) -> int:
@@ -112,7 +117,13 @@ def get_import_report(
         finished_at=found.finished_at,
         counts=imports.count_import_rows(reader, import_id),
         repeated=repeated,
+        unused=_list_unused(found.options),
     )
+
+
+def _list_unused(parameters: Mapping[str, object]) -> tuple[str, ...]:
+    unused = parameters.get("unused")
+    return tuple(map(str, unused)) if isinstance(unused, list) else ()
 
 
 ProgressCallback: TypeAlias = Callable[[int, int | None], None]
@@ -294,6 +305,7 @@ class ImportService:
             "region": request.region,
             "mapping": opened.mapping,
             "options": msgspec.to_builtins(request.options),
+            "unused": [each.header for each in opened.columns if each.use is ColumnUse.UNUSED],
         }
         content_hash = await asyncio.to_thread(_hash_import, path, parameters)
         return await self._database.write(

@@ -468,7 +468,8 @@ async def test_a_preview_names_every_column_and_what_was_left_out(
     ]
     assert preview.notices[0] == "Row 1 is above the header, and is not read: Marzo"
     assert preview.notices[1].startswith("A yes in «do_not_call» means no")
-    await import_services.imports.run(path, options, "ana")
+    report = await import_services.imports.run(path, options, "ana")
+    assert report.unused == ("Signo",)
     assert (await import_services.get_prospect(ANA)).permission == Permission.REFUSED
 
 

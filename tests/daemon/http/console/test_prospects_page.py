@@ -125,8 +125,8 @@ async def test_the_further_data_of_a_list_is_on_the_page_in_the_answer_and_in_th
 async def test_a_report_tells_remarks_on_permission_from_others(console: ConsoleServer) -> None:
     """A date that can't be read lowers nobody's permission."""
     text = (
-        "Nombre;Tel;Acepta;Fecha\nAna;+5491141234567;sí;\nBeto;+5491141234568;;hace mucho\n"
-        "Carla;+5491141234569;;01/02/26\n"
+        "Nombre;Tel;Acepta;Fecha;Signo\nAna;+5491141234567;sí;;Leo\n"
+        "Beto;+5491141234568;;hace mucho;\nCarla;+5491141234569;;01/02/26;\n"
     )
     await console.import_list(text.encode())
     (past,) = await console.services.database.read(imports.list_imports)
@@ -138,6 +138,7 @@ async def test_a_report_tells_remarks_on_permission_from_others(console: Console
     assert "It says yes, but not how they agreed" in on_permission
     assert "The date is not understood" in other
     assert "Day and month of the date" in other
+    assert "Columns that were not used: Signo." in shown
 
 
 async def test_messages_and_answers_stand_in_the_life(
