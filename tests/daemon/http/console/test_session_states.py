@@ -19,7 +19,7 @@ from daemon.http.console.sessions import PAIRING_SHOWN_IN, SESSION_ACTIONS
 from daemon.sessions.status import UserAction
 from daemon.settings import PacingSettings
 from statemachines.message import MessageState
-from statemachines.qr import QrState
+from statemachines.qr import PairingMethod, QrState
 from statemachines.session import BLOCKING_STATES, ConnectionState, PhoneState, SendingState
 from storage import spends
 from storage.spends import SpendKind
@@ -63,7 +63,9 @@ async def test_a_session_in_every_state_of_its_connection(
     await console.api.post("/v1/sessions", name="ventas", channel="simulated")
     asked = set()
     for state, seen in itertools.product(ConnectionState, (None, DAYTIME)):
+        method = PairingMethod.CODE if seen else PairingMethod.QR
         moved = {"connection": state, "reason_code": "", "phone_seen_at": seen, "due_at": None}
+        moved["pairing_method"] = method
         await update_session_record(console, "ventas", **(moved | moments))
         shown = await render(console, *PAGES, *OF_ONE)
         assert f'data-state="{state}"' in shown
@@ -82,6 +84,23 @@ async def test_a_pairing_in_every_state_is_told_while_it_matters(console: Consol
         assert (f'data-pairing="{pairing}"' in shown) is told
         assert ('class="linking"' in shown) is (told and pairing in {"scanned", "paired"})
         assert ("expired before a phone was linked" in shown) is (told and pairing == "expired")
+
+
+async def test_a_code_that_nobody_typed_is_told_as_that(console: ConsoleServer) -> None:
+    """It was not scanned: that is another way."""
+    await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    await update_session_record(
+        console,
+        "ventas",
+        connection=ConnectionState.QR_EXPIRED,
+        pairing=QrState.EXPIRED,
+        pairing_method=PairingMethod.CODE,
+        reason_code="pairing_code_expired",
+    )
+    shown = await render(console, *OF_ONE[:2])
+    assert "The code expired: nobody typed it." in shown
+    assert "Nobody typed the code on the phone in time" in shown
+    assert "Link with a code instead" in shown
 
 
 async def test_a_ready_session_in_every_state_of_phone_and_sending(
