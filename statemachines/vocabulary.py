@@ -13,9 +13,27 @@ class BuiltinChannel(StrEnum):
 
     SIMULATED = "simulated"
     LINKED = "linked"
-    """A device linked to a phone by QR."""
+    """A device linked to a phone by QR, or by a code that is typed on it."""
     MANUAL = "manual"
     """An operator sends by hand; every other channel is automatic."""
+
+
+class NumberAge(StrEnum):
+    """How long a number has been in use on WhatsApp, as a person says before it is linked."""
+
+    UNDER_A_WEEK = "under_a_week"
+    UNDER_A_MONTH = "under_a_month"
+    UNDER_SIX_MONTHS = "under_six_months"
+    LONGER = "longer"
+    UNKNOWN = "unknown"
+
+
+class ReportedBan(StrEnum):
+    """Whether a number of theirs was banned before, as a person says before one is linked."""
+
+    NO = "no"
+    YES = "yes"
+    UNKNOWN = "unknown"
 
 
 class MessageKind(StrEnum):

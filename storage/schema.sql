@@ -53,6 +53,16 @@ CREATE TABLE sessions (
     created_at TEXT NOT NULL,
     deleted_at TEXT
 ) STRICT;
+CREATE TABLE linking_answers (           -- what a person said about a number before it was linked
+    id INTEGER PRIMARY KEY,
+    session TEXT NOT NULL REFERENCES sessions (name),
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    number_age TEXT NOT NULL,
+    banned TEXT NOT NULL,
+    banned_on TEXT                       -- a day; NULL where nobody knows, or was banned
+) STRICT;
+CREATE INDEX linking_answers_by_session ON linking_answers (session);
 CREATE TABLE session_history (
     id INTEGER PRIMARY KEY,
     session TEXT NOT NULL REFERENCES sessions (name),

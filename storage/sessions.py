@@ -181,6 +181,12 @@ def ensure_number(tx: Tx, phone: str, at: datetime) -> None:
     )
 
 
+def get_first_linked_at(reader: Reader, phone: str) -> datetime | None:
+    """Return when a number was linked here for the first time, or None."""
+    text = reader.value("SELECT first_linked_at FROM numbers WHERE phone = ?", (phone,))
+    return None if text is None else parse_timestamp(text)
+
+
 def record_number_ban(tx: Tx, phone: str, at: datetime) -> None:
     """Record that the platform banned a number; a later ban replaces an earlier one."""
     tx.execute("UPDATE numbers SET banned_at = ? WHERE phone = ?", (format_timestamp(at), phone))

@@ -94,6 +94,7 @@ APPEND_ONLY_TABLES: Mapping[str, str] = {
     "permits": "UPDATE OF id, message, decision, redeemed_at, expires_at",
     "message_history": "UPDATE",
     "audit": "UPDATE",
+    "linking_answers": "UPDATE",
     "prospect_reviews": "UPDATE OF id, outcome, who, reason, at, expires_at",
     "ruleset_history": "UPDATE",
 }

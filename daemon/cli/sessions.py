@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -19,12 +20,14 @@ from daemon.cli.errors import ConfirmationDeclined, InvalidUsage, ask_confirmati
 from daemon.cli.status import print_halt
 from daemon.cli.tables import print_table
 from daemon.errors import SessionQueueNotEmpty
-from statemachines.vocabulary import BuiltinChannel
+from statemachines.vocabulary import BuiltinChannel, NumberAge, ReportedBan
 
 if TYPE_CHECKING:
     from daemon.cli.client import ControlClient
 
 
+_NUMBER_AGES: Final = tuple(each.value for each in NumberAge)
+_REPORTED_BANS: Final = tuple(each.value for each in ReportedBan)
 _QUEUE_CHOICES: Final = ("cancel", "move")
 _NOT_DELETED: Final = "Nothing was deleted."
 
@@ -121,14 +124,32 @@ def show_qr(cli: CliContext, *, name: str, once: bool, json_: bool) -> None:
 @click.argument("name")
 @click.option("--code", "by_code", is_flag=True, help="Link by a code typed on the phone.")
 @click.option("--phone", default=None, help="With --code: the number of the phone.")
+@click.option(
+    "--number-age", type=click.Choice(_NUMBER_AGES), help="How long the number is on WhatsApp."
+)
+@click.option(
+    "--banned",
+    type=click.Choice(_REPORTED_BANS),
+    help="Whether a number of yours was banned before.",
+)
+@click.option("--banned-on", type=click.DateTime(["%Y-%m-%d"]), help="The day of that ban.")
 @json_option
 @pass_cli_context
 def pair_session(
-    cli: CliContext, *, name: str, by_code: bool, phone: str | None, json_: bool
+    cli: CliContext,
+    *,
+    name: str,
+    by_code: bool,
+    phone: str | None,
+    number_age: str | None,
+    banned: str | None,
+    banned_on: datetime | None,
+    json_: bool,
 ) -> None:
     """Link a phone, by QR or by a code that is typed on it; live until it is linked.
 
-    The session is started for it. With --json, print the code and end.
+    The session is started for it. On a terminal, two questions about the number come first, unless
+    they are answered. With --json, print the code and end.
     """
     from daemon.cli import pairing as drawing
 
@@ -137,6 +158,8 @@ def pair_session(
         raise InvalidUsage(
             "--phone is for linking by a code.", hint=f"sessions pair {name} --code --phone …"
         )
+    day = banned_on.date().isoformat() if banned_on else None
+    _answer_questions(client, name, number_age, banned, day)
     if by_code:
         answer = client.post("sessions", name, "pairing-code", phone=_require_phone(name, phone))
     else:
@@ -145,6 +168,66 @@ def pair_session(
         print_json(answer)
     else:
         drawing.show_pairing(client, name)
+
+
+def _answer_questions(
+    client: ControlClient, name: str, number_age: str | None, banned: str | None, day: str | None
+) -> None:
+    """Store what was said about the number; ask for it where nobody has said it, on a terminal."""
+    if (number_age is None) is not (banned is None) or (day and banned is None):
+        raise InvalidUsage(
+            "--number-age and --banned go together, and --banned-on with both.",
+            hint=f"sessions pair {name} --number-age longer --banned no",
+        )
+    if banned is None:
+        answered = client.get("sessions", name, "linking-answers")["items"]
+        if answered or not sys.stdin.isatty() or client.get("sessions", name)["phone"]:
+            return
+        number_age, banned, day = _ask_about_number()
+    client.post(
+        *("sessions", name, "linking-answers"), number_age=number_age, banned=banned, banned_on=day
+    )
+
+
+def _ask_about_number() -> tuple[str, str, str | None]:
+    """Ask how long the number is in use, and whether one was banned, and when."""
+    age = click.prompt(
+        "How long has this number been in use on WhatsApp?",
+        type=click.Choice(_NUMBER_AGES),
+        err=True,
+    )
+    banned = click.prompt(
+        "Was a number of yours ever banned by WhatsApp?",
+        type=click.Choice(_REPORTED_BANS),
+        err=True,
+    )
+    day = ""
+    if banned == ReportedBan.YES:
+        day = click.prompt(
+            "When, as YYYY-MM-DD? (empty: I do not know)", default="", show_default=False, err=True
+        )
+    return age, banned, day or None
+
+
+@sessions.command("answers")
+@click.argument("name")
+@json_option
+@pass_cli_context
+def show_answers(cli: CliContext, *, name: str, json_: bool) -> None:
+    """Show what people said about a session's number when they linked it."""
+    answer = cli.client().get("sessions", name, "linking-answers")
+    if json_:
+        print_json(answer)
+        return
+    columns = {
+        "at": "when",
+        "who": "who",
+        "number_age": "number in use",
+        "banned": "banned before",
+        "banned_on": "on",
+    }
+    empty = f"Nobody was asked yet. It is asked by: leadmaster sessions pair {name}"
+    print_table(answer["items"], columns, empty=empty)
 
 
 def _require_phone(name: str, phone: str | None) -> str:

@@ -23,7 +23,10 @@ from statemachines.session import (
     DesiredState,
     SendingState,
 )
+from storage.audit import insert_audit_entry
+from storage.linking_answers import LinkingAnswers, insert_linking_answers
 from storage.sessions import SessionRecord
+from storage.tx import Tx
 
 
 async def start_session(session: Session, who: str) -> None:
@@ -68,6 +71,25 @@ async def request_pairing_code(session: Session, phone: str, who: str) -> None:
     )
     if was_starting:
         await session.reconnect()
+
+
+async def answer_linking_questions(session: Session, answers: LinkingAnswers) -> None:
+    """Store what a person says about the number; a ban that they report closes new chats.
+
+    A number that is linked after a ban only replies for its first 14 days here, also where the ban
+    is reported after the number was linked.
+    """
+    name = session.record.name
+
+    def store(tx: Tx) -> None:
+        insert_linking_answers(tx, name, answers)
+        said = {"number_age": answers.number_age.value, "banned": answers.banned.value}
+        action = "linking_questions_answered"
+        insert_audit_entry(tx, answers.at, answers.who, action, name, detail=said)
+
+    await session.dependencies.database.write(store)
+    if session.is_linked and session.record.phone:
+        await session.commit(await session.limit_after_reported_ban(session.record))
 
 
 async def stop_session(session: Session, who: str) -> None:

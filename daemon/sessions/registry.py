@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -23,6 +23,7 @@ from daemon.events import SessionPairingCodeShown, SessionQrShown
 from daemon.plugin_manager import Plugins
 from daemon.sessions.commands import (
     acknowledge_session,
+    answer_linking_questions,
     delete_session,
     log_out_session,
     request_pairing_code,
@@ -39,8 +40,10 @@ from daemon.sessions.status import SessionView, build_session_changed, build_ses
 from daemon.sessions.transitions import SHIPPED_SETTINGS
 from daemon.settings import SessionSettings, Settings
 from statemachines.session import ConnectionState, DesiredState, PhoneState, SendingState
+from statemachines.vocabulary import NumberAge, ReportedBan
 from storage import audit, sessions
 from storage.db import Database
+from storage.linking_answers import LinkingAnswers
 from storage.sessions import SessionRecord
 from storage.tx import Tx
 
@@ -199,6 +202,30 @@ class Sessions:
         """
         session = self._require_session(name)
         await session.ask(partial(request_pairing_code, session, phone, who))
+
+    async def answer_linking_questions(
+        self,
+        name: str,
+        number_age: NumberAge,
+        banned: ReportedBan,
+        banned_on: date | None,
+        who: str,
+    ) -> LinkingAnswers:
+        """Store what a person says about the number of a session; return it, dated.
+
+        Raises :class:`BadRequest` for a day of a ban that nobody had, or that is yet to come.
+        """
+        session = self._require_session(name)
+        if banned_on is not None and (
+            banned is not ReportedBan.YES or banned_on > session.now().date()
+        ):
+            raise BadRequest(
+                "The day of the ban can't be right: without a ban there is none, and it is past.",
+                hint="Leave it out where you do not know it.",
+            )
+        answers = LinkingAnswers(session.now(), who, number_age, banned, banned_on)
+        await session.ask(partial(answer_linking_questions, session, answers))
+        return answers
 
     async def logout(self, name: str, who: str) -> None:
         """Unlink the phone and switch the session off."""

@@ -43,7 +43,7 @@ from daemon.sessions.connection import (
     SessionUnavailable,
     store_with_retries,
 )
-from daemon.sessions.linking import PairingInProgress
+from daemon.sessions.linking import PairingInProgress, find_end_of_limit
 from daemon.sessions.mailbox import Mailbox
 from daemon.sessions.queue_disposal import QueueDisposal
 from daemon.sessions.repository import SessionRepository
@@ -248,6 +248,13 @@ class Session:
         now = self.dependencies.clock.now()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
+    async def limit_after_reported_ban(self, record: SessionRecord) -> SessionRecord:
+        """Return ``record``, with replies only for a time where a person reported a ban."""
+        until = await self.dependencies.database.read(
+            lambda reader: find_end_of_limit(reader, record, self.now())
+        )
+        return record if until is None else self.transitions.limit_after_reported_ban(record, until)
+
     def context(self) -> OpenContext:
         """Return what a transport is opened with."""
         record = self.record
@@ -398,6 +405,7 @@ class Session:
         after = self.transitions.apply_trigger(trigger, now)
         if isinstance(signal, Paired):
             after = self.transitions.link_phone(after, signal.phone, now)
+            after = await self.limit_after_reported_ban(after)
             self.pairing.phone = None
         if isinstance(signal, QrIssued | PairingCodeIssued):
             by_code = isinstance(signal, PairingCodeIssued)

@@ -322,6 +322,15 @@ class SessionTransitions:
             until = record.sending_until
         return replace(record, sending=state, sending_until=until, reason_code=reason_code)
 
+    def limit_after_reported_ban(self, record: SessionRecord, until: datetime) -> SessionRecord:
+        """Return ``record`` with new chats closed, because of a reported ban; never for shorter."""
+        state = fire_event(self._machines.sending, SendingEvent.RESTRICTED)
+        closed = record.sending is SendingState.REPLY_ONLY
+        if state is SendingState.NONE or (closed and record.sending_until is None):
+            return replace(record, sending=state)
+        until = max(until, record.sending_until or until)
+        return replace(record, sending=state, sending_until=until)
+
     def reopen_sending(self, reason_code: str) -> SessionRecord:
         """Return the record with new chats open again."""
         state = fire_event(self._machines.sending, SendingEvent.RESTRICTION_ENDED)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from daemon.settings import ClockSettings
 from tests.helpers.client.browser import (
     LAPTOP_VIEWPORT,
     PHONE_VIEWPORT,
@@ -15,7 +17,8 @@ from tests.helpers.client.browser import (
     open_page,
     wait_until_live,
 )
-from tests.helpers.client.console import ConsoleServer, write_phone_script
+from tests.helpers.client.console import ConsoleServer, open_console, write_phone_script
+from tests.helpers.client.http import build_settings
 
 NUMBER = "+54 9 11 5555-0001"
 
@@ -91,3 +94,39 @@ async def test_it_is_read_in_spanish_and_fits_the_screen(
             await expect(page.locator(".steps")).to_contain_text(step)
         assert await page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
         assert await list_axe_violations(page) == []
+
+
+async def test_a_new_number_is_asked_about_before_it_is_linked(
+    browser: Browser, short_folder: Path
+) -> None:
+    """The phone is added and not started; the answers stand on its page, with who gave them."""
+    # On the system's clock: no phone of a real account may run on another.
+    settings = msgspec.structs.replace(build_settings(short_folder), clock=ClockSettings())
+    async with (
+        open_console(settings) as console,
+        open_page(browser, console, "/sessions", viewport=PHONE_VIEWPORT) as page,
+    ):
+        await wait_until_live(page)
+        await page.get_by_role("button", name="Add a phone").click()
+        await page.get_by_label("Name").fill("ventas")
+        await page.get_by_label("How it connects to WhatsApp").select_option("linked")
+        await page.get_by_role("button", name="Add and link").click()
+        await page.wait_for_url("**/sessions/ventas")
+        await wait_until_live(page)
+        await expect(page.get_by_role("button", name="Start")).to_have_count(0)
+        await page.get_by_role("button", name="Link a phone").click()
+        save = page.get_by_role("button", name="Save and link")
+        await save.click()
+        await expect(save).to_be_visible()  # nothing was chosen yet
+        await page.get_by_label("How long has this number").select_option("under_a_month")
+        await page.get_by_label("Was a number of yours").select_option("yes")
+        await page.get_by_label("When?").fill("2026-01-05")
+        assert await list_axe_violations(page) == []
+        await save.click()
+        about = page.locator("section", has=page.locator("#linking-answers"))
+        await expect(about).to_contain_text("Less than a month")
+        await expect(about).to_contain_text("Yes, 2026-01-05")
+        await expect(about).to_contain_text("said by ana")
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width <= PHONE_VIEWPORT["width"]
+        assert console.services.sessions.view("ventas").desired == "on"

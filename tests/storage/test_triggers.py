@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from statemachines.vocabulary import NumberAge, ReportedBan
 from storage import audit, prospect_reviews, rulesets
 from storage.db import Database
+from storage.linking_answers import LinkingAnswers, insert_linking_answers
 from storage.prospect_reviews import ProspectReview, ProspectReviewOutcome
 from storage.triggers import APPEND_ONLY_TABLES, ERASABLE_TABLES
 from storage.tx import Tx
@@ -65,6 +67,8 @@ def _fill(tx: Tx) -> None:
     audit.insert_audit_entry(
         tx, at=AT, who="ana", action="halt", subject="installation", reason="test"
     )
+    answers = LinkingAnswers(AT, "ana", NumberAge.LONGER, ReportedBan.YES)
+    insert_linking_answers(tx, "main", answers)
 
 
 CHANGED = {
@@ -72,6 +76,7 @@ CHANGED = {
     "permits": "message = 'msg_2'",
     "message_history": "state = 'sent'",
     "audit": "who = 'nobody'",
+    "linking_answers": "banned = 'no'",
     "prospect_reviews": "outcome = 'approved'",
     "ruleset_history": "who = 'nobody'",
 }

@@ -10,6 +10,7 @@ import segno
 from aiohttp import web
 from markupsafe import Markup
 
+from daemon.api.transport import Channel, Pairing
 from daemon.auth.identity import Scope
 from daemon.errors import NotFound
 from daemon.events import SessionPairingCodeShown, SessionQrShown
@@ -25,7 +26,9 @@ from daemon.sessions.status import SessionView
 from statemachines.message import CANCELLABLE_STATES, MessageState
 from statemachines.qr import QrState
 from statemachines.session import ConnectionState, PhoneState, SendingState
+from statemachines.vocabulary import NumberAge, ReportedBan
 from storage import console_queries, evaluation_context, sessions
+from storage.linking_answers import LinkingAnswers, get_linking_answers
 from storage.tx import Reader
 
 MAX_DOTS = 10
@@ -136,37 +139,54 @@ class SessionCard:
     """One session as its card shows it; the codes are None for those who may not pair.
 
     `pairing` is the state of the linking, empty where the session is past that. `offers_code` and
-    `offers_qr` are the ways in which a phone can be linked now.
+    `offers_qr` are the ways in which a phone can be linked now; `asks`: before that, a person has
+    to answer what is asked about its number.
     """
 
     view: SessionView
     budget: NewChatBudget
     pairing_code: QrPicture | None
     typed_code: TypedCode | None
+    answers: LinkingAnswers | None
     pairing: str
     offers_code: bool
     offers_qr: bool
+    asks: bool
+
+
+def asks_about_numbers(channel: Channel) -> bool:
+    """Return whether a person is asked about a number before its phone is linked."""
+    # Of a simulated number there is nothing to tell.
+    return channel.capabilities.pairing is not Pairing.NONE and not channel.simulated
 
 
 async def build_session_card(request: web.Request, view: SessionView) -> SessionCard:
     """Return the card of a session."""
     services, page = get_services(request), build_page_context(request)
-    budget = await services.database.read(
-        lambda reader: build_new_chat_budget(reader, services, view.name, page.now)
+    budget, answers = await services.database.read(
+        lambda reader: (
+            build_new_chat_budget(reader, services, view.name, page.now),
+            get_linking_answers(reader, view.name),
+        )
     )
     may_pair, rate = page.may(Scope.SESSIONS_PAIR), services.settings.clock.effective_rate
     qr_code = services.sessions.qr(view.name) if may_pair else None
     typed = services.sessions.pairing_code(view.name) if may_pair else None
-    pairing = services.channels[view.channel].capabilities.pairing
-    may_link = may_pair and view.phone_state is PhoneState.UNLINKED
+    channel = services.channels[view.channel]
+    pairing, unlinked = channel.capabilities.pairing, view.phone_state is PhoneState.UNLINKED
+    asks = answers is None and view.phone is None and asks_about_numbers(channel)
+    asks = asks and view.state is ConnectionState.STOPPED
+    may_link = may_pair and unlinked and not asks
     return SessionCard(
         view,
         budget,
         pairing_code=build_pairing_code(qr_code, page.now, rate) if qr_code else None,
         typed_code=build_typed_code(typed, page.now, rate) if typed else None,
+        answers=answers,
         pairing=view.pairing if view.state in PAIRING_SHOWN_IN.get(view.pairing, ()) else "",
         offers_code=may_link and pairing.by_code,
         offers_qr=may_link and pairing.by_qr,
+        asks=asks,
     )
 
 
@@ -223,8 +243,13 @@ async def show_new_session_dialog(request: web.Request) -> web.StreamResponse:
     known = services.channels
     # Those that connect a phone first: manual channels are the exception.
     channels = sorted(known, key=lambda name: (not known[name].connects, name))
-    zone = services.settings.daemon.time_zone
-    return render_piece(request, "pieces/new_session.html", channels=channels, time_zone=zone)
+    return render_piece(
+        request,
+        "pieces/new_session.html",
+        channels=channels,
+        asking=[name for name in channels if asks_about_numbers(known[name])],
+        time_zone=services.settings.daemon.time_zone,
+    )
 
 
 @routes.get("/pieces/sessions/{name}")
@@ -256,6 +281,24 @@ async def show_pairing_code_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that asks for the number of the phone, to link it by a code."""
     view = get_services(request).sessions.view(request.match_info["name"])
     return render_piece(request, "pieces/pairing_code_dialog.html", view=view)
+
+
+@routes.get("/pieces/sessions/{name}/linking-answers")
+@render_errors
+async def show_linking_answers_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog that asks about the number, before its phone is linked or afterwards."""
+    services, page = get_services(request), build_page_context(request)
+    view = services.sessions.view(request.match_info["name"])
+    card = await build_session_card(request, view)
+    return render_piece(
+        request,
+        "pieces/linking_answers_dialog.html",
+        view=view,
+        starts=card.asks and page.may(Scope.SESSIONS_WRITE),
+        ages=tuple(NumberAge),
+        bans=tuple(ReportedBan),
+        today=page.now.date().isoformat(),
+    )
 
 
 # After `{name}/timeline`, which this path matches too: the router takes the first.

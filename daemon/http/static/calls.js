@@ -1,5 +1,6 @@
 // Sends commands to /v1: a form with data-call sends its fields as JSON, and shows what came of it.
 // data-undo: so many seconds pass first, in which the command can be taken back.
+// data-and-then: a second command behind it, unless an option with data-and-wait is chosen.
 // data-regret: what is done at once can be corrected by the dialog at this path.
 // Other scripts follow "command" events: delayed, undone, sent (with the answer), refused.
 import { closeDialog, openDialog } from "./dialogs.js";
@@ -40,7 +41,8 @@ function readCommand(form, submitter) {
     body[name] = JSON.parse(body[name]);
   }
   const method = form.dataset.method ?? "POST";
-  const [next, then] = [form.dataset.andThen, form.dataset.then].map((path) => fill(path, body));
+  const [andThen, then] = [form.dataset.andThen, form.dataset.then].map((path) => fill(path, body));
+  const next = form.querySelector("option[data-and-wait]:checked") ? undefined : andThen;
   // What is chosen about a deletion stands in its address: a DELETE has no body.
   const chosen = method === "DELETE" && Object.keys(body).length;
   const path = chosen ? `${form.dataset.call}?${new URLSearchParams(body)}` : form.dataset.call;

@@ -90,3 +90,41 @@ def test_a_program_gets_the_code_and_a_wrong_call_a_sentence(cli: DaemonCommands
     wrong = cli("sessions", "pair", "json", "--code", "--phone", "nobody", status=2).err
     assert "can't be used" in wrong
     cli("sessions", "delete", "json", "--yes")
+
+
+def test_what_is_said_about_a_number_is_kept_and_shown(cli: DaemonCommands) -> None:
+    """By flags; after a ban that is reported, the number only replies at first."""
+    add_session(cli, "con-baja", 5)
+    assert "Nobody was asked yet" in cli("sessions", "answers", "con-baja").out
+    half = cli("sessions", "pair", "con-baja", "--banned", "no", status=2).err
+    assert "go together" in half
+    flags = ("--number-age", "under_a_month", "--banned", "yes", "--banned-on", "2026-01-05")
+    cli("sessions", "pair", "con-baja", *flags)
+    (kept,) = cli("sessions", "answers", "con-baja", "--json").document["items"]
+    assert (kept["number_age"], kept["banned_on"]) == ("under_a_month", "2026-01-05")
+    assert "under_a_month" in cli("sessions", "answers", "con-baja").out
+    session = cli("sessions", "list", "--json").document["items"][-1]
+    assert (session["name"], session["sending"]) == ("con-baja", "reply_only")
+    cli("sessions", "delete", "con-baja", "--yes")
+
+
+def test_on_a_terminal_the_questions_come_first(cli: DaemonCommands) -> None:
+    """Once for a number that was never linked; a word that is no answer is asked for again."""
+    add_session(cli, "con-preguntas", 5)
+    ours, theirs = pty.openpty()
+    words = ("sessions", "pair", "con-preguntas")
+    asking = build_cli_command("--state-dir", str(cli.folder), *words)
+    with subprocess.Popen(asking, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        os.write(ours, b"ages\nlonger\nyes\n\n")
+        seen = b""
+        with contextlib.suppress(OSError):  # the other end has closed: all was read
+            while chunk := os.read(ours, 65536):
+                seen += chunk
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"How long has this number been in use on WhatsApp?" in seen
+    assert b"ready" in seen
+    (kept,) = cli("sessions", "answers", "con-preguntas", "--json").document["items"]
+    assert (kept["number_age"], kept["banned"], kept["banned_on"]) == ("longer", "yes", None)
+    cli("sessions", "delete", "con-preguntas", "--yes")

@@ -21,6 +21,7 @@ from daemon.settings import PacingSettings
 from statemachines.message import MessageState
 from statemachines.qr import PairingMethod, QrState
 from statemachines.session import BLOCKING_STATES, ConnectionState, PhoneState, SendingState
+from statemachines.vocabulary import NumberAge, ReportedBan
 from storage import spends
 from storage.spends import SpendKind
 from tests.helpers.client.console import (
@@ -101,6 +102,20 @@ async def test_a_code_that_nobody_typed_is_told_as_that(console: ConsoleServer) 
     assert "The code expired: nobody typed it." in shown
     assert "Nobody typed the code on the phone in time" in shown
     assert "Link with a code instead" in shown
+
+
+@pytest.mark.parametrize("banned", ReportedBan)
+async def test_what_was_said_about_a_number_is_on_its_page(
+    console: ConsoleServer, banned: ReportedBan
+) -> None:
+    """With who said it, whatever was said."""
+    await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    path = "/v1/sessions/ventas/linking-answers"
+    for age in NumberAge:
+        await console.api.post(path, number_age=age, banned=banned)
+        shown = await render(console, "/sessions/ventas", "/pieces/sessions/ventas/linking-answers")
+        assert "said by ana" in shown
+    assert "About the number" in shown
 
 
 async def test_a_ready_session_in_every_state_of_phone_and_sending(

@@ -38,7 +38,7 @@ from rules.verdict import DeferKind, Verdict, VetoEffect
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from statemachines.session import ConnectionState, PhoneState, SendingState
-from statemachines.vocabulary import BlockedBy, NumberCheckBlock
+from statemachines.vocabulary import BlockedBy, NumberAge, NumberCheckBlock, ReportedBan
 from storage.console_queries import MessageFunnel
 from storage.evidence import EvidenceKind
 from storage.imports import ImportRowOutcome
@@ -73,6 +73,8 @@ _ACTIONS: Final = {
 } | {f"session.{action}" for action in UserAction if action is not UserAction.NONE}
 MEMBERS: Final[Mapping[str, set[str]]] = {
     "blocked_by.": {*BlockedBy, *NumberCheckBlock},
+    "number_age.": set(NumberAge),
+    "reported_ban.": set(ReportedBan),
     "change.": {*DeferKind, "route", "approval", "points", "find_out", "nothing", "fault", "hours"},
     "column.": set(COLUMN_ORDER),
     "consent.by_": set(ConsentMethod),

@@ -1,4 +1,4 @@
-"""`/v1/sessions/{name}/pairing-code`: a code is asked for, shown, and kept from everybody else."""
+"""`/v1/sessions/{name}/pairing-code` and `linking-answers`: what comes before a phone is linked."""
 
 from __future__ import annotations
 
@@ -92,3 +92,27 @@ async def test_code_and_number_are_in_no_event_no_audit_and_no_view(
     kept = str([audit, history, session, events])
     assert code not in kept
     assert NUMBER not in kept
+
+
+async def test_answers_about_a_number_are_stored_with_who_gave_them(api: HttpClient) -> None:
+    """Newest first; a word or a day that can't be is refused."""
+    await api.post("/v1/sessions", name="ventas", channel="simulated")
+    path = "/v1/sessions/ventas/linking-answers"
+    assert (await api.get(path)).document["items"] == []
+    given = await api.post(path, number_age="under_a_month", banned="yes", banned_on="2026-01-05")
+    assert given.status == 201
+    assert given.document["who"]
+    (kept,) = (await api.get(path)).document["items"]
+    assert kept == given.document
+    assert (kept["number_age"], kept["banned"]) == ("under_a_month", "yes")
+    assert kept["banned_on"] == "2026-01-05"
+    for wrong in (
+        {"number_age": "old", "banned": "no"},
+        {"number_age": "longer"},
+        {"number_age": "longer", "banned": "no", "banned_on": "2026-01-05"},
+        {"number_age": "longer", "banned": "yes", "banned_on": "2999-01-05"},
+        {"number_age": "longer", "banned": "yes", "banned_on": "yesterday"},
+    ):
+        assert (await api.post(path, **wrong)).status == 400
+    assert (await api.get("/v1/sessions/nobody/linking-answers")).status == 404
+    assert len((await api.get(path)).document["items"]) == 1
