@@ -45,7 +45,7 @@ NUMBERING_LIBRARIES: Final = ("rphonenumbers", "phonenumbers")
 
 # Argentina writes a mobile number with 9 after the country code, or with 15 before the local
 # number; both at once is a common mistake.
-_AR_NINE_AND_FIFTEEN: Final = re.compile(r"\+549(?=\d{12}$)(\d{2,4}15\d{6,8})")
+_AR_NINE_AND_FIFTEEN: Final = re.compile(r"\+5490?(?=\d{12}$)(\d{2,4}15\d{6,8})")
 _AR_FIFTEEN_ALONE: Final = re.compile(r"\+5415\d{6,8}")
 _AR_WITHOUT_NINE: Final = re.compile(r"\+54(\d{10})")
 # Mexico dropped the 1 before mobile numbers and its trunk prefixes, and Brazil added a 9. Lists

@@ -44,7 +44,7 @@ _EXTENSION: Final = re.compile(
 _TELEPHONE_URI: Final = re.compile(r"\btel:([^;\r\n]*)(?:;[a-z-]+=[^;\s]*)*", re.IGNORECASE)
 _ID_OR_LINK: Final = re.compile(
     r"(?P<id>\d{5,20})(?:[.:_]\d{1,5})*@(?P<host>c\.us|s\.whatsapp\.net|lid)\b"
-    r"|(?:(?:https?://)?(?:www\.)?(?:wa\.me|(?:api|web|v|chat)\.whatsapp\.com)/"
+    r"|(?:(?:https?://)?(?:www\.)?(?:wa\.me|wa\.link|(?:api|web|v|chat)\.whatsapp\.com)/"
     r"|whatsapp://send/?\?)\S*?"
     # A message that the link fills in may have spaces, and numbers that are not theirs.
     r"(?:(?:(?<=\?)|[?&])text=[^\r\n]*?(?=\s*(?:https?://|whatsapp://|\bwa\.me/)|\s[/|;]\s|[\r\n]|$)"
