@@ -83,7 +83,7 @@ class LinkedDriver(Protocol):
     def finish(self, seconds: float) -> None:
         """Report what was received until now; return once it is, or after so many seconds.
 
-        Called from any thread, before the process ends: a library tells WhatsApp at once what it
+        Called from any thread, before the process ends: a library acknowledges at once what it
         has received, and nobody sends that again.
         """
         ...

@@ -396,7 +396,7 @@ class NeonizeDriver:
                 self._report(signal)
 
     def _choose_address(self, phone: str) -> str:
-        """Return a number as WhatsApp spells it, as far as a check or a message has told.
+        """Return a number as WhatsApp spells it, as far as a check or a message showed it.
 
         It leaves a digit out of some countries' numbers, and knows nobody by the full one.
         """
