@@ -52,6 +52,12 @@ def test_one_word_is_enough_for_windows(write: Write, word: str) -> None:
     assert find_encoding(write(f"a;b\n{word};1\n".encode("cp1252")), None).codec == "cp1252"
 
 
+def test_a_capital_inside_a_word_is_strange(write: Write) -> None:
+    """As Windows, every é of an old Mac would be a Ž."""
+    path = write("nombre\nJosé\nRené\n".encode("mac_roman"))
+    assert find_encoding(path, None).codec == "mac_roman"
+
+
 def test_old_dos_is_read(write: Write) -> None:
     """Where it fits clearly better than Windows."""
     text = "nombre;ciudad\n" + "mañana será peor que ayer, señora Ñandú;Córdoba\n" * 3
