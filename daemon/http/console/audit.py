@@ -11,12 +11,19 @@ from daemon.http.bodies import PageLimit, RequestQuery, read_query
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import render_page, render_piece
 from daemon.http.health import get_services
-from storage import audit, console_queries, messages, prospects
+from storage import audit, console_queries, inbound, messages, prospects
+from storage.inbound import InboundRecord
+from storage.messages import MessageRecord
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
-_SUBJECT_PAGES: Final = {"msg_": "/messages/", "pro_": "/prospects/", "imp_": "/prospects/imports/"}
+_SUBJECT_PAGES: Final = {
+    "msg_": "/messages/",
+    "pro_": "/prospects/",
+    "imp_": "/prospects/imports/",
+    "inb_": "/review/meanings/",
+}
 """Pages of the subjects that have one, by the prefix of the subject's id."""
 
 
@@ -70,7 +77,11 @@ def _get_subject_name(reader: Reader, subject: str) -> str:
     if subject.startswith("pro_"):
         prospect = prospects.get_prospect(reader, subject)
         return prospect.name if prospect else ""
-    message = messages.get_message(reader, subject) if subject.startswith("msg_") else None
+    message: MessageRecord | InboundRecord | None = None
+    if subject.startswith("msg_"):
+        message = messages.get_message(reader, subject)
+    elif subject.startswith("inb_"):
+        message = inbound.get_inbound(reader, subject)
     return console_queries.get_prospect_name(reader, message.contact if message else subject)
 
 
