@@ -35,6 +35,7 @@ MESSAGE_FILES: Final = (
 NO_ROW: Final = {
     "test_a_session_without_a_connection_is_unlinked_at_whatsapp_too",
     "test_three_sessions_live_and_die_apart",
+    "test_what_people_wrote_is_stored_before_a_session_is_unlinked",
 }
 """Tests of these files that are about no signal of their own."""
 _TEST: Final = re.compile(r"`(test_\w+)`")

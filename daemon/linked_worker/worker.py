@@ -57,6 +57,7 @@ from daemon.linked_worker.protocol import (
     SendMessageRequest,
     SendUnknownAnswer,
     SentAnswer,
+    SignalReport,
     WorkerUnavailable,
     build_protocol,
     encode_signal,
@@ -135,6 +136,8 @@ class LinkedWorker:
         )
         self._protocol = build_protocol()
         self._verifier = PermitVerifier(settings.permit_key)
+        self._left: list[SignalReport] = []
+        """What the last worker received and the daemon has not stored."""
         self._driver: LinkedDriver | None = None
         self._stopping = threading.RLock()
         self._waiting: queue.Queue[Request[LinkedRequest]] = queue.Queue(MAX_WAITING_REQUESTS)
@@ -156,6 +159,7 @@ class LinkedWorker:
             # Two connections with one login would replace each other, again and again.
             self._lock = lock_session(self._settings.folder)
             self._spool = SignalSpool(self._settings.folder, self._settings.spool_bytes)
+            self._left = self._spool.list_unstored()
             driver = self._driver = open_driver(
                 DriverEnvironment(self._settings.folder, self._report, self._end)
             )
@@ -268,11 +272,16 @@ class LinkedWorker:
 
     def _connect(self, driver: LinkedDriver, pairing_phone: str | None) -> None:
         """Connect, after what the last worker left was handed over."""
-        for report in self._spool.list_unstored():
-            self._outgoing.put(Event(report))
+        self._hand_over()
         # A full spool takes nothing more, and what is not received stays with WhatsApp.
         self._spool.wait_for_room()
         driver.connect(pairing_phone)
+
+    def _hand_over(self) -> None:
+        """Report what the last worker left, once."""
+        left, self._left = self._left, []
+        for report in left:
+            self._outgoing.put(Event(report))
 
     def _report(self, reported: Signal) -> None:
         report = encode_signal(reported)
@@ -304,6 +313,7 @@ class LinkedWorker:
     def _handle(self, driver: LinkedDriver, request: LinkedRequest) -> list[LinkedAnswer]:
         match request:
             case LogoutRequest():
+                self._hand_over()
                 driver.logout()
             case SendMessageRequest():
                 return [self._send(driver, request)]

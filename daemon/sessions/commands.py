@@ -113,10 +113,10 @@ async def _unlink(session: Session) -> SessionRecord:
     """Unlink the device; return the session's record, unlinked and switched off."""
     if session.connection is not None:
         await session.connection.logout()
-    elif session.is_linked and session.channel.open is not None:
+    elif session.is_linked:
         # Not connected: a transport is opened only to unlink. Its failure does not stop the logout,
         # which the phone's owner can finish under Linked devices.
-        unlinking = unlink_device(session.channel.open, session.context())
+        unlinking = unlink_device(session.channel, session.context(), session.store_received)
         await run_with_timeout(session.dependencies.clock, CLOSE_SECONDS, unlinking)
     after = session.transitions.unlink_phone(_build_stopped_record(session, "logged_out_by_person"))
     return replace(after, desired=DesiredState.OFF)

@@ -19,7 +19,6 @@ from daemon.api.transport import (
     KnownContact,
     NumberAnswer,
     OpenContext,
-    OpenTransport,
     Outgoing,
     Refused,
     SendResult,
@@ -224,13 +223,32 @@ class SessionConnection:
             task.exception()  # read, or asyncio reports it as never retrieved
 
 
-async def unlink_device(open_transport: OpenTransport, context: OpenContext) -> None:
-    """Unlink the device of a session that is not connected, through a transport of its own."""
-    transport = await open_transport(context)
+async def unlink_device(
+    channel: Channel, context: OpenContext, store: Callable[[CheckedSignal], Awaitable[None]]
+) -> None:
+    """Unlink the device of a session that is not connected, through a transport of its own.
+
+    What people wrote to it meanwhile is passed to ``store``: after that it comes to nobody.
+    """
+    if channel.open is None:
+        return
+    checker = SignalChecker(context.session.name, channel)
+    transport = await channel.open(context)
+
+    async def read() -> None:
+        async for signal in transport.signals():
+            await store(checker.check(signal))
+
+    reading = asyncio.create_task(read())
     try:
         await transport.logout()
     finally:
-        await transport.close()
+        try:
+            await transport.close()
+            await asyncio.wait({reading})
+        finally:
+            reading.cancel()
+    reading.result()
 
 
 async def run_with_timeout(

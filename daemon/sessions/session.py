@@ -335,6 +335,13 @@ class Session:
         ):
             await self._mailbox.post(partial(self._process_signal, connection, signal))
 
+    async def store_received(self, checked: CheckedSignal) -> None:
+        """Store what people wrote, of a connection that is not the session's own."""
+        if checked.rejected or checked.nobody:
+            await self._on_fault(checked)
+        if checked.signal is not None and type(checked.signal) in self.dependencies.sinks:
+            await self._store_signal(checked.signal)
+
     async def _store_signal(self, signal: Signal) -> None:
         """Store a signal that must not be lost; quarantine it where that fails.
 

@@ -239,8 +239,9 @@ class PuppetTransport:
         self.logged_out = True
 
     async def close(self) -> None:
-        """Record the call; hang or fail where the test says so."""
+        """Record the call and end the signals; hang or fail where the test says so."""
         self.closed = True
+        self.end_stream()
         if self.close_fails:
             raise self.close_fails
         if self.close_hangs:

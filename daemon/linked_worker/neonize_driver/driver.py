@@ -35,6 +35,7 @@ from daemon.api.signals import (
     Scanned,
     SendingRestricted,
     Signal,
+    Synced,
 )
 from daemon.api.transport import (
     Acknowledged,
@@ -77,6 +78,7 @@ it would take a typed code is not known."""
 _KEEP_ALIVE_SECONDS: Final = 5.0
 """Frames are reported as a sign of life, not more often than this."""
 _LOGOUT_CONNECT_SECONDS: Final = 5.0
+_LOGOUT_SYNC_SECONDS: Final = 1.5
 _FINISH: Final = "finish"
 _FINISH_SECONDS: Final = 1.0
 _FRAME_LOGGER: Final = "whatsmeow.Client.Recv"
@@ -122,6 +124,7 @@ class NeonizeDriver:
         self._translator = EventTranslator(self._find_phone)
         self._happened: queue.Queue[tuple[str, Any]] = queue.Queue(_MAX_HAPPENED)
         self._connected = threading.Event()
+        self._synced = threading.Event()
         self._codes = 0
         self._pairing_phone: str | None = None
         self._is_stranger = False
@@ -185,8 +188,11 @@ class NeonizeDriver:
             self._leaving = True  # what the platform says of that is no news
             self.connect()
             if self._connected.wait(_LOGOUT_CONNECT_SECONDS):
+                # What waited at WhatsApp for this device comes first: it goes with the device.
+                self._synced.wait(_LOGOUT_SYNC_SECONDS)
                 with contextlib.suppress(self._library.client.LogoutError):
                     self._client.logout()
+        self.finish(_LOGOUT_SYNC_SECONDS)
         self._delete_login()
 
     def finish(self, seconds: float) -> None:
@@ -330,6 +336,8 @@ class NeonizeDriver:
             self._is_stranger = signal.phone not in given
         elif isinstance(signal, Connected):
             self._connected.set()
+        elif isinstance(signal, Synced):
+            self._synced.set()
         elif isinstance(signal, ConnectionRefused) and signal.kind is RefusalKind.LOGGED_OUT:
             self._login.unlink(missing_ok=True)
         if isinstance(signal, _LAST_SIGNALS) and not self._leaving:

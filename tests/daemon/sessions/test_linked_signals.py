@@ -220,6 +220,20 @@ async def test_a_session_without_a_connection_is_unlinked_at_whatsapp_too(
     assert phone.devices == {}
 
 
+async def test_what_people_wrote_is_stored_before_a_session_is_unlinked(
+    linked: LinkedSessions,
+) -> None:
+    """It waits at WhatsApp for this device, and goes with it."""
+    phone = linked.whatsapp.add_phone(NUMBER)
+    await linked.link("ventas", phone)
+    await linked.sessions.stop("ventas", "ana")
+    ana = linked.whatsapp.add_contact(CONTACT)
+    await linked.whatsapp.write(ana, phone, "BAJA")
+    await linked.sessions.logout("ventas", "ana")
+    assert phone.devices == {}
+    assert [each.text for _, each in linked.stored if isinstance(each, InboundMessage)] == ["BAJA"]
+
+
 async def test_three_sessions_live_and_die_apart(linked: LinkedSessions) -> None:
     """One is replaced, one is logged out, and the third goes on."""
     names = ["uno", "dos", "tres"]
