@@ -43,6 +43,8 @@ _HOSTILE: Final = {
     "combining marks": "a\u0301\u0301? ",
     "things joined by and": "y mi ",
     "courtesy": "ok gracias ",
+    "words of a wish": "can ",
+    "a word of an opt-out": "bja ",
     "marks of a program": "hours ",
     "names": "J ",
     "slips of long words": "promosiones? ",
@@ -79,7 +81,7 @@ def _list_long(usual: Sequence[str]) -> Iterator[tuple[str, str]]:
     for label, text in _HOSTILE.items():
         yield label, _fill(text)
     words = sorted({word for text in usual for word in text.split()} | _list_pattern_words())
-    for word in words[::3]:
+    for word in words[::5]:
         yield word, _fill(f"{word} ")
         yield f"{word}?", _fill(f"{word}? ")
     drawn = random.Random(1)  # noqa: S311 - the same messages each time

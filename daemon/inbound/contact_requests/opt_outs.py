@@ -27,24 +27,25 @@ class OptOutStrength(Enum):
 _MARKS: Final = str.maketrans("", "", "amyz")
 """Kinds that stand anywhere and are looked at by themselves: again, me, my, this."""
 _NOT_UNDERSTOOD: Final = frozenset("xSULN")
+# No two repeats of one kind follow each other, so that a long clause takes time in proportion.
 _NEGATED: Final = re.compile(
-    r"""w*n[nw]*s+[sodlnI]*         # do not write to me
+    r"""w*n[nw]*s[sodlnI]*          # do not write to me
     |   w*n[nw]*e+[sodlqnI]*        # I do not want to receive
-    |   w*n[nw]*o+[odln]*           # no advertising, I want no messages
+    |   w*n[nw]*o[odln]*            # no advertising, I want no messages
     |   w*n+p+[swoedln]*            # you have no permission
     |   w*n[nw]*A+l+o*              # I do not want to be on your list
     """,
     re.VERBOSE,
 )
 _NO_MORE: Final = re.compile(r"n+|w*n[nw]*d+|w*n[nw]*A+")
-_COMPLETE: Final = re.compile(r"[wg]*[PGO]+[wgsodlePGO]*|[wtj]*G[odl]*")
-_REMOVE_ME: Final = re.compile(r"w*[wg]*R+[rRlodi]*|w*r+[ld]*|w*kd?l*|w*V+l+|w*Q+l+")
+_COMPLETE: Final = re.compile(r"[wg]*[PGO][wgsodlePGO]*|[wtj]*G[odl]*")
+_REMOVE_ME: Final = re.compile(r"[wg]*R[rRlodi]*|w*r+[ld]*|w*kd?l*|w*V+l+|w*Q+l+")
 _REMOVE_LISTED: Final = re.compile(r"w*g*r+[do]*l+|w*V+l+")
-_REMOVE_DATA: Final = re.compile(r"w*[gw]*(?:r+|kd*)d*r*[dI]+l*|w*kd+l*")
-_BAJA: Final = re.compile(r"[wg]*b+[wg]*[blod]*|[tbu]+")
-_UNSUBSCRIBE: Final = re.compile(r"[wg]*u+[lodiu]*|w*c+(?:[il]+[odl]*|e+o*)")
-_STOP: Final = re.compile(r"w*t+[tsoedl]*")
-_QUIT: Final = re.compile(r"w*[tj]*j+w*[seo][seodl]*")
+_REMOVE_DATA: Final = re.compile(r"[gw]*(?:r+(?:d+r+)?|k(?:d*r+)?)[dI]+l*|w*kd+l*")
+_BAJA: Final = re.compile(r"[wg]*b(?:[blod]*|b*[wg]+[blod]*)|[tbu]+")
+_UNSUBSCRIBE: Final = re.compile(r"[wg]*u[lodiu]*|w*c+(?:[il]+(?:[od][odl]*)?|e+o*)")
+_STOP: Final = re.compile(r"w*t[tsoedl]*")
+_QUIT: Final = re.compile(r"w*[tj]*jw*[seo][seodl]*")
 _LEAVE_LIST: Final = re.compile(r"w*v+l+o*")
 
 _STOP_KINDS: Final = frozenset("tjrRQVbuckvPGO")
