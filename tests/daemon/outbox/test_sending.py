@@ -74,13 +74,13 @@ def test_the_wait_doubles_within_its_jitter_up_to_an_hour() -> None:
         assert compute_retry_wait("msg_1", attempt).total_seconds() == wait
 
 
-async def test_silence_for_75_seconds_is_a_doubt_and_never_a_second_send(
+async def test_silence_for_90_seconds_is_a_doubt_and_never_a_second_send(
     services: MessagingServices,
 ) -> None:
     """Nobody knows whether it left; asking again could send it twice."""
     services.wire.results.append(ScriptedSendResult.SILENCE)
     message = await services.enqueue_and_settle()
-    await services.clock.advance(74)
+    await services.clock.advance(89)
     assert await services.get_state(message) is S.SENDING
     await services.clock.advance(1)
     assert await services.get_state(message) is S.IN_DOUBT
@@ -155,7 +155,7 @@ async def test_a_receipt_that_came_before_the_doubt_settles_it(services: Messagi
     await services.database.write(
         lambda tx: receipts.store_receipt(tx, early, services.clock.now())
     )
-    await services.clock.advance(80)
+    await services.clock.advance(95)
     assert (await services.list_states(message))[-3:] == ["in_doubt", "sent", "delivered"]
     assert (await services.get_message(message)).wire_id == "W"
 
