@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,13 +48,13 @@ def test_the_name_of_a_template_hides_no_mass_text(daemon: DaemonProcess) -> Non
         more = {"template": "feria", "typed": typed}
         text = PROMOTION.format(typed)
         asked.append(daemon.client.send(phone, text, wait=True, **more)["id"])
-        poll_until(lambda: find_state(daemon, asked[0]) in {"sent", "delivered"}, "the first left")
-    assert [find_state(daemon, each) for each in asked[1:]] == ["held"] * 5
+        poll_until(lambda: get_message(daemon, asked[0])["sent_at"], "the first left")
+    assert [get_message(daemon, each)["state"] for each in asked[1:]] == ["held"] * 5
     judged = daemon.client.get("messages", asked[1])["decisions"][-1]["document"]
     assert "mass_text" in [each["id"] for each in judged["contributions"]]
 
 
-def find_state(daemon: DaemonProcess, message: str) -> str:
-    """Return the state of a message."""
-    state: str = daemon.client.get("messages", message)["message"]["state"]
-    return state
+def get_message(daemon: DaemonProcess, message: str) -> dict[str, Any]:
+    """Return a message as the daemon has it."""
+    found: dict[str, Any] = daemon.client.get("messages", message)["message"]
+    return found
