@@ -10,6 +10,13 @@ from aiohttp import web
 
 from tests.virtual_whatsapp.binary_node import SERVER_JID, Jid, Node
 from tests.virtual_whatsapp.connection import ClientConnection
+from tests.virtual_whatsapp.directory import (
+    Directory,
+    answer_bundles,
+    answer_usync,
+    is_number_check,
+    store_keys,
+)
 from tests.virtual_whatsapp.faults import (
     Faults,
     build_device_removed,
@@ -26,15 +33,10 @@ from tests.virtual_whatsapp.link_code import (
     read_companion_hello,
 )
 from tests.virtual_whatsapp.messaging import (
-    Directory,
-    answer_bundles,
-    answer_usync,
     build_acknowledgement,
     build_receipt,
     deliver_to_contact,
     deliver_to_own_devices,
-    is_number_check,
-    store_keys,
 )
 from tests.virtual_whatsapp.noise import CertificateAuthority, HandshakeFailed
 from tests.virtual_whatsapp.pairing import (
