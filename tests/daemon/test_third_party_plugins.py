@@ -115,6 +115,7 @@ def test_a_strangers_channel_is_checked_in_one_line(installed: Path) -> None:
         "lost_connection",
         "death",
         "logout",
+        "pairing_code",
     }
 
 

@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Callable
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ import msgspec
 import pytest
 
 from daemon.api.imports import OpenedSource, SourceOptions, SourceRow, SourceUnreadable
-from daemon.api.numbers import list_phone_spellings, parse_phone
+from daemon.api.numbers import list_phone_spellings
 from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.process import (
     ImportReadRequest,
@@ -22,13 +21,9 @@ from daemon.contacts.imports.process import (
 )
 from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.contacts.list_process import ListRefusal, RecordBatch
-from daemon.contacts.suppression import SuppressionService
 from daemon.lists.columns import is_phone_header
 from daemon.plugin_manager import Plugins
-from storage.journal import SuppressionJournal
-from storage.suppressions import SuppressionSource, is_contact_suppressed
 from tests.helpers.plugins import block_all_but
-from tests.helpers.services.imports import open_import_services
 from tests.helpers.workbooks import BUILDERS, build_workbook
 
 LISTS: Final = Path(__file__).parents[3] / "data" / "lists"
@@ -39,12 +34,9 @@ TODAY: Final = date(2026, 11, 29)
 
 
 def choose(*, kind: str | None = None) -> list[Any]:
-    """Return the cases, of one kind those whose last step is at work, as parameters."""
+    """Return the cases as parameters; of one kind, those that are not refused."""
     chosen = [
-        case
-        for case in CASES
-        if kind is None
-        or (case["kind"] == kind and not case.get("pending") and "refused" not in case)
+        case for case in CASES if kind is None or (case["kind"] == kind and "refused" not in case)
     ]
     return [pytest.param(case, id=f"{case['file']}: {case['note']}") for case in chosen]
 
@@ -150,25 +142,3 @@ def test_the_records_of_a_list_of_prospects(
             expected["line"] = list_phone_spellings(expected["line"])
         assert describe(record, set(expected)) == expected
         assert bool(record.phone) is ("reason" not in expected)
-
-
-@pytest.mark.parametrize("case", [case for case in CASES if "prospects" in case])
-async def test_who_is_there_after_an_import(tmp_path: Path, case: dict[str, Any]) -> None:
-    """One prospect for each line, with the strictest of what was said; suppressed stays so."""
-    async with open_import_services(tmp_path) as opened:
-        suppression = SuppressionService(
-            opened.database, SuppressionJournal(tmp_path / "state"), opened.aliases, opened.clock
-        )
-        before = [parse_phone(each, "AR").e164 for each in case.get("suppressed_before", ())]
-        await suppression.suppress_all(
-            before, source=SuppressionSource.IMPORT, reason="BAJA", who="ana"
-        )
-        await opened.imports.run(LISTS / case["file"], ImportOptions(), "ana")
-        found = await opened.list_prospects()
-        assert len(found) == len(case["prospects"])
-        for wanted in case["prospects"]:
-            prospect = await opened.get_prospect(wanted["line"])
-            assert prospect.permission == wanted["permission"]
-            assert wanted["suppressed"] is await opened.database.read(
-                partial(is_contact_suppressed, contact=prospect.contact)
-            )
