@@ -68,7 +68,7 @@ class Clause:
 
     def __init__(self, tokens: Sequence[Token], kinds: str) -> None:
         self.tokens = tokens
-        """The words as they stand in the message."""
+        """The words as they are in the message."""
         self.kinds = kinds
         """The letters of the words' kinds, in order."""
         self.code = kinds.translate(_UNSAID)
@@ -126,7 +126,7 @@ def _join_parts(
 def _cut_parts(
     line: WordLine, reader: LineReader, complete_phrases: PatternSet
 ) -> Iterator[tuple[int, int]]:
-    """Yield where each part begins and ends; breaks stand between them, and no part is empty."""
+    """Yield where each part begins and ends; breaks are between them, and no part is empty."""
     complete = complete_phrases.search(line)
     tokens = line.tokens
     start = 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 READ_CHARACTERS: Final = 4_000
-"""A message is read so far; a person's wish stands in the beginning of what they write."""
+"""A message is read so far; people say what they want at the beginning."""
 
 _SPELLED_LETTERS: Final = 3
 """A run of single letters; two may be initials or a hesitation."""

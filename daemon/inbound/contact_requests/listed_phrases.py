@@ -1,6 +1,6 @@
 """The listed phrases: a whole message that is one of them, alone or with courtesy around it.
 
-The lists are in a file that operators can edit; each hit stands, whatever the lexicon would say.
+The lists are in a file that operators can edit; each hit counts, whatever the lexicon says.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _list_words(tokens: Sequence[Token]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class ListedPhrases:
-    """The lists, each a set of folded phrases. Which one means what stands in the shipped file."""
+    """The lists, each a set of folded phrases. The shipped file says what each means."""
 
     by_phrase: Mapping[str, ContactRequest]
     courtesy: frozenset[str]

@@ -25,7 +25,7 @@ class OptOutStrength(Enum):
 
 
 _MARKS: Final = str.maketrans("", "", "amyz")
-"""Kinds that stand anywhere and are looked at by themselves: again, me, my, this."""
+"""Kinds that may be anywhere and are looked at by themselves: again, me, my, this."""
 _NOT_UNDERSTOOD: Final = frozenset("xSULN")
 # No two repeats of one kind follow each other, so that a long clause takes time in proportion.
 _NEGATED: Final = re.compile(
@@ -67,7 +67,7 @@ def read_opt_out(clause: Clause) -> OptOutStrength:
 
 
 def _is_portuguese_no(clause: Clause) -> bool:
-    """Tell whether a command to one person may stand behind its no: `não me manda mais`."""
+    """Tell whether a command to one person may follow its no: `não me manda mais`."""
     words = {token.word for token in clause.tokens}
     return "nao" in words and "mais" in words
 

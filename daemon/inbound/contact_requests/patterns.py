@@ -1,6 +1,6 @@
 """Patterns over words: a small notation of the lexicon's files, and the search for them.
 
-A pattern is a line of elements with spaces between them. Each stands for words of one message:
+A pattern is a line of elements with spaces between them. Each matches words of one message:
 
 ===========  =============================================
 ``word``     this word
@@ -47,7 +47,7 @@ _ELEMENTS: Final = re.compile(r"\([^()]*\)\??|[^\s()]+")
 
 
 class WordLine:
-    """Tokens in a row, as the text that patterns are looked for in, and where each word stands."""
+    """Tokens in a row, as the text that patterns are looked for in, and the places of each word."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
@@ -91,7 +91,7 @@ def _list_keys(written: str) -> tuple[str, ...]:
 
 @dataclass(slots=True, eq=False)
 class Match:
-    """Where a pattern was found: the label it stands under, and its tokens, end excluded."""
+    """Where a pattern was found: its label, and its tokens, end excluded."""
 
     label: str
     start: int
@@ -103,7 +103,7 @@ class Match:
 
 
 _Expressions = list[tuple[str, re.Pattern[str]]]
-"""Regular expressions with the labels that they stand under."""
+"""Regular expressions with their labels."""
 
 
 class PatternSearch:

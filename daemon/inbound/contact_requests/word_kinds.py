@@ -1,6 +1,6 @@
 """The kinds of words that the shapes of an opt-out are made of, and the lexicon that knows them.
 
-The words stand in `lexicon/words.toml`. A verb counts in the forms of a wish alone: infinitive,
+The words are in `lexicon/words.toml`. A verb counts in the forms of a wish alone: infinitive,
 imperative and subjunctive; other tenses are words like any other, and not understood.
 """
 
