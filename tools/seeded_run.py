@@ -160,6 +160,7 @@ def import_people(recorder: Recorder, sample: Path) -> list[Json]:
     upload = recorder.ask("POST", "uploads?filename=people.csv", content)["upload"]
     body = {"upload": upload, "options": {"statement": STATEMENT}}
     recorder.record("preview", "POST", "imports/preview", body)
+    body["plan"] = recorder.ask("POST", "imports/preview", body)["plan"]
     last = recorder.ask_raw("POST", "imports", body)[1].splitlines()[-1]
     recorder.answers.append(f"import {recorder.plain(json.loads(last))}")
     people, after = [], ""

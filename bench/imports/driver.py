@@ -51,11 +51,12 @@ def _measure_daemon(state: Path, path: Path) -> dict[str, float]:
     state.mkdir()
     with _run_daemon(state) as (process, client):
         upload = client.upload(path.read_bytes(), "uploads", filename=path.name)["upload"]
+        plan = client.post("imports", "preview", upload=upload, options={})["plan"]
         at_start = _read_memory(process.pid, "VmRSS")
         opt_outs = _OptOuts(client)
         with opt_outs:
             begun = time.perf_counter()
-            *_, last = client.follow("imports", upload=upload, options={})
+            *_, last = client.follow("imports", upload=upload, options={}, plan=plan)
             wall = time.perf_counter() - begun
         if last["type"] != "finished":
             sys.exit(f"the import failed: {last}")

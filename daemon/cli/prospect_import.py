@@ -78,11 +78,12 @@ def import_file(
     if rejects:
         rejects.touch(mode=0o600)  # a path that can't be written must fail before the import
     upload = client.upload(path.read_bytes(), "uploads", filename=path.name)["upload"]
+    preview = client.post("imports", "preview", upload=upload, options=options)
     if not json_:
-        print_preview(client.post("imports", "preview", upload=upload, options=options))
+        print_preview(preview)
     if not yes:
         ask_confirmation("Import this?", if_declined="Nothing was imported.")
-    report = _follow_import(client, upload, options, quiet=json_)
+    report = _follow_import(client, upload, options, plan=preview["plan"], quiet=json_)
     rejected = client.get("imports", report["id"], "rejects")["items"]
     if rejects:
         _write_rejects(rejects, rejected)
@@ -165,7 +166,7 @@ def _format_counts(counts: Mapping[str, int]) -> str:
 
 
 def _follow_import(
-    client: ControlClient, upload: str, options: Mapping[str, Any], *, quiet: bool
+    client: ControlClient, upload: str, options: Mapping[str, Any], *, plan: str, quiet: bool
 ) -> dict[str, Any]:
     """Run the import and return its report, with a progress bar on a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -180,7 +181,7 @@ def _follow_import(
     )
     with bar:
         task = bar.add_task("importing", total=None)
-        for line in client.follow("imports", upload=upload, options=options):
+        for line in client.follow("imports", upload=upload, options=options, plan=plan):
             if line["type"] == "progress":
                 bar.update(task, completed=line["done"], total=line["total"])
             elif line["type"] == "finished":

@@ -62,6 +62,50 @@ async def test_a_list_is_seen_before_it_is_stored_and_its_rejects_are_kept(
         await expect(page.locator("#prospect-list")).to_contain_text("Agreed")
 
 
+async def test_a_sentence_that_is_typed_last_is_imported_or_nothing_is(
+    console: ConsoleServer, browser: Browser
+) -> None:
+    """Typed and clicked at once: the button is off until the preview has the sentence."""
+    async with open_page(browser, console, "/prospects/import") as page:
+        await page.set_input_files("input[type=file]", files=[FILE])
+        button = page.locator("[data-import]")
+        await expect(button).to_be_enabled()
+        for typed in ("s", "signed", "signed at the fair"):
+            await page.locator("#for-statement").fill(typed)
+            # In one turn of the page, before any answer: what a hasty hand does.
+            await button.evaluate("each => each.click()")
+            assert await console.services.database.read(imports.list_imports) == []
+        await expect(button).to_be_enabled()
+        await expect(page.locator("#for-statement")).to_have_value("signed at the fair")
+        await button.click()
+        await expect(page.locator("h1")).to_have_text("feria.csv")
+    (past,) = await console.services.database.read(imports.list_imports)
+    assert "signed at the fair" in str(past.record.options)
+
+
+async def test_a_list_asks_what_it_leaves_open(console: ConsoleServer, browser: Browser) -> None:
+    """Mobiles without 9, words on consent, unused columns: each asked once, with its rows."""
+    content = (
+        "nombre;telefono;consentimiento;Sucursal\n"
+        "Ana;11 5555-0101;ponele;Centro\nBeto;11 5555-0102;sí;Norte\n"
+    ).encode()
+    listed = FilePayload(name="lista.csv", mimeType="text/csv", buffer=content)
+    async with open_page(browser, console, "/prospects/import", locale="es-AR") as page:
+        await page.set_input_files("input[type=file]", files=[listed])
+        await expect(page.locator("#preview")).to_contain_text("2 números de «telefono»")
+        await page.locator("#for-mobiles").select_option("yes")
+        await expect(page.locator("#preview")).to_contain_text("quedaron con el 9")
+        await page.locator("[name='word.ponele']").select_option("no")
+        await expect(page.locator("[data-import]")).to_be_enabled()
+        await page.locator("input[name=fields][value=Sucursal]").check()
+        await expect(page.locator("[data-import]")).to_be_enabled()
+        await page.locator("[data-import]").click()
+        await expect(page.locator("h1")).to_have_text("lista.csv")
+    people = await console.services.database.read(list_prospects)
+    assert {each.phone for each in people} == {"+5491155550101", "+5491155550102"}
+    assert {each.permission for each in people} == {"refused", "public_source"}
+
+
 async def test_a_list_without_a_number_column_says_so_and_can_be_told(
     console: ConsoleServer, browser: Browser
 ) -> None:

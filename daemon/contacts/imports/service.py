@@ -25,7 +25,7 @@ from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.contacts.imports.writer import ImportWriter
 from daemon.contacts.list_process import choose_source
 from daemon.contacts.validation_transitions import build_validation_transitions
-from daemon.errors import NotFound
+from daemon.errors import Conflict, NotFound
 from daemon.events import ImportFinished
 from daemon.gate.scoring import Scoring
 from daemon.lists.columns import PlannedColumn
@@ -49,13 +49,16 @@ class ImportRow:
 
 @dataclass(frozen=True, slots=True)
 class ImportPreview:
-    """The expected result of an import. ``mapping`` is from our column to the file's header.
+    """The expected result of an import. ``plan`` is the hash of what was previewed.
+
+    ``mapping`` is from our column to the file's header.
 
     ``columns`` are all headers, each with its use; ``notices`` are sentences on the whole file;
     ``remarks`` counts the records with a remark, by its sentence; ``doubts`` are what the list
     leaves open, and a person can answer.
     """
 
+    plan: str
     form: str
     headers: Sequence[str]
     mapping: Mapping[str, str]
@@ -160,6 +163,7 @@ class ImportService:
         counts = Counter(dict.fromkeys(ImportRowOutcome, 0))
         remarks: Counter[str] = Counter()
         seen: set[str] = set()
+        plan = await self.compute_plan(path, options)
         request = await self._prepare_request(path, options)
         doubts = DoubtCounter(request.region)
         async with self._import_process.open_file(request) as reading:
@@ -172,6 +176,7 @@ class ImportService:
                     )
                 )
         return ImportPreview(
+            plan=plan,
             form=reading.summary.form,
             headers=reading.summary.headers,
             mapping=reading.summary.mapping,
@@ -183,6 +188,23 @@ class ImportService:
             notices=reading.summary.remarks,
             doubts=doubts.build(),
         )
+
+    async def compute_plan(self, path: Path, options: ImportOptions) -> str:
+        """Return a hash of the file's bytes and of the options: what a preview is about.
+
+        Raises :class:`ImportRejected` where no source reads the file.
+        """
+        request = self._build_request(path, options)
+        parameters = (request.source, request.region, msgspec.to_builtins(options))
+        return await asyncio.to_thread(_hash_import, path, parameters)
+
+    async def require_plan(self, path: Path, options: ImportOptions, plan: str) -> None:
+        """Raise :class:`Conflict` unless ``plan`` is the one of this file and these options."""
+        if plan != await self.compute_plan(path, options):
+            raise Conflict(
+                "The file or its options are not those that were previewed.",
+                hint="Preview it again, and import what you see then.",
+            )
 
     def start(
         self, path: Path, options: ImportOptions, who: str, on_progress: ProgressCallback

@@ -33,6 +33,8 @@ COLUMN_ORDER: Final = (
 )
 """Every column that a header can be mapped to, in the order of the form."""
 _MAPPING_PREFIX: Final = "map."
+_WORD_PREFIX: Final = "word."
+_KEPT_FIELDS: Final = "fields"
 _MASKED_DIGITS: Final = re.compile(r"\d(?=(?:\D*\d){4})")
 _MAX_SHOWN_REJECTS: Final = 100
 
@@ -50,7 +52,12 @@ class ImportPreviewView:
     @property
     def import_body(self) -> dict[str, Any]:
         """Return the body of `POST /v1/imports` that imports exactly what was previewed."""
-        return {"upload": self.upload, "options": msgspec.to_builtins(self.options)}
+        plan = self.preview.plan if self.preview else ""
+        return {
+            "upload": self.upload,
+            "plan": plan,
+            "options": msgspec.to_builtins(self.options),
+        }
 
 
 @routes.get("/prospects/import")
@@ -67,11 +74,12 @@ async def show_import_page(request: web.Request) -> web.StreamResponse:
 async def show_import_preview(request: web.Request) -> web.StreamResponse:
     """Show what an import of an upload would do with the options of the query."""
     services, given = get_services(request), dict(request.query)
+    kept = request.query.getall(_KEPT_FIELDS, [])
     path = UploadStore(services.settings.state_dir).get_path(given.pop("upload", ""))
     # A problem is shown inside the form, where it can be corrected, and not instead of it.
     found, problem, options = None, None, ImportOptions()
     try:
-        options = _parse_options(given)
+        options = _parse_options(given, kept)
         found = await services.imports.preview(path, options)
     except LeadMasterError as error:
         problem = error
@@ -129,24 +137,33 @@ def mask_cell(cell: str) -> str:
     return _MASKED_DIGITS.sub("•", cell)
 
 
-def _parse_options(given: Mapping[str, str]) -> ImportOptions:
-    """Return the import options of a form; empty fields are left out."""
+def _parse_options(given: Mapping[str, str], kept: Sequence[str]) -> ImportOptions:
+    """Return the import options of a form; empty fields are left out.
+
+    ``kept`` are the headers whose cells are kept as data of each prospect.
+    """
     # A form sends its empty fields too; the options' defaults are meant there.
     filled = {name: value.strip() for name, value in given.items() if value.strip()}
-    mapping = {
-        name.removeprefix(_MAPPING_PREFIX): value
-        for name, value in filled.items()
-        if name.startswith(_MAPPING_PREFIX)
+    options: dict[str, object] = {
+        "mapping": _take_prefixed(filled, _MAPPING_PREFIX),
+        "consent_words": _take_prefixed(filled, _WORD_PREFIX),
+        _KEPT_FIELDS: [header for header in kept if header],
     }
-    plain = {name: value for name, value in filled.items() if not name.startswith(_MAPPING_PREFIX)}
-    if "region" in plain:
-        plain["region"] = plain["region"].upper()
+    filled.pop(_KEPT_FIELDS, None)
+    if "region" in filled:
+        filled["region"] = filled["region"].upper()
     try:
-        return msgspec.convert({**plain, "mapping": mapping}, ImportOptions)
+        return msgspec.convert({**filled, **options}, ImportOptions)
     except msgspec.ValidationError as error:
         raise ImportRejected(
             validation_errors.format_validation_error(error, ImportOptions)
         ) from error
+
+
+def _take_prefixed(filled: dict[str, str], prefix: str) -> dict[str, str]:
+    """Move the fields with this prefix out of a form; return them without it."""
+    names = [name for name in filled if name.startswith(prefix)]
+    return {name.removeprefix(prefix): filled.pop(name) for name in names}
 
 
 def _count_remarks(found: Sequence[ImportRowRecord], *, on_permission: bool) -> dict[str, int]:

@@ -16,6 +16,35 @@ export function startImports() {
     const button = target.closest("[data-import]");
     if (button) startImport(button);
   });
+  watchOptions();
+}
+
+// A preview is about the options that it was asked with: from the first change until the next one
+// is here the button is off, and an answer that is older than a change is left out, so that no
+// field gets back what a person has replaced.
+function watchOptions() {
+  const isOptions = (element) => element?.closest?.("#import-options");
+  let changed = false;
+  const noteChange = ({ target }) => {
+    if (!isOptions(target)) return;
+    changed = true;
+    for (const button of document.querySelectorAll("[data-import]")) {
+      button.disabled = true;
+      button.textContent = word("reading");
+    }
+  };
+  // Captured, so that it is noted before the change asks for its own preview.
+  document.addEventListener("input", noteChange, true);
+  document.addEventListener("change", noteChange, true);
+  document.addEventListener("htmx:beforeRequest", ({ target }) => {
+    if (isOptions(target)) changed = false;
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.target.id === "preview" && changed) event.detail.shouldSwap = false;
+  });
+  document.addEventListener("htmx:sendError", ({ target }) => {
+    if (isOptions(target)) showProblem(document.getElementById("preview"), word("unreachable"));
+  });
 }
 
 const post = (path, body, type) =>
@@ -46,7 +75,8 @@ function describeProblem(answer) {
   return answer ? `${answer.detail} ${answer.hint ?? ""}` : word("unreachable");
 }
 
-// Imports exactly what was previewed: the button carries the order as the server wrote it.
+// Imports exactly what was previewed: the button carries the order and its plan as the server wrote
+// them, and the server refuses what differs from the plan.
 async function startImport(button) {
   const bar = document.querySelector("#preview progress");
   button.disabled = true;

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.service import ImportPreview, ImportReport
-from daemon.errors import ImportRejected, NotFound, Unavailable
+from daemon.errors import Conflict, ImportRejected, NotFound, Unavailable
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import (
     RequestBody,
@@ -51,10 +51,18 @@ class UploadQuery(RequestQuery, frozen=True):
     filename: str
 
 
-class ImportBody(RequestBody, frozen=True):
+class PreviewBody(RequestBody, frozen=True):
     """An upload, and how to read it."""
 
     upload: str
+    options: ImportOptions = ImportOptions()
+
+
+class ImportBody(RequestBody, frozen=True):
+    """An upload, how to read it, and the `plan` of its preview: what differs from it is a 409."""
+
+    upload: str
+    plan: str
     options: ImportOptions = ImportOptions()
 
 
@@ -78,11 +86,11 @@ async def upload_file(request: web.Request) -> web.StreamResponse:
 
 
 @routes.post("/v1/imports/preview")
-@operation(ImportPreview, body=ImportBody, errors=(NotFound, ImportRejected))
+@operation(ImportPreview, body=PreviewBody, errors=(NotFound, ImportRejected))
 @no_time_limit
 async def preview_import(request: web.Request) -> web.StreamResponse:
     """Return what an import would do: format, headers, mapping, first rows, counts."""
-    asked, services = await read_body(request, ImportBody), get_services(request)
+    asked, services = await read_body(request, PreviewBody), get_services(request)
     path = _get_upload_store(services).get_path(asked.upload)
     async with cancel_at_shutdown(request):
         return json_response(await services.imports.preview(path, asked.options))
@@ -90,14 +98,18 @@ async def preview_import(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/v1/imports")
 @operation(
-    dict[str, Any], body=ImportBody, errors=(NotFound, ImportRejected), media_types=(NDJSON,)
+    dict[str, Any],
+    body=ImportBody,
+    errors=(NotFound, ImportRejected, Conflict),
+    media_types=(NDJSON,),
 )
 @no_time_limit
 async def run_import(request: web.Request) -> web.StreamResponse:
     """Import an upload; stream `progress` lines, then `finished` with the report, or `refused`."""
     asked, services = await read_body(request, ImportBody), get_services(request)
-    # An unknown upload is a 404 now; once the stream has begun, the status can't change.
-    _get_upload_store(services).get_path(asked.upload)
+    # A 404 or 409 now: once the stream has begun, the status can't change.
+    path = _get_upload_store(services).get_path(asked.upload)
+    await services.imports.require_plan(path, asked.options, asked.plan)
     async with open_subscription(request, services.bus) as subscription:
         return await send_ndjson(request, subscription, _iterate_import(request, services, asked))
 

@@ -144,7 +144,8 @@ def test_an_import_under_way_is_cut_between_two_people(tmp_path: Path) -> None:
     client = ControlClient(tmp_path / "state" / "control.sock")
     with in_a_terminal(tmp_path) as daemon:
         upload = client.upload(listed.read_bytes(), "uploads", filename="list.csv")["upload"]
-        told = client.follow("imports", upload=upload)
+        plan = client.post("imports", "preview", upload=upload)["plan"]
+        told = client.follow("imports", upload=upload, plan=plan)
         assert next(told)["type"] == "progress"
         children = workers_of(daemon.process.pid)
         assert children
@@ -158,7 +159,7 @@ def test_an_import_under_way_is_cut_between_two_people(tmp_path: Path) -> None:
     with in_a_terminal(tmp_path) as daemon:
         before = client.get("prospects", limit=1)["items"]
         assert before
-        *_, last = client.follow("imports", upload=upload)
+        *_, last = client.follow("imports", upload=upload, plan=plan)
         assert sum(last["report"]["counts"].values()) == PEOPLE
         daemon.press(CTRL_C)
         assert daemon.wait_for_exit() == 0

@@ -47,6 +47,8 @@ async def imported(api: HttpClient, text: str = SAMPLE) -> dict[str, Any]:
     """Bring a list in; return the last line that the import said."""
     upload = await api.call("POST", "/v1/uploads?filename=lista.csv", data=text.encode())
     order = {"upload": upload.document["upload"], "options": {}}
+    preview = await api.call("POST", "/v1/imports/preview", json=order)
+    order["plan"] = preview.document["plan"]
     said = await api.call("POST", "/v1/imports", json=order)
     last: dict[str, Any] = said.document[-1]
     return last
@@ -397,10 +399,15 @@ async def test_a_list_is_uploaded_previewed_imported_and_reported(api: HttpClien
     assert (await imported(api))["report"]["repeated"] is True
 
 
-async def test_a_refused_import_is_the_last_line(api: HttpClient) -> None:
-    """What can't be imported ends the stream with its problem."""
-    refused = await imported(api, "a;b\n1;2\n")
-    assert (refused["type"], refused["problem"]["code"]) == ("refused", "import_rejected")
+async def test_only_what_was_previewed_is_imported(api: HttpClient) -> None:
+    """What can't be imported is refused at its preview, and what was not previewed is a 409."""
+    upload = await api.call("POST", "/v1/uploads?filename=lista.csv", data=b"a;b\n1;2\n")
+    order = {"upload": upload.document["upload"], "options": {}}
+    refused = await api.call("POST", "/v1/imports/preview", json=order)
+    assert refused.document["code"] == "import_rejected"
+    assert (await api.call("POST", "/v1/imports", json=order)).status == 400
+    stale = await api.call("POST", "/v1/imports", json={**order, "plan": "0" * 64})
+    assert (stale.status, stale.document["code"]) == (409, "conflict")
 
 
 @pytest.mark.parametrize("name", ["", "..", "%2F"])

@@ -84,6 +84,8 @@ class ConsoleServer:
         """Import a list."""
         upload = await self.api.call("POST", "/v1/uploads?filename=l.csv", data=content)
         order = {"upload": upload.document["upload"], "options": options}
+        preview = await self.api.call("POST", "/v1/imports/preview", json=order)
+        order["plan"] = preview.document["plan"]
         await self.api.call("POST", "/v1/imports", json=order)
 
 

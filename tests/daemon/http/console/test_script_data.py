@@ -193,6 +193,8 @@ async def test_an_import_tells_what_the_page_follows(console: ConsoleServer) -> 
     """The upload's name; how far it has come, line by line; the report, or the problem."""
     upload = await console.api.call("POST", "/v1/uploads?filename=l.csv", data=ANA_CSV)
     order = {"upload": upload.document["upload"], "options": {}}
+    preview = await console.api.call("POST", "/v1/imports/preview", json=order)
+    order["plan"] = preview.document["plan"]
     lines = (await console.api.call("POST", "/v1/imports", json=order)).document
     assert lines[-1]["type"] == "finished"
     assert lines[-1]["report"]["id"].startswith("imp_")

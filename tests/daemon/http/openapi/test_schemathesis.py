@@ -117,7 +117,8 @@ def furnished(client: ControlClient) -> dict[str, str]:
     client.post("sessions", name="ventas", channel="simulated")
     client.post("sessions", "ventas", "start")
     upload = client.upload(b"phone,name\n+5491141234567,Ana\nx,y\n", "uploads", filename="a.csv")
-    report = [*client.follow("imports", upload=upload["upload"])][-1]["report"]
+    plan = client.post("imports", "preview", upload=upload["upload"])["plan"]
+    report = [*client.follow("imports", upload=upload["upload"], plan=plan)][-1]["report"]
     message = client.send("+5491141234567", "Hola Ana", wait=True)
     return {
         "users": "eva",
