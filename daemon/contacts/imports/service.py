@@ -190,12 +190,17 @@ class ImportService:
         )
 
     async def compute_plan(self, path: Path, options: ImportOptions) -> str:
-        """Return a hash of the file's bytes and of the options: what a preview is about.
+        """Return a hash of the file's bytes, the options and the words explained before.
 
         Raises :class:`ImportRejected` where no source reads the file.
         """
-        request = self._build_request(path, options)
-        parameters = (request.source, request.region, msgspec.to_builtins(options))
+        request = await self._prepare_request(path, options)
+        parameters = (
+            request.source,
+            request.region,
+            msgspec.to_builtins(options),
+            request.consent_words,
+        )
         return await asyncio.to_thread(_hash_import, path, parameters)
 
     async def require_plan(self, path: Path, options: ImportOptions, plan: str) -> None:
