@@ -25,17 +25,15 @@ export function startImports() {
 function watchOptions() {
   const isOptions = (element) => element?.closest?.("#import-options");
   let changed = false;
-  const noteChange = ({ target }) => {
+  // Not "change": it comes when a field is left, which the very click on the button does.
+  document.addEventListener("input", ({ target }) => {
     if (!isOptions(target)) return;
     changed = true;
     for (const button of document.querySelectorAll("[data-import]")) {
       button.disabled = true;
       button.textContent = word("reading");
     }
-  };
-  // Captured, so that it is noted before the change asks for its own preview.
-  document.addEventListener("input", noteChange, true);
-  document.addEventListener("change", noteChange, true);
+  });
   document.addEventListener("htmx:beforeRequest", ({ target }) => {
     if (isOptions(target)) changed = false;
   });
