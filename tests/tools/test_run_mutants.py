@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tools.run_mutants import Mutant, MutantNotPlanted, SourceTree, compile_anchor, hold_mutant
+from tools.run_mutants import (
+    Mutant,
+    MutantNotPlanted,
+    SourceTree,
+    compile_anchor,
+    hold_mutant,
+    read_mutants,
+)
+
+ROOT = Path(__file__).parents[2]
 
 CODE = """
 def decide(facts, rules):
@@ -89,3 +98,11 @@ def test_its_tests_are_found_by_the_end_of_their_path(tree: SourceTree) -> None:
     for gone in ("test_gate.py::test_gone", "test_door.py"):
         with pytest.raises(MutantNotPlanted, match=gone):
             tree.find_tests(replace(mutant, tests=(gone,)))
+
+
+def test_every_fault_can_be_planted_in_the_product() -> None:
+    """Each anchor is there once, and so are its tests: `make mutants` would not fail for that."""
+    with closing(SourceTree(ROOT)) as product:
+        for mutant in read_mutants(ROOT / "tools" / "mutants.toml", ""):
+            assert product.find_place(mutant).line, mutant.id
+            assert product.find_tests(mutant), mutant.id
