@@ -52,6 +52,10 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         SALES,
         "Hola {name}, vimos su comercio en la guía de la feria. ¿Podemos contarle algo?",
     ),
+    "was recommended": (
+        SALES,
+        "Buenas {name}, encontré tu negocio en el mapa del barrio y quise presentarme.",
+    ),
     "said no": (SALES, "{name}, una última oportunidad para sumarte a la promoción de invierno."),
     "was not reached": (
         SUPPORT,
@@ -92,7 +96,12 @@ def choose_recipients(client: ControlClient) -> dict[str, DemoMessage]:
 
 def choose_visitor_messages(client: ControlClient) -> list[DemoMessage]:
     """Build messages that wait for the visitor: some to review, one to send by hand."""
-    choices = (("was a customer", "relationship", 3), ("was found", "public_source", 2))
+    # A text of its own to send by hand; the one that is like an earlier text waits for a person.
+    choices = (
+        ("was a customer", "relationship", 3),
+        ("was recommended", "public_source", 1),
+        ("was found", "public_source", 1),
+    )
     known = {message["contact"] for message in client.get("messages", limit=_PAGE_SIZE)["items"]}
     recipients: list[DemoMessage] = []
     for role, permission, count in choices:
@@ -103,6 +112,7 @@ def choose_visitor_messages(client: ControlClient) -> list[DemoMessage]:
             if person["contact"] not in known and person["name"] and _is_argentine_mobile(person)
         ]
         recipients += [_build_message(role, person) for person in candidates[:count]]
+        known |= {recipient.contact for recipient in recipients}
     return recipients
 
 

@@ -265,7 +265,7 @@ def test_each_built_in_plugin_is_there_with_its_hooks() -> None:
     assert hooks == BUILT_IN_HOOKS
     assert plugins.names == tuple(BUILT_IN_HOOKS)
     assert set(plugins.channels()) == {"linked", "manual", "simulated"}
-    assert set(plugins.sources()) == {"csv"}
+    assert set(plugins.sources()) == {"csv", "vcard", "xlsx"}
 
 
 def test_every_entry_point_of_the_project_is_installed() -> None:

@@ -77,7 +77,11 @@ def test_an_import_that_is_cut_says_how_to_go_on(path: Path, tmp_path: Path) -> 
     (tmp_path / "x.csv").write_bytes(b"phone\n")
     upload = build_http_answer(201, b'{"upload": "up_1"}')
     cut = b'HTTP/1.1 200 OK\r\n\r\n{"type": "progress", "done": 1, "total": 2}\n'
-    with serve_raw_answers(path, upload, cut) as client, pytest.raises(NotRunning) as caught:
+    preview = build_http_answer(200, b'{"plan": "a hash"}')
+    with (
+        serve_raw_answers(path, upload, preview, cut) as client,
+        pytest.raises(NotRunning) as caught,
+    ):
         import_file(client, tmp_path / "x.csv", {}, yes=True, json_=True)
     assert "same file" in caught.value.hint
 

@@ -115,8 +115,8 @@ def test_no_jargon_for_a_single_wrong_field(data: st.DataObject) -> None:
         (
             "POST",
             "/v1/suppressions/import",
-            {"upload": "u", "reason": "because", "region": "ar"},
-            "region: must be two capital letters, such as AR.",
+            {"upload": "u", "reason": "because", "options": {"region": "ar"}},
+            "options.region: must be two capital letters, such as AR.",
         ),
     ],
 )

@@ -37,7 +37,9 @@ async def test_a_first_message_in_doubt_is_settled_by_the_receipt_of_a_hidden_id
     await house.whatsapp.send_receipt(phone, ana.lid, received.wire_id)
     settled = await house.wait_for_message(message, "delivered")
     assert settled["wire_id"] == received.wire_id
-    assert (len(ana.received), len(ana.repeated)) == (1, 0)
+    # After a cut the library itself may repeat the frame: with the same id, which no app shows.
+    assert len(ana.received) == 1
+    assert {each.wire_id for each in ana.repeated} <= {received.wire_id}
 
 
 async def test_a_restriction_closes_new_chats_until_a_person_opens_them(

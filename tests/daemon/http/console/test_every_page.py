@@ -44,6 +44,8 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/sessions/{name}": ("/sessions/{session}",),
     "/pieces/sessions/new": ("/pieces/sessions/new",),
     "/pieces/sessions/{name}": ("/pieces/sessions/{session}",),
+    "/pieces/sessions/{name}/linking-answers": ("/pieces/sessions/{session}/linking-answers",),
+    "/pieces/sessions/{name}/pairing-code": ("/pieces/sessions/{session}/pairing-code",),
     "/pieces/sessions/{name}/timeline": ("/pieces/sessions/{session}/timeline",),
     "/pieces/sessions/{name}/{action}": (
         *("/pieces/sessions/{session}/stop", "/pieces/sessions/{session}/restart"),

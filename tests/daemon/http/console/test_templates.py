@@ -32,6 +32,9 @@ from daemon.http.console.review import REVIEW_DECISIONS
 from daemon.http.console.sessions import PAIRING_SHOWN_IN, SESSION_ACTIONS
 from daemon.http.console.timeline import AUDIT_SEVERITY
 from daemon.inbound.classification import ONCE
+from daemon.lists.consent_cells import ConsentAnswer
+from daemon.lists.dates import DateOrder
+from daemon.lists.phone_cells import MobileAnswer
 from daemon.sessions.status import UserAction
 from rules.diff import ChangeKind
 from rules.verdict import DeferKind, Verdict, VetoEffect
@@ -88,6 +91,12 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "effect.": set(VetoEffect),
     "effect_short.": set(VetoEffect),
     "funnel.": set(MessageFunnel.__dataclass_fields__),
+    "imports.date_order_answer.": {"none", *DateOrder},
+    "imports.mobiles_answer.": set(MobileAnswer),
+    "imports.word_answer.": {
+        *("none", ConsentAnswer.YES, ConsentAnswer.RELATIONSHIP),
+        *(ConsentAnswer.NO, ConsentAnswer.NOTHING),
+    },
     "intent.": set(Intent),
     "keys.": _PAGE_KEYS,
     "manual.": {"take", "open", "sent", "not_sent", "back"},

@@ -171,7 +171,7 @@ async def test_a_list_is_suppressed(api: HttpClient) -> None:
     upload = await api.call("POST", "/v1/uploads?filename=lista.csv", data=content)
     order = {"upload": upload.document["upload"], "reason": "a register"}
     done = (await api.post("/v1/suppressions/import", **order)).document
-    assert (done["added"], done["already"], done["rejected"][0]["record"]) == (1, 0, 2)
+    assert (done["added"], done["already"], done["rejected"][0]["record"]) == (1, 0, 3)
     check = (await api.get("/v1/suppressions/check?phone=%2B5491141234567")).document
     assert check["suppressed"]
     assert check["records"][0]["source"] == "import"
