@@ -44,7 +44,7 @@ format: leadmaster/gate@1
 vetoes:
   - {id: no_links, reason: Links scare people, when: {message.links|gte: 3}}
 """
-PEOPLE = 500
+PEOPLE = 20_000
 WORK = ("reload", "backtest")
 DEAF = """
 import os, signal, sys

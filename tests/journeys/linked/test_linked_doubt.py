@@ -31,8 +31,10 @@ async def test_a_first_message_in_doubt_is_settled_by_the_receipt_of_a_hidden_id
     [received] = await ana.received.wait_for(1)
     if fault == "a killed worker":
         house.kill_worker()
-    doubtful = await house.wait_for_message(message, "in_doubt")
-    assert doubtful["wire_id"] is None
+    # After a cut the library may repeat the frame by itself, and get the acknowledgement after all.
+    states = ("in_doubt", "sent") if fault == "a cut connection" else ("in_doubt",)
+    doubtful = await house.wait_for_message(message, *states)
+    assert (doubtful["wire_id"] is None) == (doubtful["state"] == "in_doubt")
     await house.wait_for_state("ventas", "ready")
     await house.whatsapp.send_receipt(phone, ana.lid, received.wire_id)
     settled = await house.wait_for_message(message, "delivered")
