@@ -51,18 +51,22 @@ def begin_register(
 
 def insert_register_numbers(tx: Tx, register: str, hashes: Sequence[str]) -> None:
     """Add lines by the hash of the first spelling of each; one that is there is left alone."""
-    tx.execute_many(
+    added = tx.execute_many(
         "INSERT INTO do_not_call_numbers (line, register) VALUES (?, ?) ON CONFLICT DO NOTHING",
         [(bytes.fromhex(each)[:LINE_BYTES], register) for each in hashes],
+    )
+    # Counted as they come: a register has millions, and an opt-out must not wait for a count.
+    tx.execute(
+        "UPDATE do_not_call_registers SET numbers = numbers + ? WHERE id = ?",
+        (max(added, 0), register),
     )
 
 
 def finish_register(tx: Tx, register: str, at: datetime) -> DoNotCallRegister:
     """Put a register in force, if no newer one of its country is; return it."""
     tx.execute(
-        "UPDATE do_not_call_registers SET finished_at = ?, numbers ="
-        " (SELECT count(*) FROM do_not_call_numbers WHERE register = ?) WHERE id = ?",
-        (format_timestamp(at), register, register),
+        "UPDATE do_not_call_registers SET finished_at = ? WHERE id = ?",
+        (format_timestamp(at), register),
     )
     found = _require_register(tx, register)
     current = get_register_in_force(tx, found.country)
@@ -74,21 +78,17 @@ def finish_register(tx: Tx, register: str, at: datetime) -> DoNotCallRegister:
     return _require_register(tx, register)
 
 
-def delete_superseded_numbers(tx: Tx, limit: int) -> int:
-    """Delete numbers of registers that are not in force and not being read; return how many."""
+def delete_superseded_numbers(tx: Tx, limit: int, *, keep: str = "") -> int:
+    """Delete numbers of registers that are not in force; return how many.
+
+    ``keep`` is the register that is being read. All others without an end were cut short.
+    """
     return tx.execute(
-        "DELETE FROM do_not_call_numbers WHERE (line, register) IN (SELECT line, register"
+        "DELETE FROM do_not_call_numbers WHERE (register, line) IN (SELECT register, line"
         " FROM do_not_call_numbers WHERE register IN (SELECT id FROM do_not_call_registers"
-        " WHERE finished_at IS NOT NULL AND in_force = 0) LIMIT ?)",
-        (limit,),
+        " WHERE in_force = 0 AND id <> ?) LIMIT ?)",
+        (keep, limit),
     ).rowcount
-
-
-def delete_unfinished_registers(tx: Tx) -> None:
-    """Delete what an import left that was cut short; call it when no import runs."""
-    unfinished = "SELECT id FROM do_not_call_registers WHERE finished_at IS NULL"
-    tx.execute(f"DELETE FROM do_not_call_numbers WHERE register IN ({unfinished})")
-    tx.execute("DELETE FROM do_not_call_registers WHERE finished_at IS NULL")
 
 
 def is_in_register(reader: Reader, contact: str) -> bool:

@@ -119,7 +119,7 @@ WHERE in_force = 1;
 CREATE TABLE do_not_call_numbers (
     line BLOB NOT NULL,                  -- 16 bytes of the keyed hash of the line's first spelling
     register TEXT NOT NULL REFERENCES do_not_call_registers (id),
-    PRIMARY KEY (line, register)
+    PRIMARY KEY (register, line)         -- so that an old register goes without a search
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE evidence (
     id INTEGER PRIMARY KEY,              -- append-only: permission, reach and intent derive from it

@@ -97,6 +97,8 @@ class DoNotCallService:
         rejected = 0
         async with self._lock, self._process.open_file(request) as reading:
             register = await self._begin(path.name, country, dated, who)
+            # No other import runs: what is unfinished was cut short.
+            await self._delete_superseded(keep=register)
             async for records in reading.batches:
                 found = [_build_reject(each) for each in records if each.reason_code]
                 rejected += len(found)
@@ -129,8 +131,6 @@ class DoNotCallService:
 
     async def _begin(self, filename: str, country: str, dated: date, who: str) -> str:
         def job(tx: Tx) -> str:
-            # No other import runs: what is unfinished was cut short.
-            do_not_call.delete_unfinished_registers(tx)
             return do_not_call.begin_register(
                 tx,
                 country=country,
@@ -173,9 +173,9 @@ class DoNotCallService:
 
         return await self._database.write(job)
 
-    async def _delete_superseded(self) -> None:
+    async def _delete_superseded(self, *, keep: str = "") -> None:
         while await self._database.write(
-            lambda tx: do_not_call.delete_superseded_numbers(tx, _DELETED_ROWS)
+            lambda tx: do_not_call.delete_superseded_numbers(tx, _DELETED_ROWS, keep=keep)
         ):
             pass
 

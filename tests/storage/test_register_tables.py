@@ -56,12 +56,20 @@ async def get_current(database: Database, country: str = "AR") -> DoNotCallRegis
 
 
 async def test_a_register_that_is_still_read_is_not_in_force(database: Database) -> None:
-    """An import that was cut short lists nobody, and is deleted whole."""
+    """One that was cut short lists nobody, and its numbers go; those of the running one stay."""
     await database.write(lambda tx: add_register(tx, [ANA], date(2026, 11, 1), finish=False))
+    running = await database.write(
+        lambda tx: add_register(tx, [BETO], date(2026, 11, 2), finish=False)
+    )
     assert not await is_ana_listed(database)
     assert await get_current(database) is None
-    await database.write(do_not_call.delete_unfinished_registers)
-    assert await database.read(do_not_call.list_registers) == []
+    deleted = await database.write(
+        lambda tx: do_not_call.delete_superseded_numbers(tx, 9, keep=running)
+    )
+    assert deleted == 1
+    assert await database.read(lambda r: r.value("SELECT register FROM do_not_call_numbers")) == (
+        running
+    )
 
 
 async def test_a_newer_register_takes_the_place_of_the_older(database: Database) -> None:
