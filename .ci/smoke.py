@@ -8,17 +8,19 @@ import socket
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import packages_distributions
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 PACKAGES = ("daemon", "rules", "statemachines", "storage")
 COMMAND = Path(sys.prefix) / "bin" / "leadmaster"
+TEST_WORD = b"virtual_whatsapp"
 START_SECONDS, STOP_SECONDS = 60, 30
 
 
 def main() -> None:
     """Check the packages, the commands and a short life of the daemon; stop at the first fault."""
     check_packages()
+    check_contents()
     with tempfile.TemporaryDirectory(prefix="leadmaster-smoke-") as folder:
         os.chdir(folder)
         suite = ["channels", "check", "simulated"]
@@ -37,6 +39,18 @@ def check_packages() -> None:
         if owners[package] != ["leadmaster"] or not str(place).startswith(sys.prefix):
             sys.exit(f"{package} comes from {place} ({owners[package]}), not from this install")
     print(f"packages from {sys.prefix}: {', '.join(PACKAGES)}")
+
+
+def check_contents() -> None:
+    """Nothing of the tests is installed, and nothing that knows the virtual WhatsApp."""
+    installed = distribution("leadmaster").files or []
+    files = [each for each in installed if each.parts[0] in PACKAGES]
+    folders = {each.parts[0] for each in installed} - {*PACKAGES, ".."}  # its command is in ..
+    strange = {each for each in folders if not each.endswith(".dist-info")}
+    strange |= {str(each) for each in files if TEST_WORD in each.read_binary().lower()}
+    if not files or strange:
+        sys.exit(f"the wheel holds what belongs to the tests: {strange or 'or nothing at all'}")
+    print(f"contents: {len(files)} files, none of the tests")
 
 
 def check_engines() -> None:

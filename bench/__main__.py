@@ -6,15 +6,27 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Callable, Mapping
 
-from bench import contact_requests
+from bench import contact_requests, linked, whole
 from bench.backtest import driver as backtest
 from bench.decision import driver as decision
 from bench.fanout import driver as fanout
+from bench.gate import driver as gate
 from bench.imports import driver as imports
 from bench.processes import PEERS
 
-JOBS = ("decision", "backtest", "fanout", "requests", "import")
+JOBS: Mapping[str, Callable[[int], object]] = {
+    "decision": lambda _: decision.run(),
+    "backtest": backtest.run,
+    "fanout": lambda _: fanout.run(),
+    "requests": lambda _: contact_requests.run(),
+    "import": imports.run,
+    "gate": lambda _: gate.run(),
+    "linked": lambda _: linked.run(),
+    "whole": lambda _: whole.run(),
+}
+"""By name; each takes the number of rows, where it has any."""
 
 
 def main() -> None:
@@ -28,31 +40,17 @@ def main() -> None:
         help="decisions of the backtest, and records of the import",
     )
     asked = parser.parse_args()
-    unknown = sorted(set(asked.job) - set(JOBS))
+    unknown = sorted(set(asked.job) - JOBS.keys())
     if unknown:
         parser.error(f"there is no job {unknown[0]}: it is one of {', '.join(JOBS)}")
     PEERS.mkdir(parents=True, exist_ok=True)
     for job in asked.job or JOBS:
         print(f"== {job}: {_describe_load()}")
         begun, before = time.monotonic(), os.getloadavg()
-        found = _run_job(job, asked.rows)
+        found = JOBS[job](asked.rows)
         print(f"== {job}: {time.monotonic() - begun:.0f} s, {_describe_load()}")
         text = json.dumps({"load": [before, os.getloadavg()], "found": found}, indent=1)
         (PEERS / f"{job}.json").write_text(text, encoding="utf-8")
-
-
-def _run_job(job: str, rows: int) -> object:
-    match job:
-        case "decision":
-            return decision.run()
-        case "backtest":
-            return backtest.run(rows)
-        case "requests":
-            return contact_requests.run()
-        case "import":
-            return imports.run(rows)
-        case _:
-            return fanout.run()
 
 
 def _describe_load() -> str:

@@ -13,6 +13,7 @@ def main() -> None:
         # Imported inside the try: Ctrl-C may come while the imports are still running.
         import signal  # noqa: PLC0415
 
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # leadmaster.sh held it back
         from daemon.cli.main import run_command  # noqa: PLC0415
 
         status = run_command(sys.argv[1:])

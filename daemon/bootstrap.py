@@ -5,21 +5,32 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from daemon.alerts.service import AlertService
 from daemon.api.clock import Clock, ScaledClock, SystemClock
 from daemon.api.permit import PermitSigner, PermitVerifier
 from daemon.auth import AuthService
+from daemon.backup.service import BackupService
 from daemon.bus import EventBus
+from daemon.chats.outcome_service import OutcomeService
+from daemon.chats.service import ChatService
+from daemon.chats.sharing import SharingService
+from daemon.chats.strangers import StrangerService
+from daemon.chats.unanswered_outcomes import UnansweredOutcomes
 from daemon.clock_steps import ClockStepWatcher
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.consents import ConsentService
 from daemon.contacts.do_not_call import DoNotCallService
 from daemon.contacts.imports.service import ImportService
+from daemon.contacts.imports.undo import ImportUndoService
 from daemon.contacts.number_checks import NumberCheckPolicy
+from daemon.contacts.personal_data import PersonalDataService
 from daemon.contacts.prospects import ProspectService
 from daemon.contacts.retention import Retention
 from daemon.contacts.suppression import SuppressionService
@@ -30,19 +41,28 @@ from daemon.event_dispatcher import EventDispatcher
 from daemon.events import decode_event
 from daemon.gate.gate import Gate
 from daemon.gate.scoring import Scoring
+from daemon.history.service import HistoryService
+from daemon.history.writer import HistoryWriter
+from daemon.http.console.language import load_language
 from daemon.inbound import SignalHandlers, build_signal_handlers
 from daemon.inbound.classification import ClassificationService
 from daemon.inbound.classification_effects import ClassificationEffects
+from daemon.inbound.contact_sync import ContactSync
 from daemon.inbound.phrase_file import PhraseFile
+from daemon.morning import MorningService
+from daemon.numbers.breaker import Breaker
+from daemon.numbers.budgets import Budgets, Decisions
 from daemon.outbox import Outbox
 from daemon.outbox.enqueue import MessageEnqueuer
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.halt import Halt
 from daemon.outbox.manual import ManualSending
+from daemon.outbox.message_check import MessageCheck
 from daemon.outbox.pacing import Pacing
 from daemon.outbox.review import ReviewService
 from daemon.outbox.sender import SessionSender
 from daemon.outbox.wakeups import Wakeups
+from daemon.phases import PhaseService
 from daemon.plugin_manager import PluginFailureQueue, Plugins
 from daemon.rulesets.active import ActiveRulesets
 from daemon.rulesets.service import RulesetService
@@ -51,6 +71,8 @@ from daemon.services import Foundation, Services
 from daemon.sessions import Sessions
 from daemon.sessions.registry import load_usable_channels
 from daemon.settings import ClockSettings, Settings
+from daemon.storage_monitor import StorageMonitor
+from daemon.texts.service import TextService
 from statemachines.vocabulary import BuiltinChannel
 from storage import triggers
 from storage.db import Database
@@ -124,7 +146,7 @@ async def run_services(services: Services) -> AsyncIterator[None]:
         services.database,
         services.clock,
     )
-    watcher = ClockStepWatcher(services.clock, services.database, services.sessions)
+    watcher = services.clock_steps
     # Before the outbox and the sessions read their deadlines, which this may move.
     await watcher.recover()
     async with observers.running(), contextlib.AsyncExitStack() as stack:
@@ -137,8 +159,15 @@ async def run_services(services: Services) -> AsyncIterator[None]:
         # Subscribed before the sessions connect: the first message to send is announced as an
         # event.
         await stack.enter_async_context(services.wakeups.running())
+        # Before anything can be sent; after what the start itself had to write on a full disk.
+        await services.storage_monitor.check()
         await services.sessions.restore()
-        for service in (services.validation, services.ruleset_watcher, watcher):
+        for service in (
+            services.validation,
+            services.import_undo,
+            services.ruleset_watcher,
+            watcher,
+        ):
             await stack.enter_async_context(service.running())
         yield
 
@@ -152,61 +181,147 @@ def build_services(base: Foundation) -> Services:
     suppression = SuppressionService(database, journal, aliases, clock)
     handlers = _build_signal_handlers(base, aliases, suppression, scoring, phrase_file)
     sessions = _build_sessions(base, handlers, PermitVerifier(signer.public_key))
-    checks = NumberCheckPolicy(settings.pacing, base.channels)
+    budgets, breaker = _build_budgets(base), Breaker(database, clock)
+    checks = NumberCheckPolicy(budgets, base.channels)
     validation = ValidationService(database, sessions, scoring, aliases, clock, checks, settings)
-    gate, pacing = Gate(database, plugins, base.rulesets, signer, clock), Pacing(settings.pacing)
-    evaluator = MessageEvaluator(database, gate, checks, settings.sending)
-    outbox = _build_outbox(base, aliases, gate, pacing, evaluator, sessions, checks)
+    gate, pacing = Gate(database, plugins, base.rulesets, signer, clock), Pacing(budgets)
+    evaluator = MessageEvaluator(database, gate, checks, settings.sending, clock)
+    steps = ClockStepWatcher(clock, database, sessions)
+    outbox = _build_outbox(base, aliases, gate, pacing, breaker, evaluator, sessions, checks, steps)
+    message_check = MessageCheck(database, outbox, gate, evaluator, sessions, pacing)
     return Services(
         **copy_fields(base),
         ruleset_service=rulesets,
         ruleset_watcher=RulesetWatcher(rulesets, settings.rules),
         aliases=aliases,
-        **_build_suppression_services(base, suppression, aliases),
-        scoring=scoring,
+        **_build_list_services(base, suppression, aliases, scoring),
         phrase_file=phrase_file,
+        texts=TextService(database, phrase_file, clock),
         signal_handlers=handlers,
-        classification=_build_classification(base, aliases, suppression, scoring),
-        imports=ImportService(database, plugins, scoring, aliases, clock, settings),
-        prospects=ProspectService(database, scoring, aliases, clock, settings.daemon),
-        consents=ConsentService(database, scoring, aliases, clock, settings),
+        **_build_prospect_services(base, scoring, aliases, sessions, handlers),
         number_checks=checks,
         validation=validation,
-        retention=Retention(database, clock, settings.retention),
         gate=gate,
         pacing=pacing,
         evaluator=evaluator,
         outbox=outbox,
-        wakeups=Wakeups(base.bus, outbox, validation, clock),
+        clock_steps=steps,
+        wakeups=Wakeups(base.bus, outbox, validation, breaker, clock),
         sessions=sessions,
-        review=ReviewService(database, clock, settings.sending),
-        manual=ManualSending(database, gate, evaluator, pacing, clock, settings.sending),
-        halt=Halt(database, clock),
+        manual=ManualSending(database, gate, evaluator, pacing, breaker, clock, settings.sending),
+        **_build_operator_services(base, breaker, budgets, outbox, rulesets, sessions),
+        **_build_chat_services(base, aliases, suppression, scoring, outbox, message_check),
     )
 
 
-def _build_suppression_services(
-    base: Foundation, suppression: SuppressionService, aliases: Aliases
+def _build_chat_services(
+    base: Foundation,
+    aliases: Aliases,
+    suppression: SuppressionService,
+    scoring: Scoring,
+    outbox: Outbox,
+    message_check: MessageCheck,
 ) -> dict[str, Any]:
-    settings, plugins = base.settings, base.plugins
+    transitions = build_validation_transitions(scoring, aliases, base.settings)
+    effects = ClassificationEffects(suppression, scoring, transitions)
+    chats = ChatService(base.database, outbox, message_check, base.clock)
+    reporting = {name for name, each in base.channels.items() if each.capabilities.receipts}
     return {
+        "classification": ClassificationService(base.database, effects, base.clock),
+        "chats": chats,
+        "message_check": message_check,
+        "sharing": SharingService(base.database, chats, base.clock, base.settings.sending),
+        "unanswered_outcomes": UnansweredOutcomes(
+            base.database, transitions, reporting, base.clock
+        ),
+        "outcomes": OutcomeService(base.database, effects, scoring, transitions, base.clock),
+    }
+
+
+def _build_budgets(base: Foundation) -> Budgets:
+    return Budgets(base.settings.pacing, _list_simulated_channels(base))
+
+
+def _list_simulated_channels(base: Foundation) -> set[str]:
+    """Return the channels that reach nobody."""
+    # With an injected clock every session is simulated, also of what is sent by hand.
+    return {
+        name
+        for name, channel in base.plugins.channels().items()
+        if channel.simulated or base.settings.clock.start is not None
+    }
+
+
+def _build_operator_services(
+    base: Foundation,
+    breaker: Breaker,
+    budgets: Budgets,
+    outbox: Outbox,
+    rulesets: RulesetService,
+    sessions: Sessions,
+) -> dict[str, Any]:
+    database, clock, settings = base.database, base.clock, base.settings
+    halt, backups = Halt(database, clock), BackupService(settings, database, clock)
+    simulated = _list_simulated_channels(base)
+    zone = ZoneInfo(settings.daemon.time_zone)
+    morning = MorningService(database, Pacing(budgets), backups, clock, zone)
+    load_words = partial(load_language, settings.alerts.language)
+    return {
+        "breaker": breaker,
+        "budgets": budgets,
+        "decisions": Decisions(database, clock),
+        "halt": halt,
+        "storage_monitor": StorageMonitor(database, halt, outbox),
+        "review": ReviewService(database, clock, settings.sending),
+        "backups": backups,
+        "phases": PhaseService(database, clock, rulesets, backups, simulated),
+        "morning": morning,
+        "alerts": AlertService(
+            settings, database, clock, sessions, halt, backups, morning, load_words
+        ),
+    }
+
+
+def _build_prospect_services(
+    base: Foundation,
+    scoring: Scoring,
+    aliases: Aliases,
+    sessions: Sessions,
+    handlers: SignalHandlers,
+) -> dict[str, Any]:
+    database, clock, settings = base.database, base.clock, base.settings
+    imports = ImportService(database, base.plugins, scoring, aliases, clock, settings)
+    prospects = ProspectService(database, scoring, aliases, clock, settings.daemon)
+    return {
+        "imports": imports,
+        "import_undo": ImportUndoService(database, scoring, clock, imports),
+        "prospects": prospects,
+        "strangers": StrangerService(database, prospects, clock, settings.validation),
+        "consents": ConsentService(database, scoring, aliases, clock, settings),
+        "retention": Retention(database, clock, settings.retention),
+        "contact_sync": ContactSync(database, sessions, aliases, handlers.aliases, clock),
+    }
+
+
+def _build_list_services(
+    base: Foundation, suppression: SuppressionService, aliases: Aliases, scoring: Scoring
+) -> dict[str, Any]:
+    """Return scoring, suppression, and each service that imports other lists than prospects."""
+    database, plugins, clock, settings = base.database, base.plugins, base.clock, base.settings
+    history = HistoryWriter(aliases, suppression, scoring, settings.sending)
+    return {
+        "scoring": scoring,
         "suppression": suppression,
+        "personal_data": PersonalDataService(database, suppression, clock, settings),
         "suppression_lists": SuppressionLists(suppression, plugins, settings),
-        "do_not_call": DoNotCallService(base.database, plugins, aliases, base.clock, settings),
+        "do_not_call": DoNotCallService(database, plugins, aliases, clock, settings),
+        "history": HistoryService(database, plugins, history, clock, settings),
     }
 
 
 def copy_fields(container: Foundation) -> dict[str, Any]:
     """Return the fields of a container by name, to build a larger one with."""
     return {field.name: getattr(container, field.name) for field in fields(container)}
-
-
-def _build_classification(
-    base: Foundation, aliases: Aliases, suppression: SuppressionService, scoring: Scoring
-) -> ClassificationService:
-    transitions = build_validation_transitions(scoring, aliases, base.settings)
-    effects = ClassificationEffects(suppression, scoring, transitions)
-    return ClassificationService(base.database, effects, base.clock)
 
 
 def _build_signal_handlers(
@@ -264,9 +379,11 @@ def _build_outbox(
     aliases: Aliases,
     gate: Gate,
     pacing: Pacing,
+    breaker: Breaker,
     evaluator: MessageEvaluator,
     sessions: Sessions,
     checks: NumberCheckPolicy,
+    clock_steps: ClockStepWatcher,
 ) -> Outbox:
     enqueuer = MessageEnqueuer(
         base.database, base.plugins, pacing, aliases, base.clock, base.settings
@@ -279,12 +396,16 @@ def _build_outbox(
             gate=gate,
             evaluator=evaluator,
             pacing=pacing,
+            breaker=breaker,
+            look_at_clock=clock_steps.look,
             sessions=sessions,
             clock=base.clock,
             settings=base.settings.sending,
         )
 
-    return Outbox(base.database, evaluator, enqueuer, checks, base.clock, make_sender)
+    return Outbox(
+        base.database, evaluator, enqueuer, checks, base.clock, make_sender, base.settings.sending
+    )
 
 
 def _make_clock(settings: ClockSettings) -> Clock:

@@ -27,8 +27,9 @@ class SubscriberLagged(Exception):
 class EventSubscription:
     """One subscriber's queue. Iterate it; leave with :meth:`close`."""
 
-    def __init__(self, bus: EventBus, limit: int) -> None:
+    def __init__(self, bus: EventBus, limit: int, kinds: tuple[type[DomainEvent], ...]) -> None:
         self._bus = bus
+        self._kinds = kinds
         # One place more than events: the None that ends the iteration always fits.
         self._queue: asyncio.Queue[PublishedEvent | None] = asyncio.Queue(limit + 1)
         self._limit = limit
@@ -36,7 +37,7 @@ class EventSubscription:
 
     def offer(self, published: PublishedEvent) -> None:
         """Queue one event without waiting; past the limit the subscription ends as lagged."""
-        if self._lagged:
+        if self._lagged or not isinstance(published.event, self._kinds):
             return
         if self._queue.qsize() >= self._limit:
             self._lagged = True
@@ -73,9 +74,11 @@ class EventBus:
     def __init__(self) -> None:
         self._subscriptions: set[EventSubscription] = set()
 
-    def subscribe(self, limit: int = 512) -> EventSubscription:
-        """Return a subscription that receives everything published from now on."""
-        subscription = EventSubscription(self, limit)
+    def subscribe(
+        self, limit: int = 512, *, kinds: tuple[type[DomainEvent], ...] = (DomainEvent,)
+    ) -> EventSubscription:
+        """Return a subscription that receives what is published from now on, of these kinds."""
+        subscription = EventSubscription(self, limit, kinds)
         self._subscriptions.add(subscription)
         return subscription
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Final
 
 import structlog
@@ -32,13 +32,14 @@ class ClockStepWatcher:
 
     After a step back, deadlines and budget entries move back by as much, so that a wait of ten
     minutes stays one of ten minutes. After a step forward, or a suspend, every sleeping timer
-    checks at once whether it is due.
+    checks at once whether it is due, and budgets last as long as without it.
     """
 
     def __init__(self, clock: Clock, database: Database, sessions: Sessions) -> None:
         self._clock = clock
         self._database = database
         self._sessions = sessions
+        self._looking = asyncio.Lock()
         self._seen = clock.monotonic()
         self._lowest, self._highest = self._measure_offset()
 
@@ -80,15 +81,18 @@ class ClockStepWatcher:
 
     async def look(self) -> None:
         """Compare the clocks once, and handle a step since the last comparison."""
+        # One at a time: a step that two handle at once would move everything twice.
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         lowest, highest = self._measure_offset()
         now, seen = self._clock.now(), self._seen
         elapsed = timedelta(seconds=self._clock.monotonic() - seen)
         if self._lowest - highest >= SMALLEST_STEP:
             await self._follow_back(self._lowest - highest, now, now - elapsed)
         elif lowest - self._highest >= SMALLEST_STEP:
-            log.info("clock_set_on", seconds=(lowest - self._highest).total_seconds())
-            await self._sessions.follow_clock(timedelta(), now)
-            await self._database.write(partial(_emit_step, by=lowest - self._highest, now=now))
+            await self._follow_on(lowest - self._highest, now, now - elapsed)
         else:
             # Keep the old bounds, so that many small steps add up to one that counts.
             lowest, highest = self._lowest, self._highest
@@ -104,6 +108,17 @@ class ClockStepWatcher:
 
         await self._database.write(job)
         await self._sessions.follow_clock(by, seen)
+
+    async def _follow_on(self, by: timedelta, now: datetime, seen: datetime) -> None:
+        log.info("clock_set_on", seconds=by.total_seconds())
+
+        def job(tx: Tx) -> None:
+            deadlines.move_budgets_on(tx, by, seen=seen)
+            _emit_step(tx, by=by, now=now)
+
+        # Before the sessions look at their deadlines: a ban's 14 days are longer by as much.
+        await self._database.write(job)
+        await self._sessions.follow_clock(timedelta(), now)
 
     def _measure_offset(self) -> tuple[timedelta, timedelta]:
         """Return the least and the most by which the wall clock is ahead of the monotonic one."""

@@ -109,6 +109,30 @@ class BodyTooLarge(LeadMasterError):
     hint = "Send it in several parts; upload a file of prospects with POST /v1/uploads."
 
 
+class RequestUnreadable(LeadMasterError):
+    """What was sent is no HTTP request."""
+
+    code = "request_unreadable"
+    status = 400
+    hint = "Send HTTP/1.1, as RFC 9112 describes it."
+
+
+class RequestHeadTooLarge(LeadMasterError):
+    """The first line or the headers of a request are too long, or the headers too many."""
+
+    code = "request_head_too_large"
+    status = 431
+    hint = "Send long values in the body; a line has at most 8,190 bytes, a request 128 headers."
+
+
+class RequestTooSlow(LeadMasterError):
+    """The request did not arrive in time."""
+
+    code = "request_too_slow"
+    status = 408
+    hint = "Send the request again, as a whole."
+
+
 class EncodingRefused(LeadMasterError):
     """The request's body is compressed."""
 
@@ -168,7 +192,7 @@ class Unavailable(LeadMasterError):
 class StorageFull(LeadMasterError):
     """The disk is full: nothing new is accepted, and nothing is sent."""
 
-    code = "storage_full"
+    code = "disk_full"
     status = 507
     hint = "Free some disk space; nothing that was accepted is lost."
 

@@ -177,6 +177,20 @@ class InboundClassified(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationChanged(DomainEvent):
+    """A person did something with a chat (subject: the contact id).
+
+    ``change`` is ``taken``, ``returned``, ``viewing``, ``stopped_viewing``, ``writing``,
+    ``stopped_writing``, ``closed``, ``reopened``, ``snoozed``, ``woken``, ``outcome``,
+    ``outcome_undone``, ``became_prospect``, ``made_private`` or ``forgotten``.
+    """
+
+    event_type: ClassVar[str] = "conversation.changed"
+    change: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
 class SignalQuarantined(DomainEvent):
     """A signal from a channel could not be stored (subject: the id in quarantine).
 
@@ -248,6 +262,28 @@ class ImportFinished(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ImportUndone(DomainEvent):
+    """A person undid an import (subject: the import id); counts are records with a person."""
+
+    event_type: ClassVar[str] = "import.undone"
+    filename: str
+    removed: int
+    stayed: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRecorded(DomainEvent):
+    """A former system's history was imported, or a person said that there is none.
+
+    Subject: the id of the import, or ``installation``; ``records`` is 0 for the latter.
+    """
+
+    event_type: ClassVar[str] = "history.recorded"
+    who: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
 class SendingHalted(DomainEvent):
     """A person halted all sending, until somebody resumes it (subject: ``installation``)."""
 
@@ -262,6 +298,66 @@ class SendingResumed(DomainEvent):
 
     event_type: ClassVar[str] = "sending.resumed"
     who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertChanged(DomainEvent):
+    """Something that wakes a person began or ended (subject: a session, or ``installation``)."""
+
+    event_type: ClassVar[str] = "alert.changed"
+    code: str
+    sentence: str
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewChatsStopped(DomainEvent):
+    """The breaker stopped a number's new chats, and why; replies go on (subject: the number).
+
+    ``detail`` has what was counted, such as ``3 of 20``, or what the platform announced.
+    """
+
+    event_type: ClassVar[str] = "number.new_chats_stopped"
+    cause: str
+    detail: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewChatsResumed(DomainEvent):
+    """A person resumed a number's new chats, with a reason (subject: the number)."""
+
+    event_type: ClassVar[str] = "number.new_chats_resumed"
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewChatsWarned(DomainEvent):
+    """Few of a number's first contacts answer; nothing is stopped (subject: the number)."""
+
+    event_type: ClassVar[str] = "number.new_chats_warned"
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumberBanned(DomainEvent):
+    """The platform banned or blocked a number, until a time if it names one (subject: the ban)."""
+
+    event_type: ClassVar[str] = "number.banned"
+    session: str
+    reason_code: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecorded(DomainEvent):
+    """A person decided up to which value something is allowed (subject: such as ``budget.…``)."""
+
+    event_type: ClassVar[str] = "decision.recorded"
+    who: str
+    value: float
     reason: str
 
 

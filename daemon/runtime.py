@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -141,8 +142,8 @@ class RuntimeService(Protocol):
         """Return the parts that hang; while there are any, the watchdog is not fed."""
         ...
 
-    def reload(self) -> None:
-        """Start to read again what an operator may have changed, and return at once (SIGHUP)."""
+    async def reload(self) -> None:
+        """Read again what an operator may have changed (SIGHUP); return once that is done."""
         ...
 
     def closing(self) -> None:
@@ -190,7 +191,7 @@ class Runtime:
         self._stopping = asyncio.Event()
         self._ready = False
         self._second_signal: signal.Signals | None = None
-        self._reload: Callable[[], None] = _ignore_reload
+        self._reload_requested = asyncio.Event()
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT; raise what prevents the services from opening.
@@ -214,12 +215,14 @@ class Runtime:
             await stack.enter_async_context(run_in_background(lag.watch(), "event-loop-lag"))
             service = await stack.enter_async_context(self._open(self._settings, self._passed, lag))
             self._ready = True
-            self._reload = service.reload
+            # One that came before is done: opening the services reads everything.
+            self._reload_requested.clear()
             self._notifier.ready(await service.status())
             log.info("ready")
             for task, name in (
                 (self._report_status(service), "status-report"),
                 (self._feed_watchdog(service), "watchdog"),
+                (self._reload_on_request(service), "reload"),
             ):
                 await stack.enter_async_context(run_in_background(task, name))
             await self._stopping.wait()
@@ -243,6 +246,15 @@ class Runtime:
             else:
                 self._notifier.feed_watchdog()
             await asyncio.sleep(interval)
+
+    async def _reload_on_request(self, service: RuntimeService) -> None:
+        """Reload at each SIGHUP; the service manager waits for the READY at the end."""
+        while True:
+            await self._reload_requested.wait()
+            self._reload_requested.clear()
+            self._notifier.reloading(time.monotonic_ns() // 1000)
+            await service.reload()
+            self._notifier.ready(await service.status())
 
     @contextlib.contextmanager
     def _handle_signals(self, serving: asyncio.Task[None]) -> Iterator[None]:
@@ -277,10 +289,6 @@ class Runtime:
         loop.call_later(self._settings.daemon.drain_seconds + CLOSE_SECONDS, serving.cancel)
 
     def _on_hangup(self) -> None:
-        """Reload on SIGHUP."""
+        """Request a reload on SIGHUP."""
         log.info("reload_asked")
-        self._reload()
-
-
-def _ignore_reload() -> None:
-    """Ignore a SIGHUP that comes before the services are open: they read everything anyway."""
+        self._reload_requested.set()

@@ -36,9 +36,18 @@ def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
     """Return the periodic jobs of these services."""
     return (
         PeriodicJob("wake_outbox", 60, services.outbox.wake),
+        PeriodicJob("breaker", 60, services.breaker.review),
+        PeriodicJob("storage", 5, services.storage_monitor.check),
         PeriodicJob("high_water", 60, services.database.save_high_water),
+        PeriodicJob("backup_journal", 30, services.backups.follow_journal),
+        PeriodicJob("backup", 15 * 60, services.backups.make_due_copy),
+        PeriodicJob("alerts", 15, services.alerts.look),
+        PeriodicJob("alert_notices", 10, services.alerts.send_due),
+        PeriodicJob("alert_ping", 60 * services.settings.alerts.ping_minutes, services.alerts.ping),
         PeriodicJob("checkpoint", 5 * 60, services.database.checkpoint),
+        PeriodicJob("outcomes", 15 * 60, services.unanswered_outcomes.sweep),
         PeriodicJob("validation_sweep", 15 * 60, services.validation.sweep),
+        PeriodicJob("contact_sync", HOUR_SECONDS, services.contact_sync.sync),
         PeriodicJob("event_trim", HOUR_SECONDS, services.retention.trim_events),
         PeriodicJob("retention", 6 * HOUR_SECONDS, services.retention.sweep),
     )
@@ -77,7 +86,8 @@ async def follow_clock_steps(scheduler: AsyncIOScheduler, bus: EventBus) -> None
     # APScheduler stores a job's next run as a moment of the wall clock: after a step back by an
     # hour, every job would pause for that hour. After a lag of the bus, it subscribes again.
     while True:
-        with contextlib.closing(bus.subscribe()) as events, contextlib.suppress(SubscriberLagged):
+        subscription = bus.subscribe(kinds=(ClockStepped,))
+        with contextlib.closing(subscription) as events, contextlib.suppress(SubscriberLagged):
             async for published in events:
                 if isinstance(published.event, ClockStepped) and published.event.seconds < 0:
                     _restart_intervals(scheduler)

@@ -6,15 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from daemon.alerts.service import AlertService
 from daemon.api.clock import Clock
 from daemon.api.transport import Channel
 from daemon.auth import AuthService
+from daemon.backup.service import BackupService
 from daemon.bus import EventBus
+from daemon.chats.outcome_service import OutcomeService
+from daemon.chats.service import ChatService
+from daemon.chats.sharing import SharingService
+from daemon.chats.strangers import StrangerService
+from daemon.chats.unanswered_outcomes import UnansweredOutcomes
+from daemon.clock_steps import ClockStepWatcher
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.consents import ConsentService
 from daemon.contacts.do_not_call import DoNotCallService
 from daemon.contacts.imports.service import ImportService
+from daemon.contacts.imports.undo import ImportUndoService
 from daemon.contacts.number_checks import NumberCheckPolicy
+from daemon.contacts.personal_data import PersonalDataService
 from daemon.contacts.prospects import ProspectService
 from daemon.contacts.retention import Retention
 from daemon.contacts.suppression import SuppressionService
@@ -22,22 +32,31 @@ from daemon.contacts.suppression_lists import SuppressionLists
 from daemon.contacts.validation import ValidationService
 from daemon.gate.gate import Gate
 from daemon.gate.scoring import Scoring
+from daemon.history.service import HistoryService
 from daemon.inbound import SignalHandlers
 from daemon.inbound.classification import ClassificationService
+from daemon.inbound.contact_sync import ContactSync
 from daemon.inbound.phrase_file import PhraseFile
+from daemon.morning import MorningService
+from daemon.numbers.breaker import Breaker
+from daemon.numbers.budgets import Budgets, Decisions
 from daemon.outbox import Outbox
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.halt import Halt
 from daemon.outbox.manual import ManualSending
+from daemon.outbox.message_check import MessageCheck
 from daemon.outbox.pacing import Pacing
 from daemon.outbox.review import ReviewService
 from daemon.outbox.wakeups import Wakeups
+from daemon.phases import PhaseService
 from daemon.plugin_manager import PluginFailureQueue, Plugins
 from daemon.rulesets.active import ActiveRulesets
 from daemon.rulesets.service import RulesetService
 from daemon.rulesets.watcher import RulesetWatcher
 from daemon.sessions import Sessions
 from daemon.settings import Settings
+from daemon.storage_monitor import StorageMonitor
+from daemon.texts.service import TextService
 from storage.db import Database
 
 
@@ -72,17 +91,26 @@ class Services(Foundation):
     aliases: Aliases
     suppression: SuppressionService
     suppression_lists: SuppressionLists
+    personal_data: PersonalDataService
     do_not_call: DoNotCallService
     scoring: Scoring
     phrase_file: PhraseFile
     signal_handlers: SignalHandlers
     classification: ClassificationService
     imports: ImportService
+    import_undo: ImportUndoService
+    history: HistoryService
     prospects: ProspectService
     consents: ConsentService
     number_checks: NumberCheckPolicy
     validation: ValidationService
     retention: Retention
+
+    # Operation.
+    backups: BackupService
+    phases: PhaseService
+    morning: MorningService
+    alerts: AlertService
 
     # Sending.
     gate: Gate
@@ -90,7 +118,22 @@ class Services(Foundation):
     evaluator: MessageEvaluator
     outbox: Outbox
     wakeups: Wakeups
+    clock_steps: ClockStepWatcher
+    breaker: Breaker
+    budgets: Budgets
+    decisions: Decisions
     sessions: Sessions
+    contact_sync: ContactSync
     review: ReviewService
     manual: ManualSending
     halt: Halt
+    storage_monitor: StorageMonitor
+
+    # Answering people.
+    message_check: MessageCheck
+    chats: ChatService
+    strangers: StrangerService
+    outcomes: OutcomeService
+    unanswered_outcomes: UnansweredOutcomes
+    sharing: SharingService
+    texts: TextService

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeVar, get_type_hints
 
 import msgspec
 
@@ -15,6 +15,7 @@ from daemon import validation_errors
 from daemon.errors import SettingsRejected
 
 T = TypeVar("T")
+_UNIT_STATE_DIR: Final = Path("/var/lib/leadmaster")
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -42,7 +43,7 @@ class DaemonSettings(SettingsSection, frozen=True):
 
 
 class ClockSettings(SettingsSection, frozen=True):
-    """An injected clock; refused where a session is not simulated."""
+    """An injected clock; refused where a session is not simulated, so for a manual one too."""
 
     start: datetime | None = None
     rate: PositiveFloat = 1.0
@@ -66,7 +67,7 @@ class RulesSettings(SettingsSection, frozen=True):
     gate: tuple[str, ...] = ()
     """Files of the gate; empty: the shipped ones."""
     score: tuple[str, ...] = ()
-    dir: str = "/etc/leadmaster/rules.d"
+    dir: str = "/etc/leadmaster/rules"
     """The operator's own files, which overrule those; a change there is checked, and goes live."""
     shadow: str = ""
     """A folder whose rules are evaluated beside the live ones, without effect; empty: none."""
@@ -76,13 +77,18 @@ class RulesSettings(SettingsSection, frozen=True):
 
 
 class PacingSettings(SettingsSection, frozen=True):
-    """Budgets of a phone number, in rolling 24 hours, over all channels together."""
+    """Budgets of a phone number over all channels, in rolling 24 hours unless it says more."""
 
     new_chats_first_week: NonNegativeInt = 3
     new_chats_to_day_30: NonNegativeInt = 5
     new_chats_later: NonNegativeInt = 10
     new_chat_gap_minutes: Annotated[float, msgspec.Meta(ge=0)] = 15.0
-    manual_new_chats: NonNegativeInt = 5
+    manual_new_chats_first_month: NonNegativeInt = 8
+    """First contacts by hand in one day of the number's time zone, in its first 30 days."""
+    manual_new_chats_later: NonNegativeInt = 15
+    manual_new_chats_24h_first_month: NonNegativeInt = 12
+    """First contacts by hand in rolling 24 hours; the stricter of both counts."""
+    manual_new_chats_24h_later: NonNegativeInt = 20
     messages_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 6
     number_checks: NonNegativeInt = 30
     number_check_min_age_days: NonNegativeInt = 14
@@ -127,6 +133,9 @@ class SendingSettings(SettingsSection, frozen=True):
 
     answer_seconds: PositiveFloat = 90.0
     """How long one answer is waited for: the library of linked phones itself waits 75 s."""
+    own_message_seconds: PositiveFloat = 20.0
+    """How long the phone's report of what was typed there is waited for: only then does a receipt
+    settle an unconfirmed message."""
     permit_minutes: PositiveFloat = 10.0
     manual_lease_minutes: PositiveFloat = 10.0
     approval_hours: PositiveFloat = 24.0
@@ -138,6 +147,10 @@ class SendingSettings(SettingsSection, frozen=True):
     gate_fault_retries: NonNegativeInt = 5
     opt_out_confirmation: str = ""
     """Text of the one confirmation after an opt-out; empty: none is sent."""
+    share_question: Annotated[str, msgspec.Meta(min_length=1, pattern=r"\{client\}")] = (
+        "¿Te puede escribir {client} por acá? Respondé sí o no."
+    )
+    """Text that asks whether a client may write to them; `{client}` becomes the client's name."""
 
 
 class ValidationSettings(SettingsSection, frozen=True):
@@ -164,8 +177,8 @@ class AuthSettings(SettingsSection, frozen=True):
     """Signing in: how long it lasts, and the address that people open."""
 
     public_url: str = ""
-    """What sign-in links begin with, such as `https://leads.example.org`; empty: the daemon's own
-    address."""
+    """What people open, such as `https://leads.example.org`: sign-in links begin with it, and
+    requests for another host are refused. Empty: the daemon's own address."""
     sign_in_idle_hours: PositiveFloat = 12.0
     """A browser that was not used for so long must sign in again."""
     sign_in_days: PositiveFloat = 7.0
@@ -187,7 +200,53 @@ class LinkedSettings(SettingsSection, frozen=True):
 
     worker_socket: str = ""
     """The socket of a worker's systemd unit, such as `/run/leadmaster-linked/{slot}.sock`, where
-    `{slot}` is the session's option `slot`, or its name. Empty: workers are children of ours."""
+    `{slot}` is the number that a session gets when it is added. Empty: workers are children of
+    ours."""
+
+
+class BackupSettings(SettingsSection, frozen=True):
+    """Sealed copies of everything that a new server needs."""
+
+    dir: str = ""
+    """The folder of the sealed copies; empty: that of the backup's unit, or without one `copies` in
+    the state folder."""
+    target: str = ""
+    """A second folder, on another disk, to which each sealed copy goes too; empty: none."""
+    command: tuple[str, ...] = ()
+    """A command of yours that takes the sealed copies elsewhere; it gets their folder as its last
+    argument, after each copy and after each opt-out."""
+    keep_days: Annotated[int, msgspec.Meta(ge=1)] = 14
+    every_hours: PositiveFloat = 24.0
+    linked_dir: str = ""
+    """The folder of the linked phones' workers where they are systemd units; empty: the usual one,
+    or without units the state folder."""
+    secrets: tuple[str, ...] = (
+        "/etc/leadmaster/secrets/jwt_secret",
+        "/etc/leadmaster/secrets/alerts.toml",
+    )
+    """Secrets outside of the state folder, of those that are there."""
+    socket: str = ""
+    """The socket of the backup's systemd unit. Empty: it is a child process of the daemon."""
+
+
+class AlertSettings(SettingsSection, frozen=True):
+    """Who is woken when something is wrong, and when the morning line goes out."""
+
+    targets_file: str = ""
+    """The file with the addresses that are notified, which its owner alone may read; empty:
+    `alerts.toml` in the state folder. The systemd unit that sends gets a file of its own."""
+    language: Literal["en", "es"] = "en"
+    morning: Annotated[
+        str, msgspec.Meta(pattern="^(([01][0-9]|2[0-3]):[0-5][0-9])?$", description="such as 08:00")
+    ] = "08:00"
+    """When the morning line goes out, in the daemon's time zone; empty: never."""
+    review_hours: PositiveFloat = 4.0
+    """What waits in the review for longer wakes somebody."""
+    ping_minutes: PositiveFloat = 5.0
+    """How often the ping of the targets file is asked for, while all is fine."""
+    socket: str = ""
+    """The socket of the alerts' systemd unit. Empty: what sends is a child process of the
+    daemon."""
 
 
 class Settings(SettingsSection, frozen=True):
@@ -206,11 +265,37 @@ class Settings(SettingsSection, frozen=True):
     auth: AuthSettings = AuthSettings()
     simulated: SimulatedSettings = SimulatedSettings()
     linked: LinkedSettings = LinkedSettings()
+    backup: BackupSettings = BackupSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @property
     def state_dir(self) -> Path:
         """Return the folder that holds everything this installation keeps."""
         return Path(self.daemon.state_dir)
+
+    @property
+    def backup_dir(self) -> Path:
+        """Return the folder of the sealed copies."""
+        usual = self._find_unit_folder("leadmaster-backup")
+        return Path(self.backup.dir or usual or self.state_dir / "copies")
+
+    @property
+    def linked_dir(self) -> Path | None:
+        """Return the folder of the workers' units, None where there are none."""
+        usual = self._find_unit_folder("private/leadmaster-linked")
+        return Path(self.backup.linked_dir or usual) if self.backup.linked_dir or usual else None
+
+    def _find_unit_folder(self, name: str) -> str:
+        """Return the folder that systemd makes for a unit beside our own, '' where it did not."""
+        # Beside the state folder of the shipped unit alone: another one is no installation of it.
+        found = self.state_dir.parent / name
+        is_there = os.path.isdir(found)  # noqa: PTH112 - False, too, for who may not look
+        return str(found) if self.state_dir == _UNIT_STATE_DIR and is_there else ""
+
+    @property
+    def alert_targets(self) -> Path:
+        """Return the file with the addresses that are notified when something is wrong."""
+        return Path(self.alerts.targets_file or self.state_dir / "alerts.toml")
 
     @property
     def control_socket(self) -> Path:

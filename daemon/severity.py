@@ -71,6 +71,15 @@ VERDICT_SEVERITY: Mapping[str, Severity] = MappingProxyType(
         "block": Severity.STOPPED,
     }
 )
+OUTLOOK_SEVERITY: Mapping[str, Severity] = MappingProxyType(
+    {
+        "now": Severity.READY,
+        "later": Severity.WAITING,
+        **dict.fromkeys(("approval", "by_hand"), Severity.NEEDS_YOU),
+        "no": Severity.STOPPED,
+    }
+)
+"""By what would become of a message if it were sent now."""
 EFFECT_SEVERITY: Mapping[str, Severity] = MappingProxyType(
     {
         **{effect: VERDICT_SEVERITY[effect] for effect in ("block", "route", "defer")},
@@ -99,6 +108,14 @@ PERMISSION_SEVERITY: Mapping[str, Severity] = MappingProxyType(
         **dict.fromkeys(("conversation", "opted_in", "relationship"), Severity.READY),
         "public_source": Severity.NEEDS_YOU,
         **dict.fromkeys(("none", "refused"), Severity.STOPPED),
+    }
+)
+PHASE_SEVERITY: Mapping[str, Severity] = MappingProxyType(
+    {
+        "closed": Severity.READY,
+        "active": Severity.WAITING,
+        "planned": Severity.OFF,
+        "deferred": Severity.OFF,
     }
 )
 

@@ -162,15 +162,22 @@ async def _close_pipes_and_wait(process: Process, transport: asyncio.SubprocessT
 
 @contextlib.contextmanager
 def run_daemon(
-    command: Sequence[str], output: IO[bytes], stop_seconds: float
+    command: Sequence[str],
+    output: IO[bytes],
+    stop_seconds: float,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a daemon for the length of the block; then ask it to end, and kill it after so long."""
+    """Run a daemon for the length of the block; then ask it to end, and kill it after so long.
+
+    ``variables`` are added to its environment.
+    """
     process = subprocess.Popen(  # noqa: S603 - whoever calls this says what to start
         with_parent_death_signal(command, signal.SIGTERM),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
         start_new_session=True,
+        env={**os.environ, **(variables or {})},
     )
     try:
         yield process

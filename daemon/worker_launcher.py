@@ -1,18 +1,18 @@
-"""Launches the worker of a transport: as a child, or by the unix socket of its systemd unit."""
+"""Launches a worker: as a child, or by the unix socket of its systemd unit."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from daemon.api.launcher import Worker
-from daemon.subprocesses import WORKER_LINE_BYTES, start_worker_process
-from daemon.worker_protocol import WorkerArguments, encode_frame
+from daemon.subprocesses import WORKER_LINE_BYTES, run_worker, start_worker_process
+from daemon.worker_protocol import WorkerArguments, WorkerPipes, encode_frame
 
-_CONNECT_SECONDS: Final = 5.0
+_CONNECT_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 5.0
 
 
@@ -66,6 +66,42 @@ async def connect_worker(socket: Path, module: str, arguments: Sequence[str]) ->
     # Without waiting: it fits into the socket's buffer, and the worker may be starting.
     writer.write(encode_frame(WorkerArguments(module, tuple(arguments))))
     return ConnectedWorker(reader, writer)
+
+
+@contextlib.asynccontextmanager
+async def open_request_worker(
+    socket: str, command: Sequence[str], max_line_bytes: int
+) -> AsyncIterator[WorkerPipes]:
+    """Open a program that answers one request: over its unit's socket, or else as a child.
+
+    Raises :class:`OSError` where nobody listens there, ``TimeoutError`` where nobody accepts.
+    """
+    if not socket:
+        async with run_worker(command, max_line_bytes) as child:
+            yield child
+        return
+    async with asyncio.timeout(_CONNECT_SECONDS):
+        reader, writer = await asyncio.open_unix_connection(socket, limit=max_line_bytes)
+    with contextlib.closing(writer):
+        yield _SocketPipes(reader, writer)
+
+
+class _SocketPipes:
+    """The connection to the unit of a program that answers one request."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send_request(self, request: bytes) -> None:
+        """Write the request, the only one."""
+        self._writer.write(request)
+        await self._writer.drain()
+        self._writer.write_eof()
+
+    async def read_line(self) -> bytes:
+        """Return the next line; without a line break at its end where the program has ended."""
+        return await self._reader.readline()
 
 
 class _EndingReader(asyncio.StreamReader):

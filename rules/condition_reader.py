@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from rules.patterns import UnsafePatternError, compile_pattern, compile_phrase
 from rules.problems import did_you_mean
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Mapping, Sequence
 
     from rules.conditions import Condition, Operand
@@ -34,6 +34,17 @@ OPERATORS: Mapping[FactType, tuple[Op, ...]] = {
 
 _LIST_OPERATORS = (Op.IN, Op.NOT_IN, Op.MATCHES, Op.CONTAINS)
 _SEARCH_OPERATORS = (Op.MATCHES, Op.CONTAINS)
+_COMPARISON = re.compile(r"\s*(>=|<=|≥|≤|!=|==|=|>|<)\s*(-?\d+(?:\.\d+)?)\s*")
+_OPERATOR_OF_SIGN = {
+    ">": Op.GT,
+    ">=": Op.GTE,
+    "≥": Op.GTE,
+    "<": Op.LT,
+    "<=": Op.LTE,
+    "≤": Op.LTE,
+    "!=": Op.NE,
+}
+"""Equal needs no operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,11 @@ class OperandReader:
         """Return one value of `fact`; None, with a problem added, if it is not one."""
         raw = node.value if isinstance(node, YamlScalar) else None
         read: int | str | None = None
+        if isinstance(node, YamlScalar) and raw is None:
+            self.problems.add(
+                node.place, f"Nothing is compared here: for unknown write {fact.name}|missing: true"
+            )
+            return None
         match fact.type:
             case FactType.BOOL:
                 read = int(raw) if isinstance(raw, bool) else None
@@ -77,7 +93,8 @@ class OperandReader:
             case _:
                 return self._word(fact.name, self.windows, node.place, raw)
         if read is None:
-            self.problems.add(node.place, f"{fact.name} is {_describe_values(fact)}")
+            sentence = f"{fact.name} is {_describe_values(fact)}{_suggest_operator(fact, raw)}"
+            self.problems.add(node.place, sentence)
         return read
 
     def _boolean(self, node: YamlNode) -> int | None:
@@ -155,6 +172,16 @@ def _read_number(fact: Fact, raw: object) -> int | None:
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return None
     return to_micro(raw) if fact.low <= raw <= fact.high else None
+
+
+def _suggest_operator(fact: Fact, raw: object) -> str:
+    """Return a hint where a comparison is written in front of a number, as in `">= 3"`."""
+    compared = _COMPARISON.fullmatch(raw) if isinstance(raw, str) else None
+    if fact.type is not FactType.NUMBER or compared is None:
+        return ""
+    sign, number = compared.groups()
+    bar = f"|{_OPERATOR_OF_SIGN[sign]}" if sign in _OPERATOR_OF_SIGN else ""
+    return f" (did you mean {fact.name}{bar}: {number}?)"
 
 
 def _describe_values(fact: Fact) -> str:

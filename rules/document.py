@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,6 +14,7 @@ from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from rules.problems import ProblemCollector, SourceLocation
+from rules.yaml_errors import describe_yaml_error, locate_yaml_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,9 @@ _TOO_DEEP = f"This is nested too deeply: a rule file has at most {_MAX_DEPTH} le
 _MAX_QUOTED = 40  # characters of a value quoted in a sentence
 _CACHED_FILES = 32  # files; an installation has a handful
 _TAG = "tag:yaml.org,2002:"
+_TYPOGRAPHIC_QUOTES = "“”„‟‘’«»"  # noqa: RUF001 - these marks are meant
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_GLUED_COMMENT = re.compile(r"[ \t]*#[^\s#]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +99,22 @@ def _parse_text(path: str, text: str, problems: ProblemCollector) -> YamlMapping
     except RecursionError:  # nested thousands deep; `compose` calls itself
         problems.add(start, _TOO_DEEP)
     except (YAMLError, ValueError, NotImplementedError) as error:
-        problems.add(
-            _error_location(error, start), f"This is not valid YAML: {_error_sentence(error)}"
-        )
+        problems.add(locate_yaml_error(error, text, start), describe_yaml_error(error))
     else:
-        node = None if tree is None else _NodeReader(path, problems).read_node(tree)
+        lines = text.split("\n")
+        node = None if tree is None else _NodeReader(path, lines, problems).read_node(tree)
         if isinstance(node, YamlMapping):
             return replace(node, files=(path,))
         problems.add(start, "A rule file is a mapping that starts with `format: …`")
     return None
 
 
-def _error_location(error: Exception, start: SourceLocation) -> SourceLocation:
-    mark = getattr(error, "problem_mark", None)
-    return start if mark is None else SourceLocation(start.file, mark.line + 1, mark.column + 1)
-
-
-def _error_sentence(error: Exception) -> str:
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None)
-    return str(problem or "it could not be understood")
-
-
 class _NodeReader:
     """Converts ruamel's nodes to ours; YAML features that rule files do not use are problems."""
 
-    def __init__(self, file: str, problems: ProblemCollector) -> None:
+    def __init__(self, file: str, lines: list[str], problems: ProblemCollector) -> None:
         self._file = file
+        self._lines = lines
         self._problems = problems
         self._seen: set[int] = set()
 
@@ -154,7 +149,10 @@ class _NodeReader:
                 first = entries[key].place.line
                 self._problems.add(at, f"`{key}` is here a second time (first on line {first})")
                 continue
-            entries[key] = YamlEntry(key, at, self.read_node(raw_value, depth + 1))
+            value = self.read_node(raw_value, depth + 1)
+            if raw_value.start_mark.index == raw_value.end_mark.index:  # nothing is written there
+                value = replace(value, place=at)
+            entries[key] = YamlEntry(key, at, value)
         return YamlMapping(place, entries)
 
     def _scalar(self, raw: ScalarNode, place: SourceLocation) -> bool | int | float | str | None:
@@ -167,10 +165,39 @@ class _NodeReader:
             case "int" | "float" as kind:
                 return self._number(text, kind, place)
             case "str" | "timestamp":
-                return text
+                return self._text(text, raw, place)
             case tag:
                 self._problems.add(place, f"The tag `{tag}` is not used in rule files")
                 return None
+
+    def _text(self, text: str, raw: ScalarNode, place: SourceLocation) -> str:
+        """Return a text; add a problem where it is not what its author sees in the file."""
+        if raw.style == '"' and _CONTROL_CHARACTER.search(text):
+            self._problems.add(
+                place,
+                "In double quotes `\\` begins an escape, so that `\\b` is a backspace: put this"
+                " text in single quotes",
+            )
+        # Plain style: without quotation marks as YAML knows them.
+        if raw.style is None and text[0] in _TYPOGRAPHIC_QUOTES:
+            self._problems.add(
+                place,
+                f"`{text[0]}` is a typographic quotation mark, which YAML takes for a letter:"
+                " write \" or '",
+            )
+            return text.strip(_TYPOGRAPHIC_QUOTES)
+        if raw.style is None and self._is_cut_off(raw):
+            self._problems.add(
+                place,
+                f"`#` after a space begins a comment, so only `{_shorten(text)}` is read: put the"
+                " whole text in quotes, or a space after the `#`",
+            )
+        return text
+
+    def _is_cut_off(self, raw: ScalarNode) -> bool:
+        """Return whether a text ends at a `#` that looks like a part of it."""
+        end = raw.end_mark
+        return _GLUED_COMMENT.match(self._lines[end.line], end.column) is not None
 
     def _number(self, text: str, kind: str, place: SourceLocation) -> float | None:
         digits = text.lstrip("+-")
@@ -185,6 +212,9 @@ class _NodeReader:
             number, finite = 0, False
         if finite:
             return number
-        shown = text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…"
-        self._problems.add(place, f"`{shown}` is not a number that can be reckoned with")
+        self._problems.add(place, f"`{_shorten(text)}` is not a number that can be reckoned with")
         return None
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…"

@@ -61,12 +61,17 @@ class FieldReader:
 
     def whole(self, key: str, low: int, high: int) -> int:
         """Return the whole number of `key`, which is required."""
+        number = self.find_whole(key, low, high)
+        return low if number is None else number
+
+    def find_whole(self, key: str, low: int, high: int) -> int | None:
+        """Return the whole number of `key`, which is required; None where it is none."""
         node = self.section.get(key)
         number = node.value if isinstance(node, YamlScalar) else None
         if isinstance(number, int) and not isinstance(number, bool) and low <= number <= high:
             return number
         self.wrong(key, f"`{key}` must be a whole number from {low} to {high}")
-        return low
+        return None
 
     def flag(self, key: str) -> bool:
         """Return the boolean of `key`; False when it is missing."""

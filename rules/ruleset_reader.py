@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from rules.condition_reader import ConditionReader, OperandReader
 from rules.document import YamlMapping, YamlScalar, YamlSequence
 from rules.examples import read_examples
-from rules.facts import FACTS, WEEKDAYS, FactType
+from rules.facts import FACTS, FactType
 from rules.field_reader import FieldReader, read_mappings, read_named_nodes, read_texts
 from rules.problems import did_you_mean
 from rules.rule_reader import MAX_POINTS, RuleReader
@@ -18,11 +17,11 @@ from rules.ruleset import (
     ScoreBand,
     ScoreGroup,
     ScoreRule,
-    TimeWindow,
     Veto,
     WordList,
 )
 from rules.verdict import Verdict
+from rules.window_reader import read_window
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -30,59 +29,6 @@ if TYPE_CHECKING:
     from rules.document import YamlNode
     from rules.files import RuleFile
     from rules.problems import ProblemCollector, SourceLocation
-
-
-_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|(24):(00)")
-
-
-def read_window(name: str, node: YamlNode, problems: ProblemCollector) -> TimeWindow:
-    """Return the window called `name`; on public holidays it is closed unless `holidays: true`."""
-    if not isinstance(node, YamlMapping):
-        problems.add(node.place, 'A window is {days: mon-fri, from: "09:30", to: "18:30"}')
-        return TimeWindow(name, frozenset(), 0, 0, holidays=False, place=node.place)
-    fields = FieldReader(node, ("days", "from", "to", "holidays"), problems)
-    opens, closes = _read_minutes(fields, "from"), _read_minutes(fields, "to")
-    if None not in (opens, closes) and (opens or 0) >= (closes or 0):
-        fields.wrong("to", "A window closes after it opens, on the same day")
-    return TimeWindow(
-        name, _read_days(fields), opens or 0, closes or 0, fields.flag("holidays"), node.place
-    )
-
-
-def _read_minutes(fields: FieldReader, key: str) -> int | None:
-    node = fields.node(key)
-    text = node.value if isinstance(node, YamlScalar) else None
-    match = _TIME.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        fields.wrong(key, f'`{key}` is a time of the day in quotes, such as "09:30"')
-        return None
-    hours, minutes = (part for part in match.groups() if part is not None)
-    return int(hours) * 60 + int(minutes)
-
-
-def _read_days(fields: FieldReader) -> frozenset[int]:
-    node = fields.node("days")
-    found: set[int] = set()
-    for part in _split_days(node):
-        first, dash, last = part.partition("-")
-        ends = [first, last] if dash else [first]
-        unknown = next((day for day in ends if day not in WEEKDAYS), None)
-        if unknown is not None:
-            fields.wrong("days", f"`{unknown}` is not a day{did_you_mean(unknown, WEEKDAYS)}")
-            continue
-        start, stop = WEEKDAYS.index(ends[0]), WEEKDAYS.index(ends[-1])
-        # Modulo 7, so that fri-mon goes over the end of the week.
-        found.update((start + step) % 7 for step in range((stop - start) % 7 + 1))
-    if node is None or not _split_days(node):
-        fields.wrong("days", "`days` is mon-fri, or a list such as [mon, wed, fri]")
-    return frozenset(found)
-
-
-def _split_days(node: YamlNode | None) -> list[str]:
-    if isinstance(node, YamlScalar) and isinstance(node.value, str):
-        return [part.strip() for part in node.value.split(",")]
-    items = node.items if isinstance(node, YamlSequence) else ()
-    return [str(item.value) for item in items if isinstance(item, YamlScalar)]
 
 
 _BAND_VERDICTS = (Verdict.ALLOW.value, Verdict.REVIEW.value, Verdict.BLOCK.value)
@@ -170,17 +116,18 @@ class RulesetReader:
     def _bands(self, low: int, high: int) -> tuple[ScoreBand, ...]:
         gate = self._kind is RuleFormat.GATE
         section, key = ("thresholds", "verdict") if gate else ("bands", "band")
-        place = self._document.place
+        place, above = self._document.place, None
         found: list[ScoreBand] = []
         for each in read_mappings(self._document.get(section), section, self._problems):
             fields, place = FieldReader(each, (key, "from"), self._problems), each.place
             name = fields.choice(key, _BAND_VERDICTS) if gate else fields.text(key)
-            start = fields.whole("from", low, high)
-            if found and start >= found[-1].start:
+            start = fields.find_whole("from", low, high)
+            if start is not None and above is not None and start >= above:
                 fields.wrong("from", f"`{section}` go from the top down: {start} is not lower")
             if name in [band.name for band in found]:
                 fields.wrong(key, f"`{name}` is here a second time")
-            found.append(ScoreBand(name, start, each.place))
+            above = start
+            found.append(ScoreBand(name, low if start is None else start, each.place))
         # Otherwise the lowest scores would have no band, and so no verdict.
         if not found or found[-1].start != low:
             self._problems.add(place, f"The last of `{section}` must start at min, {low}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-import holidays
 
 from rules.local_time import resolve_local_time
 
@@ -75,12 +74,26 @@ def find_next_opening(
     clocks = _load_zones(zones, default_zone)
     if _is_open_everywhere(window, at, clocks, country):
         return at.astimezone(UTC)
-    # The zones' common opening begins when the last of them opens.
-    openings = sorted(
-        moment for clock in clocks for moment in _iter_openings(window, at, clock) if moment >= at
-    )
+    # Windows open and close at whole minutes, so that all who ask within one share an answer.
+    minute = at.astimezone(UTC).replace(second=0, microsecond=0)
+    return _find_opening_after(window, minute, clocks, country)
+
+
+@lru_cache(maxsize=1_024)
+def _find_opening_after(
+    window: TimeWindow, minute: datetime, clocks: tuple[ZoneInfo, ...], country: str | None
+) -> datetime | None:
+    """Return the first common opening from a minute on in which the window is closed."""
+    # The zones' common opening begins when the last of them opens. Merged day by day: nearly always
+    # one of the first few is it.
+    openings = heapq.merge(*(_iter_openings(window, minute, clock) for clock in clocks))
     return next(
-        (each for each in openings if _is_open_everywhere(window, each, clocks, country)), None
+        (
+            each
+            for each in openings
+            if each >= minute and _is_open_everywhere(window, each, clocks, country)
+        ),
+        None,
     )
 
 
@@ -126,6 +139,9 @@ def _iter_openings(window: TimeWindow, at: datetime, clock: ZoneInfo) -> Iterato
 
 @lru_cache(maxsize=256)
 def _load_holidays(country: str, year: int) -> frozenset[date]:
+    # Imported here, because the library is large, and a daemon without messages never needs it.
+    import holidays  # noqa: PLC0415
+
     try:
         return frozenset(holidays.country_holidays(country, years=year))
     except NotImplementedError:

@@ -56,6 +56,7 @@ class TransitionActor(StrEnum):
     WITHDRAWAL = "withdrawal"
     CLOCK = "clock"
     SESSION = "session"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +261,20 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
         )
         for source in _UNSENT_STATES
     ),
+    # A restored copy is older than what happened: it may have been sent since.
+    *(
+        MessageTransition(
+            source, _S.IN_DOUBT, (TransitionActor.RESTORE,), "it waited in a restored backup"
+        )
+        for source in _UNSENT_STATES
+    ),
+    MessageTransition(
+        _S.TAKEN,
+        _S.IN_DOUBT,
+        (TransitionActor.RESTORE,),
+        "it was taken in a restored backup",
+        ChannelScope.MANUAL,
+    ),
 )
 
 
@@ -341,6 +356,9 @@ BUSY_STATES = IN_FLIGHT_STATES | {MessageState.IN_DOUBT}
 
 MANUAL_QUEUE_STATES = LEASED_STATES | {MessageState.CLEARED, MessageState.IN_DOUBT}
 """Shown on the page of messages to send by hand: to take, taken, or to settle."""
+
+DOUBTED_AT_RESTORE_STATES = LIVE_STATES - {MessageState.IN_DOUBT}
+"""After a restore, a message in one of these may have been sent since the backup."""
 
 REVIEWABLE_STATES = frozenset({MessageState.HELD, MessageState.DEFERRED})
 """A person may approve or reject it."""

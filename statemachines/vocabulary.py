@@ -36,6 +36,18 @@ class ReportedBan(StrEnum):
     UNKNOWN = "unknown"
 
 
+class BreakerCause(StrEnum):
+    """Why the breaker stopped the new chats of a number."""
+
+    OPT_OUTS = "opt_outs"
+    COMPLAINTS = "complaints"
+    UNDELIVERED = "undelivered"
+    UNANSWERED = "unanswered"
+    RESTRICTED = "restricted"
+    """The platform closed new chats: error 463, a timelock, a cap, or a warning."""
+    BANNED = "banned"
+
+
 class MessageKind(StrEnum):
     """The kind of a message, derived by the gate; used in rule files and in the column `kind`."""
 
@@ -86,3 +98,35 @@ class BlockedBy(StrEnum):
     """The platform allows no new chats; replies are sent."""
     NUMBER_BANNED = "number_banned"
     """The number was banned: nothing is sent from it by hand either."""
+
+
+class AlertCode(StrEnum):
+    """What is wrong where a person is woken."""
+
+    NUMBER_BANNED = "number_banned"
+    SESSION_LOGGED_OUT = "session_logged_out"
+    """The phone unlinked the session."""
+    SESSION_DOWN = "session_down"
+    """The session ended for another reason that needs a person."""
+    PHONE_UNSEEN = "phone_unseen"
+    """The phone was offline for so long that it may be unlinked."""
+    NEW_CHATS_STOPPED = "new_chats_stopped"
+    """The breaker stopped the new chats of a number."""
+    HALT = "halt"
+    WRITES_REFUSED = "writes_refused"
+    """The disk is full, or another program replaced the database."""
+    BACKUP_FAILED = "backup_failed"
+    BACKUP_LATE = "backup_late"
+    QUEUE_BLOCKED = "queue_blocked"
+    """Messages wait for a session that can't send."""
+    REVIEW_LATE = "review_late"
+    """Something has waited in the review for hours."""
+
+
+class NoticeKind(StrEnum):
+    """What is sent to the people who are woken."""
+
+    BEGAN = "began"
+    ENDED = "ended"
+    MORNING = "morning"
+    TEST = "test"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import re
 import sqlite3
+import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +26,7 @@ _COMMON_PRAGMAS: Final = ("foreign_keys = ON", "trusted_schema = OFF")
 _WRITE_PRAGMAS: Final = (
     "journal_mode = WAL",
     "synchronous = FULL",
+    "secure_delete = ON",  # or what was erased of a person would stay in free pages of the file
     f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
 )
 
@@ -40,6 +43,34 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
     return _connect(path, "ro", (*_COMMON_PRAGMAS, "query_only = ON"))
 
 
+def connect_to_file_alone(path: Path) -> sqlite3.Connection:
+    """Open a connection that reads the file without its write-ahead log, and takes no lock."""
+    return _connect(path, "ro&immutable=1", ("query_only = ON",))
+
+
+_LEFT_OPEN: Final[list[sqlite3.Connection]] = []
+
+
+def leave_open(connection: sqlite3.Connection) -> None:
+    """Leave a connection open until the process ends, in place of closing it.
+
+    To close the last one would move the write-ahead log into the file, and delete whatever file
+    has the log's name.
+    """
+    _LEFT_OPEN.append(connection)
+
+
+# Of the Latin, Greek and Cyrillic scripts: in others a mark may be the vowel itself.
+_ACCENTS: Final = re.compile("[\u0300-\u036f]+")
+
+
+def fold_text(text: str) -> str:
+    """Return a text without case and accents, as searches compare it; `fold_text` in SQL."""
+    if text.isascii():  # most texts, at a tenth of the time
+        return text.lower()
+    return _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+
+
 def _connect(path: Path, mode: str, pragmas: Sequence[str]) -> sqlite3.Connection:
     """Open and set up a connection; close it where a pragma fails."""
     connection = sqlite3.connect(
@@ -50,6 +81,8 @@ def _connect(path: Path, mode: str, pragmas: Sequence[str]) -> sqlite3.Connectio
         timeout=BUSY_MILLISECONDS / 1000,
     )
     connection.row_factory = sqlite3.Row
+    # Deterministic, so that SQLite folds a parameter once and not for each row.
+    connection.create_function("fold_text", 1, fold_text, deterministic=True)
     try:
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from statemachines.message import LEFT_OR_UNCERTAIN_STATES, LEFT_STATES, MessageState
+from statemachines.message import LEFT_STATES, MessageState
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.inbound_reviews import WAITING_INBOUND
 from storage.messages import MessageRecord, message_from_row
-from storage.sql_text import format_sql_list
-from storage.suppressions import IS_CONTACT_SUPPRESSED
+from storage.sql_text import format_sql_list, format_text_search
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
     from storage.tx import Reader
 
 
-_LEFT_OR_UNCERTAIN = format_sql_list(LEFT_OR_UNCERTAIN_STATES)
 _LEFT = format_sql_list(LEFT_STATES)
 _DELIVERED = format_sql_list({MessageState.DELIVERED, MessageState.READ})
+_HAS_TEXT = format_text_search(":text", "m.text", "coalesce(p.name, '')")
 _MIN_SEARCH_DIGITS = 3  # fewer digits are part of nearly every number
 
 
@@ -74,35 +73,28 @@ def search_messages(
 ) -> list[ListedMessage]:
     """Return messages, newest first, past the id `after`.
 
-    `text` is part of a name, of a message's text, or of a number (three digits or more); or an id.
+    `text` is part of a name or of a message's text, with accents or without, or of a number (three
+    digits or more); or an id.
     """
     digits = "".join(filter(str.isdigit, text))
-    number = f"%{digits}%" if len(digits) >= _MIN_SEARCH_DIGITS else ""
-    marks = ", ".join("?" for _ in states)
+    places = {f"state{place}": state.value for place, state in enumerate(states)}
+    in_states = f"m.state IN ({', '.join(f':{place}' for place in places)})" if places else "1"
     rows = reader.all(
         "SELECT m.*, coalesce(p.name, '') AS prospect_name FROM messages AS m"
-        " LEFT JOIN prospects AS p ON p.contact = m.contact"
-        f" WHERE ({'1' if not states else f'm.state IN ({marks})'})"
-        " AND (? = '' OR m.session = ?) AND (? = '' OR m.id < ?)"
-        " AND (? = '' OR m.id = ? OR m.text LIKE ? ESCAPE '!' OR p.name LIKE ? ESCAPE '!'"
-        " OR (? <> '' AND m.recipient LIKE ?))"
-        " ORDER BY m.id DESC LIMIT ?",
-        (
-            *(state.value for state in states),
-            *(session, session, after, after),
-            *(text, text, _like_pattern(text), _like_pattern(text), number, number),
-            limit,
-        ),
+        f" LEFT JOIN prospects AS p ON p.contact = m.contact WHERE {in_states}"
+        " AND (:session = '' OR m.session = :session) AND (:after = '' OR m.id < :after)"
+        f" AND (m.id = :text OR {_HAS_TEXT} OR (:digits <> '' AND instr(m.recipient, :digits)))"
+        " ORDER BY m.id DESC LIMIT :limit",
+        {
+            **places,
+            "session": session,
+            "after": after,
+            "text": text,
+            "digits": digits if len(digits) >= _MIN_SEARCH_DIGITS else "",
+            "limit": limit,
+        },
     )
     return [ListedMessage(message_from_row(row), row["prospect_name"]) for row in rows]
-
-
-def _like_pattern(text: str) -> str:
-    """Return a LIKE pattern for texts that contain this one literally; its escape is ``!``."""
-    # "!" itself comes first, or the escapes would be escaped.
-    for special in "!%_":
-        text = text.replace(special, f"!{special}")
-    return f"%{text}%"
 
 
 def get_prospect_name(reader: Reader, contact: str) -> str:
@@ -120,7 +112,7 @@ def count_messages_in_states(
         f" WHERE state IN ({marks}) AND (? = '' OR channel = ?)",
         (*(state.value for state in states), channel, channel),
     )
-    return _waiting_count_from_row(row)
+    return waiting_count_from_row(row)
 
 
 def count_session_messages(reader: Reader, session: str, states: Collection[MessageState]) -> int:
@@ -145,28 +137,9 @@ def get_session_activity(reader: Reader, session: str, since: datetime) -> Sessi
     return SessionActivity(*tuple(row)) if row else SessionActivity(0, 0, 0)
 
 
-def count_unanswered_contacts(reader: Reader, *, session: str = "") -> WaitingCount:
-    """Return how many contacts wrote last, are not suppressed, and wait for our answer."""
-    # An answer may also be typed on the phone itself (own = 1), or be a message that perhaps left.
-    # Replayed history (past = 1) does not wait for one.
-    row = reader.one(
-        "SELECT count(*) AS n, min(last) AS since FROM (SELECT contact, max(at) AS last"
-        " FROM inbound WHERE own = 0 AND conversation = 1 AND past = 0"
-        " AND (:session = '' OR session = :session)"
-        " GROUP BY contact) AS theirs"
-        f" WHERE NOT {IS_CONTACT_SUPPRESSED.format(contact='theirs.contact')}"
-        " AND NOT EXISTS (SELECT 1 FROM inbound AS o WHERE o.contact = theirs.contact"
-        " AND o.own = 1 AND o.at > last)"
-        " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = theirs.contact"
-        f" AND m.state IN {_LEFT_OR_UNCERTAIN} AND coalesce(m.sent_at, m.changed_at) > last)",
-        {"session": session},
-    )
-    return _waiting_count_from_row(row)
-
-
 def count_quarantined_signals(reader: Reader) -> WaitingCount:
     """Return how many signals could not be stored and wait for a person, and since when."""
-    return _waiting_count_from_row(
+    return waiting_count_from_row(
         reader.one(
             "SELECT count(*) AS n, min(received_at) AS since FROM quarantined_signals"
             " WHERE settled_at IS NULL"
@@ -176,12 +149,13 @@ def count_quarantined_signals(reader: Reader) -> WaitingCount:
 
 def count_unread_inbound(reader: Reader) -> WaitingCount:
     """Return how many messages of contacts a person has to read, and since when."""
-    return _waiting_count_from_row(
+    return waiting_count_from_row(
         reader.one(f"SELECT count(*) AS n, min(r.asked_at) AS since FROM {WAITING_INBOUND}")
     )
 
 
-def _waiting_count_from_row(row: sqlite3.Row | None) -> WaitingCount:
+def waiting_count_from_row(row: sqlite3.Row | None) -> WaitingCount:
+    """Turn a row with `n` and `since` into a count."""
     if row is None or row["since"] is None:
         return WaitingCount(0, None)
     return WaitingCount(row["n"], parse_timestamp(row["since"]))

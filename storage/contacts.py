@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from storage.column_formats import format_timestamp, parse_timestamp
+from storage.conversations import merge_conversations
 from storage.ids import new_id
 from storage.prospect_fields import move_prospect_fields
 from storage.suppressions import link_suppressions
@@ -21,9 +22,11 @@ _CONTACT_TABLES: Final = (
     "inbound",
     "inbound_reviews",
     "messages",
+    "outcomes",
     "prospect_reviews",
     "quarantined_signals",
     "receipts",
+    "share_questions",
     "suppressions",
 )
 """Tables whose rows move when a contact is merged into another."""
@@ -111,7 +114,10 @@ def insert_contacts(tx: Tx, people: Mapping[str, Sequence[Alias]], at: datetime)
 def _insert_aliases(tx: Tx, owned: Sequence[tuple[str, Alias]]) -> None:
     tx.execute_many(
         "INSERT INTO aliases (alias, alias_hash, contact, kind) VALUES (?, ?, ?, ?)",
-        [(alias.text, bytes.fromhex(alias.hash), contact, alias.kind) for contact, alias in owned],
+        [
+            (alias.text, bytes.fromhex(alias.hash), contact, alias.kind.value)
+            for contact, alias in owned
+        ],
     )
 
 
@@ -270,6 +276,7 @@ def _merge_contacts(tx: Tx, *, elder: str, younger: str) -> None:
     _merge_prospects(tx, elder, younger)
     # Before the rows move: two copies of one message would break the unique key of `inbound`.
     _drop_repeated_inbound(tx, elder, younger)
+    merge_conversations(tx, elder=elder, younger=younger)
     # `messages.in_flight_key` keeps the old contact: it is unique, and both may have one in flight.
     for table in _CONTACT_TABLES:
         tx.execute(

@@ -5,23 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from sqlite_utils import Migrations
-
 from storage import event_log
+from storage.ballast import Ballast, build_full_error
 from storage.column_formats import utc_now
 from storage.connections import ReaderPool, connect_for_writing
-from storage.errors import DatabaseClosed, translate_disk_errors
+from storage.errors import (
+    DatabaseClosed,
+    DatabaseReplaced,
+    DiskFull,
+    WriteFailed,
+    translate_disk_errors,
+)
 from storage.events import CommittedEvent
-from storage.identity import DatabaseIdentity
-from storage.migrations import TransactionStep
-from storage.opening import do_nothing, prepare_database, update_anchor
+from storage.identity import DatabaseAnchor
+from storage.migrations import SchemaMigrations, TransactionStep
+from storage.opening import do_nothing, prepare_database
+from storage.replacement import ReplacementWatch
 from storage.state_folder import FolderLock, StateFolder
 from storage.tx import Reader, Tx
 from storage.writer import Writer
@@ -64,7 +72,8 @@ class Database:
     def __init__(
         self,
         folder: StateFolder,
-        identity: DatabaseIdentity,
+        anchor: DatabaseAnchor,
+        watch: ReplacementWatch,
         writer: Writer,
         readers: ReaderPool,
         maintenance: MaintenanceThread,
@@ -72,7 +81,11 @@ class Database:
     ) -> None:
         """Take over what `open` has opened."""
         self._folder = folder
-        self._identity = identity
+        self._anchor = anchor
+        self._watch = watch
+        self._checkpointed = anchor.checkpointed
+        self._ballast = Ballast(folder)
+        self._refusal: WriteFailed | None = None
         self._writer = writer
         self._readers = readers
         self._maintenance = maintenance
@@ -83,7 +96,7 @@ class Database:
         cls,
         folder: Path,
         *,
-        migrations: Migrations,
+        migrations: SchemaMigrations,
         on_events: Callable[[Sequence[CommittedEvent]], None],
         at_open: TransactionStep = do_nothing,
         queue_limit: int = QUEUE_LIMIT,
@@ -104,30 +117,78 @@ class Database:
             # A start that is cancelled keeps the lock until this thread has finished with the file.
             aside = MaintenanceThread()
             stack.push_async_callback(aside.close)
-            identity = await aside.run(prepare_database, state, migrations, at_open, now())
+            await aside.run(Ballast(state).drop_for_start)
+            anchor = await aside.run(prepare_database, state, migrations, at_open, now())
+            watch = ReplacementWatch(state, anchor)
             connect = functools.partial(connect_for_writing, state.database)
             where = str(state.database)
-            # After the writer has ended, so that the anchor has the last event's number.
-            stack.push_async_callback(aside.run, update_anchor, state)
-            writer = Writer(connect, on_events, where=where, queue_limit=queue_limit)
+            writer = Writer(connect, on_events, where=where, queue_limit=queue_limit, watch=watch)
             await writer.start()
+            # After the writer has ended, so that the anchor has the last event's number.
+            stack.push_async_callback(aside.run, _end_watch, state, anchor, watch)
             stack.push_async_callback(writer.close)
             readers = ReaderPool(state.database)
             stack.push_async_callback(readers.close)
-            return cls(state, identity, writer, readers, aside, stack.pop_all())
+            # So that the log of this run is known if it ends without closing it.
+            await aside.run(_save_anchor, state, anchor, watch)
+            return cls(state, anchor, watch, writer, readers, aside, stack.pop_all())
 
-    async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
+    async def write(
+        self, job: Callable[[Tx], T], *, urgent: bool = False, uses_ballast: bool = False
+    ) -> T:
         """Run the job in the writer's thread; return its result once it is on the disk.
 
         Waits when the queue is full. What the job raises is raised here, and only its own changes
-        are undone. Raises WriteFailed when the disk refused, DatabaseClosed after `close`. A job
-        that has its place in the queue is run even if its caller is cancelled.
+        are undone. With ``uses_ballast`` a full disk is given room for it; such a job is run at
+        most twice. Raises WriteFailed when the disk refused, or while only urgent jobs are
+        accepted, and DatabaseClosed after `close`. A job that has its place in the queue is run
+        even if its caller is cancelled.
         """
+        if self._refusal is not None and not (urgent or uses_ballast):
+            raise self._refusal
+        try:
+            return await self._writer.submit(job, urgent=urgent)
+        except DiskFull:
+            if not uses_ballast:
+                raise
+            # Nothing else may use the room: it is for other halts and opt-outs.
+            self.refuse_writes(build_full_error(self._folder))
+            if not await self._maintenance.run(self._ballast.drop):
+                raise
         return await self._writer.submit(job, urgent=urgent)
+
+    @property
+    def refusal(self) -> WriteFailed | None:
+        """Why no message may be released now: the files were replaced, or the disk is full."""
+        return self._watch.fault or self._refusal
+
+    def refuse_writes(self, error: WriteFailed) -> None:
+        """Raise this for every write that is not urgent, until `accept_writes`."""
+        self._refusal = error
+
+    def accept_writes(self) -> None:
+        """Accept every write again."""
+        self._refusal = None
+
+    async def ensure_room(self) -> bool:
+        """Make the ballast where it is missing; return whether it is there and the disk has room.
+
+        Where it has none, writes are refused; the caller accepts them again. Raises WriteFailed.
+        """
+        if await self._maintenance.run(self._ballast.ensure_room):
+            return True
+        self.refuse_writes(build_full_error(self._folder))
+        return False
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         """Run the query in a reader's thread, on one consistent committed state."""
-        return await self._readers.read(query)
+        try:
+            return await self._readers.read(query)
+        except sqlite3.DatabaseError as error:
+            # Pages of another database are found by reading, too.
+            if (fault := await self.check_files()) is None:
+                raise
+            raise fault from error
 
     async def close(self) -> None:
         """End the queries, commit what waits, write the anchor, release the folder."""
@@ -141,7 +202,7 @@ class Database:
     @property
     def instance_id(self) -> str:
         """The id of this installation; the same after a restore."""
-        return self._identity.instance_id
+        return self._anchor.instance_id
 
     @property
     def epoch(self) -> int:
@@ -149,7 +210,7 @@ class Database:
 
         Sequence numbers of events can be compared within one epoch only.
         """
-        return self._identity.epoch
+        return self._anchor.epoch
 
     @property
     def last_batch_at(self) -> float:
@@ -161,12 +222,13 @@ class Database:
         """How many transactions have reached the disk since `open`."""
         return self._writer.commits
 
-    async def checkpoint(self) -> None:
+    async def checkpoint(self, *, cut: bool = True) -> None:
         """Move committed changes from the write-ahead log into the file, and cut the log.
 
-        Most of the work is done beside the writer; it waits only for the last step.
+        Most of the work is done beside the writer; it waits only for the last step, the cut.
+        Without it the log keeps its size; where all of it was moved, it is used from its start.
         """
-        await self._maintenance.run(_checkpoint_wal, self._folder)
+        await self._maintenance.run(_checkpoint_wal, self._folder, self._watch, cut=cut)
 
     async def trim_events(self, before: datetime) -> int:
         """Delete the events from before that moment, in small jobs; return how many."""
@@ -182,13 +244,65 @@ class Database:
         return await self.read(event_log.get_high_water)
 
     async def save_high_water(self) -> None:
-        """Write the latest event number into the anchor, so that an older copy is recognised."""
-        await self._maintenance.run(update_anchor, self._folder)
+        """Write the latest event number into the anchor, so that an older copy is recognised.
+
+        Raises DatabaseReplaced where `check_files` noticed that; the anchor says so then, too.
+        """
+        await self._maintenance.run(_save_anchor, self._folder, self._anchor, self._watch)
+        if self._watch.fault is not None:
+            raise self._watch.fault
+
+    @property
+    def fault(self) -> DatabaseReplaced | None:
+        """What another program did to the open database; nothing more is written then."""
+        return self._watch.fault
+
+    async def check_files(self) -> DatabaseReplaced | None:
+        """Compare the files with those that are open; return what another program did to them."""
+        if (known := self.fault) is not None:
+            return known
+        with contextlib.suppress(WriteFailed):
+            await self.write(_write_nothing, urgent=True)
+        if (found := self.fault) is not None or self._watch.checkpointed > self._checkpointed:
+            # So that the next start refuses an older file, even where this process is killed.
+            await self._maintenance.run(_save_anchor, self._folder, self._anchor, self._watch)
+            self._checkpointed = self._watch.checkpointed
+        return found
 
 
-def _checkpoint_wal(folder: StateFolder) -> None:
-    with contextlib.closing(connect_for_writing(folder.database)) as connection:
+def _write_nothing(_tx: Tx) -> None:
+    """Write nothing: the writer looks at the files before and after."""
+
+
+def _save_anchor(folder: StateFolder, anchor: DatabaseAnchor, watch: ReplacementWatch) -> None:
+    """Write into the anchor how far the database has come; never another file or an older one."""
+    mixed = watch.fault is not None and watch.is_content_mixed
+    with translate_disk_errors(folder.anchor):
+        replace(
+            anchor,
+            high_water=watch.high_water,
+            checkpointed=watch.checkpointed,
+            log_inode=watch.log_inode,
+            changed=watch.fault.sentence if mixed and watch.fault else "",
+        ).save(folder)
+
+
+def _end_watch(folder: StateFolder, anchor: DatabaseAnchor, watch: ReplacementWatch) -> None:
+    """Check the files once more and write the anchor. Raises DatabaseReplaced."""
+    try:
+        watch.check_closed()
+    finally:
+        _save_anchor(folder, anchor, watch)
+
+
+def _checkpoint_wal(folder: StateFolder, watch: ReplacementWatch, *, cut: bool) -> None:
+    with (
+        watch.checkpointing(),
+        contextlib.closing(connect_for_writing(folder.database)) as connection,
+    ):
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        if not cut:
+            return
         # TRUNCATE blocks the writer while it waits for readers: rather give up, until next time.
         connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_BUSY_MILLISECONDS}")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,4 +1,4 @@
-"""Moves stored deadlines when the wall clock is set back, so that each wait stays as long."""
+"""Moves stored times when the wall clock is set, so that each wait and budget stays as long."""
 
 from __future__ import annotations
 
@@ -46,12 +46,38 @@ def move_deadlines_back(tx: Tx, by: timedelta, *, now: datetime, seen: datetime)
     # Only what would lie in the future: a budget would count it for too long.
     for table, column, where in (
         ("spends", "at", "TRUE"),
+        ("numbers", "first_linked_at", "TRUE"),
+        ("bans", "at", "TRUE"),
         ("prospects", "checked_at", "TRUE"),
         ("prospects", "updated_at", f"validation = '{ValidationState.CHECKING}'"),
     ):
         tx.execute(
             f"UPDATE {table} SET {column} = {_shifted(column)} WHERE {column} > ? AND {where}",
             (shift, format_timestamp(now)),
+        )
+
+
+def move_budgets_on(tx: Tx, by: timedelta, *, seen: datetime) -> None:
+    """Move what budgets count from on by as much as the clock was set forward.
+
+    A jump of the clock is no time that has passed: budgets, a number's age and the stops after a
+    ban last as long as without it. ``seen`` is the last comparison of the clocks, by the clock as
+    it is set now; what has a later time was stamped by it already.
+    """
+    shift = f"+{by.total_seconds():.3f} seconds"
+    moments = (
+        ("spends", "at"),
+        ("numbers", "first_linked_at"),
+        ("numbers", "reply_only_until"),
+        ("bans", "at"),
+    )
+    for table, column in moments:
+        # An end that lies ahead moves, too: it was counted from the time before.
+        ahead = column == "reply_only_until"
+        tx.execute(
+            f"UPDATE {table} SET {column} = {_shifted(column)}"
+            f" WHERE {column} IS NOT NULL AND (? OR {column} < ?)",
+            (shift, ahead, format_timestamp(seen)),
         )
 
 

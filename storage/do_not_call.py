@@ -111,6 +111,12 @@ def get_register_in_force(reader: Reader, country: str) -> DoNotCallRegister | N
     return None if row is None else _register_from_row(row)
 
 
+def list_registers_in_force(reader: Reader) -> list[DoNotCallRegister]:
+    """Return the newest finished register of each country, by country."""
+    rows = reader.all("SELECT * FROM do_not_call_registers WHERE in_force = 1 ORDER BY country")
+    return [_register_from_row(row) for row in rows]
+
+
 def list_registers(reader: Reader, limit: int = 20) -> list[DoNotCallRegister]:
     """Return the latest registers, newest first, those that are being read included."""
     rows = reader.all("SELECT * FROM do_not_call_registers ORDER BY id DESC LIMIT ?", (limit,))

@@ -14,6 +14,11 @@ _ON_ITS_WAY: Final = format_sql_list({MessageState.SENDING, MessageState.REVEALE
 _TABLES_OF_FACTS: Final = (
     "prospects",
     "prospect_reviews",
+    "outcomes",
+    "share_questions",
+    "conversations",
+    "conversation_drafts",
+    "conversation_reads",
     "inbound_reviews",
     "inbound",
     "evidence",
@@ -56,6 +61,12 @@ def erase_person(tx: Tx, contact: str) -> None:
         )
     tx.execute(f"UPDATE permits SET document = '' WHERE message IN {_MESSAGES_OF_CONTACT}", mine)
     tx.execute("UPDATE messages SET text = '', recipient = '' WHERE contact = :contact", mine)
+    # What a person typed as a reason may name them.
+    tx.execute(
+        "UPDATE events SET data = json_set(data, '$.reason', '') WHERE subject = :contact"
+        " AND json_extract(data, '$.reason') <> ''",
+        mine,
+    )
     if tx.value("SELECT 1 FROM messages WHERE contact = :contact", mine) is None:
         erase_contact(tx, contact)
         return

@@ -92,6 +92,18 @@ class DatabaseInUse(DatabaseRefused):
     code = "database_in_use"
 
 
+class InstallationMoved(DatabaseRefused):
+    """The installation was moved to another server, and must not run here too."""
+
+    code = "installation_moved"
+
+
+class ReplacementUnfinished(DatabaseRefused):
+    """A restore was cut short, and this user can't finish it."""
+
+    code = "restore_unfinished"
+
+
 class SuppressionKeyLost(StorageError):
     """The journal of opt-outs exists, but not the key that its hashes were made with."""
 
@@ -118,6 +130,12 @@ class DiskFault(WriteFailed):
     """The disk, or the file on it, failed."""
 
     code = "io"
+
+
+class DatabaseReplaced(WriteFailed):
+    """Another program replaced the open database, or what is in it: nothing more is written."""
+
+    code = "database_replaced"
 
 
 class JobAborted(StorageError):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from statemachines.message import CANCELLABLE_STATES, LEFT_STATES, MAYBE_LEFT_STATES, MessageState
+from statemachines.message import CANCELLABLE_STATES, MAYBE_LEFT_STATES
 from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
 from storage import (
     contacts,
@@ -20,103 +20,24 @@ from storage import (
     suppressions,
 )
 from storage.column_formats import format_timestamp, parse_timestamp
-from storage.evidence import EvidenceKind
+from storage.first_contacts import NO_ANSWERS, get_first_contact_rates
+from storage.numbers import find_number
 from storage.session_queue import get_channel_block, session_block_from_row
-from storage.spends import FIRST_CONTACT_KINDS
 from storage.sql_text import format_sql_list
+from storage.texts import find_approved_text
 
 if TYPE_CHECKING:
     from storage.contacts import HoldScope
     from storage.evidence import Evidence
+    from storage.first_contacts import FirstContactRates
     from storage.messages import MessageRecord
+    from storage.numbers import PhoneNumberRecord
     from storage.prospect_reviews import ProspectReview
     from storage.prospects import ProspectRecord
-    from storage.tx import Reader
+    from storage.texts import ApprovedText
+from storage.tx import Reader
 
-
-LATEST_FIRST_CONTACTS: Final = 20
-"""How many of a number's latest first contacts its rates are computed from."""
-DELIVERED_WITHIN: Final = timedelta(hours=24)
-ANSWERED_WITHIN: Final = timedelta(hours=72)
-
-# A first contact that the platform reported as failed later has left, too: it counts in the rates.
-_FIRST_CONTACT_LEFT = (
-    f"(m.state IN {format_sql_list(LEFT_STATES)}"
-    f" OR (m.state = '{MessageState.FAILED}' AND m.sent_at IS NOT NULL))"
-)
-_EVIDENCE_SINCE = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = c.contact AND e.at >= c.at"
-_IS_NOT_WITHDRAWN = (
-    "NOT EXISTS (SELECT 1 FROM evidence AS w WHERE w.contact = e.contact"
-    f" AND w.kind = '{EvidenceKind.WITHDRAWN}' AND w.value = CAST(e.id AS TEXT))"
-)
-_ANSWERED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.INBOUND}')"
-_ANSWERED_WITHOUT_REFUSAL = (
-    f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.INBOUND}'"
-    " AND e.value NOT IN ('opt_out', 'declined', 'complaint', 'wrong_person', 'minor',"
-    " 'deceased', 'unclear'))"
-)
-_COMPLAINED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.COMPLAINT}' AND {_IS_NOT_WITHDRAWN})"
-# An answer proves that a message arrived, though no receipt came.
-_UNDELIVERED = (
-    f"(c.state = '{MessageState.FAILED}' OR (c.state = '{MessageState.SENT}' AND NOT {_ANSWERED}))"
-)
-_FIRST_CONTACT_KINDS = format_sql_list(FIRST_CONTACT_KINDS)
-
-
-@dataclass(frozen=True, slots=True)
-class FirstContactShare:
-    """A count out of a total; ``total`` is `LATEST_FIRST_CONTACTS` at most."""
-
-    count: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class FirstContactRates:
-    """How the latest first contacts of a phone number went.
-
-    ``answered``: they wrote back, and it was no refusal; of those at least `ANSWERED_WITHIN` old.
-    ``undelivered``: failed, or no sign that it arrived; of those whose outcome is known or that are
-    `DELIVERED_WITHIN` old; not of those sent by hand, for which no receipt comes.
-    ``complained``: a complaint came afterwards; of all.
-    """
-
-    answered: FirstContactShare
-    undelivered: FirstContactShare
-    complained: FirstContactShare
-
-
-def get_first_contact_rates(reader: Reader, phone: str, at: datetime) -> FirstContactRates:
-    """Return the rates of a number (``phone``: as in `storage.spends`) as of ``at``."""
-    times = {
-        "phone": phone,
-        "answered_by": format_timestamp(at - ANSWERED_WITHIN),
-        "delivered_by": format_timestamp(at - DELIVERED_WITHIN),
-    }
-    settled = (
-        f"m.state <> '{MessageState.CONFIRMED_BY_HAND}'"
-        f" AND (m.state <> '{MessageState.SENT}' OR s.at <= :delivered_by)"
-    )
-    return FirstContactRates(
-        answered=_count_share(reader, _ANSWERED_WITHOUT_REFUSAL, "s.at <= :answered_by", times),
-        undelivered=_count_share(reader, _UNDELIVERED, settled, times),
-        complained=_count_share(reader, _COMPLAINED, "TRUE", times),
-    )
-
-
-def _count_share(
-    reader: Reader, counted: str, ripe: str, values: dict[str, str]
-) -> FirstContactShare:
-    row = reader.one(
-        f"SELECT coalesce(sum({counted}), 0) AS n, count(*) AS latest FROM"
-        " (SELECT m.contact, m.state, s.at FROM spends AS s JOIN messages AS m ON m.id = s.message"
-        f" WHERE s.phone = :phone AND s.kind IN {_FIRST_CONTACT_KINDS}"
-        f" AND s.message IS NOT NULL AND {_FIRST_CONTACT_LEFT} AND {ripe}"
-        f" ORDER BY s.at DESC LIMIT {LATEST_FIRST_CONTACTS}) AS c",
-        values,
-    )
-    return FirstContactShare(row["n"], row["latest"]) if row else FirstContactShare(0, 0)
-
+_REPLY_WINDOW = timedelta(hours=24)
 
 _MAYBE_LEFT = format_sql_list(MAYBE_LEFT_STATES)
 _MAYBE_LEFT_OR_CANCELLABLE = format_sql_list(MAYBE_LEFT_STATES | CANCELLABLE_STATES)
@@ -132,16 +53,27 @@ class SessionContext:
     """The session that would send a message, and the limits of its phone number."""
 
     name: str
+    channel: str
     connection: str
     sending: str
     phone: str | None
     time_zone: str
-    linked_at: datetime | None
-    banned: bool
-    new_chats_stopped: bool
+    number: PhoneNumberRecord | None
+    other_banned_at: datetime | None
+    """When another number of the installation was banned last, seen here or reported."""
     new_chats_24h: int
     block: BlockedBy | None
     """Why this session can't send, whatever the rules allow; None where it can."""
+
+    @property
+    def linked_at(self) -> datetime | None:
+        """Return when the number was linked here for the first time."""
+        return self.number.first_linked_at if self.number else None
+
+    @property
+    def banned(self) -> bool:
+        """Return whether the number is banned, and nobody has acknowledged that."""
+        return self.number is not None and self.number.banned_at is not None
 
     def get_block(self, channel: str) -> BlockedBy | None:
         """Return why messages of a channel can't be sent through this session, or None."""
@@ -193,7 +125,8 @@ class EvaluationContext:
 
     ``revision`` is compared by the release transaction. ``reviewed`` is the person's decision on
     the prospect that is in force. ``first_contacts`` are the rates of the session's number.
-    ``campaign_sent`` is None without a campaign.
+    ``campaign_sent`` is None without a campaign. ``approved_text`` is the version that the message
+    names, if a person approved it.
     """
 
     at: datetime
@@ -212,6 +145,7 @@ class EvaluationContext:
     history: ContactHistory
     campaign_sent: int | None
     register: RegisterContext
+    approved_text: ApprovedText | None
 
 
 def read_evaluation_context(
@@ -246,6 +180,7 @@ def read_evaluation_context(
         history=_read_contact_history(reader, message, at),
         campaign_sent=_count_campaign_messages(reader, message.campaign),
         register=_read_register_context(reader, contact, prospect, at),
+        approved_text=find_approved_text(reader, message.template),
     )
 
 
@@ -262,8 +197,9 @@ def _read_register_context(
 def read_session_context(reader: Reader, name: str, at: datetime) -> SessionContext:
     """Return the context of a session. Raises KeyError for an unknown name."""
     row = reader.one(
-        "SELECT s.*, n.first_linked_at, n.banned_at, n.new_chats_stopped_at"
-        " FROM sessions AS s LEFT JOIN numbers AS n ON n.phone = s.phone WHERE s.name = ?",
+        # `IS NOT`, because a reported ban has no number.
+        "SELECT s.*, (SELECT max(b.at) FROM bans AS b WHERE b.phone IS NULL"
+        " OR b.phone IS NOT s.phone) AS other_banned_at FROM sessions AS s WHERE s.name = ?",
         (name,),
     )
     if row is None:
@@ -271,13 +207,13 @@ def read_session_context(reader: Reader, name: str, at: datetime) -> SessionCont
     since = at - timedelta(hours=24)
     return SessionContext(
         name=name,
+        channel=row["channel"],
         connection=row["connection"],
         sending=row["sending"],
         phone=row["phone"],
         time_zone=row["time_zone"],
-        linked_at=parse_timestamp(row["first_linked_at"]) if row["first_linked_at"] else None,
-        banned=row["banned_at"] is not None,
-        new_chats_stopped=row["new_chats_stopped_at"] is not None,
+        number=find_number(reader, row["phone"]) if row["phone"] else None,
+        other_banned_at=parse_timestamp(row["other_banned_at"]) if row["other_banned_at"] else None,
         # By number, not by session: a second session of the same phone shares its budget.
         new_chats_24h=spends.count_spends(
             reader, row["phone"] or name, spends.SpendKind.NEW_CHAT, since
@@ -296,23 +232,46 @@ def _count_campaign_messages(reader: Reader, campaign: str | None) -> int | None
 
 
 def _read_contact_history(reader: Reader, message: MessageRecord, at: datetime) -> ContactHistory:
-    sent = reader.all(
+    rows = reader.all(
         f"SELECT {_LEFT_AT} AS left_at, kind = '{MessageKind.COMMERCIAL}' AS commercial"
-        f" FROM messages WHERE contact = ? AND id <> ? AND state IN {_MAYBE_LEFT} ORDER BY left_at",
+        f" FROM messages WHERE contact = ? AND id <> ? AND state IN {_MAYBE_LEFT}",
         (message.contact, message.id),
     )
+    sent = [PastSend(parse_timestamp(row["left_at"]), bool(row["commercial"])) for row in rows]
+    sent += _list_imported_sends(reader, message.contact)
     answered = reader.value(
         "SELECT max(at) FROM inbound WHERE contact = ? AND own = 0 AND conversation = 1",
         (message.contact,),
     )
     return ContactHistory(
-        sent=tuple(
-            PastSend(parse_timestamp(row["left_at"]), bool(row["commercial"])) for row in sent
-        ),
+        sent=tuple(sorted(sent, key=lambda each: each.at)),
         answered_at=parse_timestamp(answered) if answered else None,
         duplicate=_is_duplicate(reader, message, at - timedelta(days=30)),
         recent_texts=_list_recent_texts(reader, message, at - timedelta(days=1)),
     )
+
+
+def _list_imported_sends(reader: Reader, contact: str) -> list[PastSend]:
+    """Return what a former system sent to the contact.
+
+    What it wrote within a day after an answer of theirs was a reply; everything else counts as
+    commercial.
+    """
+    sent = reader.all(
+        "SELECT at FROM inbound WHERE contact = ? AND own = 1 AND origin = 'imported'", (contact,)
+    )
+    if not sent:
+        return []
+    theirs = reader.all(
+        "SELECT at FROM inbound WHERE contact = ? AND own = 0 AND conversation = 1"
+        f" AND request NOT IN {NO_ANSWERS}",
+        (contact,),
+    )
+    written = [parse_timestamp(row["at"]) for row in theirs]
+    return [
+        PastSend(at, commercial=not any(each <= at <= each + _REPLY_WINDOW for each in written))
+        for at in (parse_timestamp(row["at"]) for row in sent)
+    ]
 
 
 def _is_duplicate(reader: Reader, message: MessageRecord, since: datetime) -> bool:

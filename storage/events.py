@@ -7,9 +7,15 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from storage.column_formats import format_timestamp
+
+# One for all events: to make an encoder takes longer than to use it. A NaN raises: it would be no
+# JSON for the clients that the event is sent to.
+_encode_data: Final = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False
+).encode
 
 
 class StorableEvent(Protocol):
@@ -77,8 +83,3 @@ def append_events(
         ],
     )
     return committed
-
-
-def _encode_data(data: Mapping[str, object]) -> str:
-    # A NaN raises here: it would be no JSON for the clients that the event is sent to.
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -5,6 +5,7 @@ Permission, reachability and intent are derived from it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,13 +36,20 @@ class EvidenceKind(StrEnum):
     INBOUND = "inbound"
     """[the request]: they wrote to us."""
     OWN_MESSAGE = "own_message"
-    """[sent]: a message to them was typed on the phone itself."""
+    """[sent]: a message to them was typed on the phone itself, or sent by a former system."""
+    MAY_SHARE = "may_share"
+    """[the id of a client]: they agreed that this client may write to them."""
+    MAY_NOT_SHARE = "may_not_share"
+    """[the id of a client]: they said that this client may not."""
+    PUSH_NAME = "push_name"
+    """[given]: the name that they chose on WhatsApp, which ``quote`` holds; of prospects only."""
     ON_WHATSAPP = "on_whatsapp"
     """[yes, no, unknown]: by a number check, an inbound or an operator's decision."""
     VALIDATION = "validation"
     """[validated, not_reachable, expired]: technical validation."""
     BOUNCE = "bounce"
-    """[check_turned_no, undeliverable, undelivered_72h]: a sign that messages do not arrive."""
+    """[check_turned_no, not_on_whatsapp, undeliverable, undelivered_72h]: a sign that messages do
+    not arrive."""
     CLASSIFICATION = "classification"
     """[a meaning]: a person read what they wrote, and said what it means."""
     COMPLAINT = "complaint"
@@ -54,7 +62,8 @@ class EvidenceKind(StrEnum):
 class Evidence:
     """One dated piece of evidence; ``id`` is 0 where it is not stored.
 
-    ``inbound`` is the message of the contact that it was read from, if it was.
+    ``inbound`` is the message of the contact that it was read from, if it was. ``imported``: the
+    history of a former system says so, which opens no conversation.
     """
 
     kind: EvidenceKind
@@ -64,6 +73,7 @@ class Evidence:
     quote: str
     id: int = 0
     inbound: str | None = None
+    imported: bool = False
 
 
 def insert_evidence(
@@ -76,16 +86,17 @@ def insert_evidence(
     source: str,
     quote: str = "",
     inbound: str | None = None,
+    imported: bool = False,
 ) -> int:
     """Append one piece of evidence and return its id.
 
     ``source`` says in a few words where it comes from; ``inbound`` is the id of the message that it
-    was read from.
+    was read from; ``imported``: the history of a former system says so.
     """
     cursor = tx.execute(
-        "INSERT INTO evidence (contact, at, kind, value, source, quote, inbound)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (contact, format_timestamp(at), kind, value, source, quote, inbound),
+        "INSERT INTO evidence (contact, at, kind, value, source, quote, inbound, imported)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (contact, format_timestamp(at), kind, value, source, quote, inbound, imported),
     )
     return int(cursor.lastrowid or 0)
 
@@ -93,17 +104,18 @@ def insert_evidence(
 def insert_evidence_pieces(tx: Tx, pieces: Sequence[tuple[str, Evidence]]) -> None:
     """Append pieces, each with its contact, in this order; their ids are given by the table."""
     tx.execute_many(
-        "INSERT INTO evidence (contact, at, kind, value, source, quote, inbound)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO evidence (contact, at, kind, value, source, quote, inbound, imported)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 contact,
                 format_timestamp(each.at),
-                each.kind,
+                each.kind.value,
                 each.value,
                 each.source,
                 each.quote,
                 each.inbound,
+                each.imported,
             )
             for contact, each in pieces
         ],
@@ -126,31 +138,66 @@ def drop_withdrawn(pieces: Sequence[Evidence]) -> list[Evidence]:
 
 
 def get_latest_evidence_time(
-    reader: Reader, contact: str, kind: EvidenceKind, value: str | None = None
+    reader: Reader,
+    contact: str,
+    kind: EvidenceKind,
+    value: str | None = None,
+    *,
+    imported: bool | None = None,
 ) -> datetime | None:
-    """Return the latest date of a kind of evidence, of one value where it is given, or None."""
+    """Return the latest date of a kind of evidence, or None.
+
+    With ``value``, of this value only; with ``imported``, of a former system's history or not.
+    """
     text = reader.value(
         "SELECT max(at) FROM evidence WHERE contact = :contact AND kind = :kind"
-        " AND (:value IS NULL OR value = :value)",
-        {"contact": contact, "kind": kind, "value": value},
+        " AND (:value IS NULL OR value = :value)"
+        " AND (:imported IS NULL OR imported = :imported)",
+        {"contact": contact, "kind": kind, "value": value, "imported": imported},
     )
     return parse_timestamp(text) if text else None
+
+
+def get_latest_quote(reader: Reader, contact: str, kind: EvidenceKind) -> str:
+    """Return the words of the latest evidence of a kind; empty where there is none."""
+    return str(
+        reader.value(
+            "SELECT quote FROM evidence WHERE contact = ? AND kind = ?"
+            " ORDER BY at DESC, id DESC LIMIT 1",
+            (contact, kind),
+        )
+        or ""
+    )
 
 
 def list_contact_evidence(reader: Reader, contact: str) -> list[Evidence]:
     """Return all evidence about a contact, newest first."""
     rows = reader.all(
-        "SELECT id, kind, value, at, source, quote, inbound FROM evidence WHERE contact = ?"
-        " ORDER BY at DESC, id DESC",
+        "SELECT id, kind, value, at, source, quote, inbound, imported FROM evidence"
+        " WHERE contact = ? ORDER BY at DESC, id DESC",
         (contact,),
     )
     return [_evidence_from_row(row) for row in rows]
 
 
+def list_evidence_of_contacts(reader: Reader, contacts: Sequence[str]) -> dict[str, list[Evidence]]:
+    """Return all evidence about each of these contacts, newest first."""
+    found: dict[str, list[Evidence]] = {each: [] for each in contacts}
+    rows = reader.all(
+        "SELECT contact, id, kind, value, at, source, quote, inbound, imported FROM evidence"
+        " WHERE contact IN (SELECT value FROM json_each(?)) ORDER BY at DESC, id DESC",
+        (json.dumps(list(found)),),
+    )
+    for row in rows:
+        found[row["contact"]].append(_evidence_from_row(row))
+    return found
+
+
 def get_evidence(reader: Reader, id_: int) -> Evidence | None:
     """Return one piece by its id, or None."""
     row = reader.one(
-        "SELECT id, kind, value, at, source, quote, inbound FROM evidence WHERE id = ?", (id_,)
+        "SELECT id, kind, value, at, source, quote, inbound, imported FROM evidence WHERE id = ?",
+        (id_,),
     )
     return None if row is None else _evidence_from_row(row)
 
@@ -164,4 +211,5 @@ def _evidence_from_row(row: sqlite3.Row) -> Evidence:
         row["quote"],
         row["id"],
         row["inbound"],
+        bool(row["imported"]),
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from storage.column_formats import format_timestamp
+from storage.connections import connect_to_file_alone
 from storage.errors import DatabaseCloned
 from storage.event_log import get_high_water
 from storage.state_folder import StateFolder, write_durably
@@ -45,6 +47,12 @@ class DatabaseAnchor:
     high_water: int
     inode: int
     machine: str
+    checkpointed: int = 0
+    """The latest event that is in the file itself, without its write-ahead log."""
+    log_inode: int = 0
+    """The inode of the write-ahead log of the daemon that runs, or ended without closing it."""
+    changed: str = ""
+    """What was noticed when another program changed the file under the running daemon."""
 
     def save(self, folder: StateFolder) -> None:
         """Write the anchor file; it is on the disk when this returns."""
@@ -56,7 +64,12 @@ def load_anchor(folder: StateFolder) -> DatabaseAnchor | None:
     # An unreadable anchor proves nothing, so it counts as a copy, not as a first start.
     try:
         found = json.loads(folder.anchor.read_bytes())
-        return DatabaseAnchor(**{field.name: found[field.name] for field in fields(DatabaseAnchor)})
+        given = {
+            field.name: found[field.name]
+            for field in fields(DatabaseAnchor)
+            if field.default is MISSING or field.name in found
+        }
+        return DatabaseAnchor(**given)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
@@ -100,6 +113,18 @@ def begin_epoch(tx: Tx, identity: DatabaseIdentity, at: datetime, reason: str) -
     )
 
 
+def read_file_high_water(folder: StateFolder) -> int | None:
+    """Return the latest event that is in the file itself; None where it can't be read alone.
+
+    A crash in the middle of a checkpoint leaves such a file, which is whole with its log.
+    """
+    try:
+        with contextlib.closing(connect_to_file_alone(folder.database)) as connection:
+            return get_high_water(Reader(connection))
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return None
+
+
 def refuse_copy(
     folder: StateFolder, identity: DatabaseIdentity, anchor: DatabaseAnchor | None
 ) -> None:
@@ -107,7 +132,7 @@ def refuse_copy(
     reasons = (
         ["no leadmaster.anchor lies beside it"]
         if anchor is None
-        else _list_differences(identity, anchor, get_database_inode(folder), hash_machine_id())
+        else _list_differences(folder, identity, anchor)
     )
     if reasons:
         raise DatabaseCloned(
@@ -130,17 +155,48 @@ def hash_machine_id(path: Path = MACHINE_ID_FILE) -> str:
         return ""
 
 
+def is_log_of_another_file(folder: StateFolder, anchor: DatabaseAnchor) -> bool:
+    """Return whether the write-ahead log was left by a daemon that had another file open."""
+    if not (anchor.log_inode and folder.wal.exists() and folder.database.exists()):
+        return False
+    if folder.wal.stat().st_ino != anchor.log_inode:
+        return False  # it came with the file
+    in_file = read_file_high_water(folder)
+    return (
+        get_database_inode(folder) != anchor.inode
+        or bool(anchor.changed)
+        or (in_file is not None and in_file < anchor.checkpointed)
+    )
+
+
+def refuse_log_of_another_file(folder: StateFolder, anchor: DatabaseAnchor) -> None:
+    """Raise DatabaseCloned where SQLite would put the pages of another file over the database's."""
+    if is_log_of_another_file(folder, anchor):
+        raise DatabaseCloned(
+            f"{folder.database} is not the database that last ran here: the write-ahead log beside"
+            " it was left by the daemon that had another file open.",
+            ADOPT_HINT,
+        )
+
+
 def _list_differences(
-    identity: DatabaseIdentity, anchor: DatabaseAnchor, inode: int, machine: str
+    folder: StateFolder, identity: DatabaseIdentity, anchor: DatabaseAnchor
 ) -> list[str]:
+    in_file = read_file_high_water(folder)
     checks = {
         "it belongs to another installation": identity.instance_id != anchor.instance_id,
         f"it is in epoch {identity.epoch}, not {anchor.epoch}": identity.epoch != anchor.epoch,
-        "the file was copied or moved in from elsewhere": inode != anchor.inode,
-        "it last ran on another machine": machine != anchor.machine,
+        "the file was copied or moved in from elsewhere": (
+            get_database_inode(folder) != anchor.inode
+        ),
+        "it last ran on another machine": hash_machine_id() != anchor.machine,
         # Only less is wrong: the anchor is written once a minute and lags behind after a crash.
         f"it ends at event {identity.high_water}, though event {anchor.high_water} had happened": (
             identity.high_water < anchor.high_water
         ),
+        # An older file, with the log of the newer one still beside it, ends at the right event.
+        f"the file without its log ends at event {in_file}, though it had event "
+        f"{anchor.checkpointed}": in_file is not None and in_file < anchor.checkpointed,
+        f"a running daemon noticed: {anchor.changed.removesuffix('.')}": bool(anchor.changed),
     }
     return [reason for reason, differs in checks.items() if differs]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import threading
 from datetime import datetime
 from typing import Final
 
-_CROCKFORD: Final = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: they are misread
-_TO_CROCKFORD: Final = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", _CROCKFORD)
-_LENGTH: Final = 26
-_ENCODED_BYTES: Final = 20  # in base 32 without padding: 32 characters, of which an id has the last
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: they are misread
+# Two digits at a time: an import makes two ids for each of its people.
+_PAIRS: Final = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
+_PAIR_BITS: Final = 10
+_PAIR_MASK: Final = 2**_PAIR_BITS - 1
+_SHIFTS: Final = tuple(range(120, -1, -_PAIR_BITS))  # of the 13 pairs of an id
 _RANDOM_BYTES: Final = 9  # of the 10 that a ULID has: the first stays 0, so that + 1 can't overflow
 
 
@@ -40,5 +41,5 @@ _sequence = _Sequence()
 def new_id(prefix: str, at: datetime) -> str:
     """Return `prefix_` and 26 characters: 48 bits of milliseconds, then 80 random or counted."""
     number = _sequence.number(int(at.timestamp() * 1000))
-    digits = base64.b32hexencode(number.to_bytes(_ENCODED_BYTES)).translate(_TO_CROCKFORD)
-    return f"{prefix}_{digits[-_LENGTH:].decode()}"
+    digits = [_PAIRS[number >> shift & _PAIR_MASK] for shift in _SHIFTS]
+    return f"{prefix}_{''.join(digits)}"

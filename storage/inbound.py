@@ -23,8 +23,9 @@ class InboundRecord:
 
     ``at`` is when it was written, never later than ``received_at``. ``request`` is what its text
     asks for; an own message is stored without text and asks nothing. ``past``: reported as history,
-    so that nobody waits for an answer. ``conversation``: False for a reaction, an edit or a message
-    of a program, which are no answer of the contact.
+    so that nobody waits for an answer. ``session`` is empty for what a former system sent and was
+    answered, whose ``origin`` is `imported`. ``conversation``: False for a reaction, an edit or a
+    message of a program, which are no answer of the contact.
     """
 
     id: str
@@ -54,7 +55,8 @@ def insert_inbound(tx: Tx, record: InboundRecord) -> None:
     marks = ", ".join(f":{name}" for name in _FIELDS)
     tx.execute(
         f"INSERT INTO inbound ({', '.join(_FIELDS)}) VALUES ({marks})",
-        {name: _value_to_column(getattr(record, name)) for name in _FIELDS},
+        {name: _value_to_column(getattr(record, name)) for name in _FIELDS}
+        | {"session": record.session or None},
     )
 
 
@@ -136,7 +138,7 @@ def is_new_chat(reader: Reader, contact: str) -> bool:
 def _inbound_from_row(row: sqlite3.Row) -> InboundRecord:
     return InboundRecord(
         id=row["id"],
-        session=row["session"],
+        session=row["session"] or "",
         wire_id=row["wire_id"],
         contact=row["contact"],
         at=parse_timestamp(row["at"]),

@@ -80,7 +80,8 @@ class InboundForReview:
     """A message that a person reads or has read, with who wrote it.
 
     ``sentence`` says why, ``quote`` has the words for it; ``waiting_messages`` is how many of ours
-    wait for them. ``meaning`` is None until a person has said what it means.
+    wait for them. ``session`` is empty for a message to a former system. ``meaning`` is None until
+    a person has said what it means.
     """
 
     id: str
@@ -123,7 +124,7 @@ _TABLES: Final = (
     " LEFT JOIN prospects AS p ON p.contact = r.contact"
 )
 _LISTED_COLUMNS: Final = (
-    "r.*, i.session, i.kind, i.text, i.at AS written_at, p.id AS prospect,"
+    "r.*, coalesce(i.session, '') AS session, i.kind, i.text, i.at AS written_at, p.id AS prospect,"
     " coalesce(p.name, '') AS name, coalesce(p.phone, (SELECT m.recipient FROM messages AS m"
     " WHERE m.contact = r.contact ORDER BY m.id DESC LIMIT 1), '') AS phone,"
     " (SELECT count(*) FROM messages AS m WHERE m.contact = r.contact"
@@ -216,6 +217,25 @@ def get_inbound_for_review(reader: Reader, inbound: str) -> InboundForReview | N
     """Return a message that a person reads or has read, by its id, or None."""
     row = reader.one(f"SELECT {_LISTED_COLUMNS} FROM {_TABLES} WHERE r.inbound = ?", (inbound,))
     return None if row is None else _listed_from_row(row)
+
+
+def delete_imported_reviews(
+    tx: Tx, contact: str, causes: Collection[ReviewCause], before: datetime
+) -> list[str]:
+    """Delete what nobody has to read any more of a contact's messages to a former system.
+
+    These are the unread ones with one of these causes that were written before a moment. Returns
+    the sentences that said why a person was to read them.
+    """
+    unread = (
+        "contact = :contact AND meaning IS NULL"
+        f" AND cause IN {format_sql_list(causes)} AND inbound IN (SELECT id FROM inbound"
+        " WHERE contact = :contact AND origin = 'imported' AND at < :before)"
+    )
+    values = {"contact": contact, "before": format_timestamp(before)}
+    rows = tx.all(f"SELECT DISTINCT sentence FROM inbound_reviews WHERE {unread}", values)
+    tx.execute(f"DELETE FROM inbound_reviews WHERE {unread}", values)
+    return [row["sentence"] for row in rows]
 
 
 def classify_inbound_review(

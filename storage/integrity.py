@@ -8,14 +8,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
-
-from sqlite_utils import Migrations
+from typing import Final, TypeVar
 
 from storage.connections import APPLICATION_ID, connect_for_reading
-from storage.errors import DatabaseCorrupt, DatabaseForeign, DatabaseMissing, DatabaseReadOnly
+from storage.errors import (
+    DatabaseCorrupt,
+    DatabaseForeign,
+    DatabaseMissing,
+    DatabaseReadOnly,
+    InstallationMoved,
+)
 from storage.identity import (
     DatabaseAnchor,
     DatabaseIdentity,
@@ -23,11 +27,15 @@ from storage.identity import (
     load_anchor,
     read_identity,
     refuse_copy,
+    refuse_log_of_another_file,
 )
-from storage.migrations import refuse_newer, refuse_old_line
+from storage.migrations import SchemaMigrations, refuse_newer, refuse_old_line
 from storage.state_folder import StateFolder
 from storage.tx import Reader
 
+T = TypeVar("T")
+
+SQLITE_VERSION: Final = sqlite3.sqlite_version
 _RESTORE_HINT: Final = (
     "Put the last good copy of the folder back, then run `leadmaster doctor --adopt REASON`."
 )
@@ -35,12 +43,24 @@ _WRITE_VERSION_AT: Final = 18  # https://sqlite.org/fileformat.html#file_format_
 _WRITE_VERSIONS: Final = (1, 2)  # rollback journal, write-ahead log
 
 
-def check_state_folder(folder: StateFolder, migrations: Migrations) -> DatabaseAnchor | None:
+def refuse_moved(folder: StateFolder) -> None:
+    """Raise InstallationMoved where the installation was moved to another server."""
+    if folder.tombstone.exists():
+        raise InstallationMoved(
+            f"This installation was moved away: {folder.tombstone} says when. Where it was moved to"
+            " has the linked phones now; two would replace each other, and write to people twice.",
+            "If it never ran there, take it back: leadmaster move revoke --reason WHY",
+        )
+
+
+def check_state_folder(folder: StateFolder, migrations: SchemaMigrations) -> DatabaseAnchor | None:
     """Check a folder's database; return its anchor, or None for a folder that is new.
 
     Raises the subclass of DatabaseRefused that says what is wrong.
     """
     anchor = load_anchor(folder)
+    if anchor is not None:
+        refuse_log_of_another_file(folder, anchor)
     identity = check_database_file(folder, migrations, anchor)
     if identity is None:
         _refuse_lost_history(folder, anchor)
@@ -50,7 +70,7 @@ def check_state_folder(folder: StateFolder, migrations: Migrations) -> DatabaseA
 
 
 def check_database_file(
-    folder: StateFolder, migrations: Migrations, anchor: DatabaseAnchor | None
+    folder: StateFolder, migrations: SchemaMigrations, anchor: DatabaseAnchor | None
 ) -> DatabaseIdentity | None:
     """Check that the file is writable, ours, whole and of a known schema; return its identity.
 
@@ -70,6 +90,29 @@ def check_database_file(
         refuse_old_line(folder, connection)
         refuse_newer(folder, connection, migrations)
         return read_identity(Reader(connection))
+
+
+def read_database_file(folder: StateFolder, query: Callable[[Reader], T]) -> T | None:
+    """Return what ``query`` reads of a folder's database, whether a daemon runs or not.
+
+    None where there is no file or nothing in it. Raises DatabaseRefused for one that can't be read.
+    """
+    if not folder.database.exists():
+        return None
+    with _translate_sqlite_errors(folder, ours=False), _open_for_reading(folder) as connection:
+        return None if _is_blank(connection) else query(Reader(connection))
+
+
+def find_damage(reader: Reader) -> str:
+    """Return what is wrong in any table or index, or between two tables; empty where nothing is.
+
+    It reads everything, which takes a second for each gigabyte or so.
+    """
+    verdict = str(reader.value("PRAGMA integrity_check(1)"))
+    if verdict != "ok":
+        return verdict
+    orphan = reader.one("PRAGMA foreign_key_check")
+    return "" if orphan is None else f"a row of {orphan[0]} refers to one that {orphan[2]} lacks"
 
 
 def _open_for_reading(folder: StateFolder) -> contextlib.closing[sqlite3.Connection]:

@@ -8,8 +8,8 @@ does not allow.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 from statemachines.message import (
     CANCELLABLE_STATES,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _TIME_COLUMNS = frozenset(
     {"created_at", "changed_at", "not_before", "not_after", "due_at", "sent_at", "lease_until"}
 )
+UNREADABLE_MOMENT: Final = datetime(9000, 1, 1, tzinfo=UTC)
+"""What is read where another program wrote no moment into the column of one."""
 _FLAG_COLUMNS = frozenset({"expires_by_default", "first_contact", "needs_review"})
 _IS_NO_CONFIRMATION = f"kind <> '{MessageKind.OPT_OUT_CONFIRMATION}'"
 _IS_CANCELLABLE = f"state IN {format_sql_list(CANCELLABLE_STATES)}"
@@ -82,6 +84,10 @@ class MessageRecord:
     taken_by: str | None = None
     lease_until: datetime | None = None
 
+    def list_unreadable_columns(self) -> list[str]:
+        """Return the columns in which another program wrote no moment."""
+        return sorted(name for name in _TIME_COLUMNS if getattr(self, name) == UNREADABLE_MOMENT)
+
     def __repr__(self) -> str:
         """Keep body and number out of logs."""
         return f"MessageRecord({self.id!r}, {self.state.value})"
@@ -125,14 +131,31 @@ def _message_value_from_column(name: str, stored: Cell) -> Cell:
     if stored is None:
         return None
     if name in _TIME_COLUMNS:
-        return parse_timestamp(str(stored))
+        return _parse_moment(str(stored))
     if name in _FLAG_COLUMNS:
         return bool(stored)
     return MessageState(str(stored)) if name == "state" else stored
 
 
+def _parse_moment(stored: str) -> datetime:
+    # One altered row must not keep every other message from being read.
+    try:
+        return parse_timestamp(stored)
+    except ValueError:
+        return UNREADABLE_MOMENT
+
+
 def _message_value_to_column(value: object) -> object:
     return format_timestamp(value) if isinstance(value, datetime) else value
+
+
+def find_same_text(reader: Reader, contact: str, body_hash: str) -> str | None:
+    """Return the id of the latest message to a contact with this very text, or None."""
+    found: str | None = reader.value(
+        "SELECT id FROM messages WHERE contact = ? AND body_hash = ? ORDER BY id DESC LIMIT 1",
+        (contact, body_hash),
+    )
+    return found
 
 
 def insert_message(tx: Tx, message: MessageRecord, *, who: str) -> MessageRecord:
@@ -316,6 +339,18 @@ def list_messages(
     rows = reader.all(
         f"SELECT * FROM messages WHERE {chosen} AND (? = '' OR id < ?) ORDER BY id DESC LIMIT ?",
         (after, after, limit),
+    )
+    return [message_from_row(row) for row in rows]
+
+
+def list_contact_messages(
+    reader: Reader, contact: str, states: Iterable[MessageState]
+) -> list[MessageRecord]:
+    """Return a contact's messages in any of these states, oldest first."""
+    rows = reader.all(
+        f"SELECT * FROM messages WHERE contact = ? AND state IN {format_sql_list(states)}"
+        " ORDER BY id",
+        (contact,),
     )
     return [message_from_row(row) for row in rows]
 

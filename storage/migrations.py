@@ -4,21 +4,58 @@ from __future__ import annotations
 
 import contextlib
 import importlib.resources
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from sqlite_utils import Database as SchemaDatabase
-from sqlite_utils import Migrations
-
-from storage.connections import APPLICATION_ID, connect_for_reading, connect_for_writing
+from storage.backup import copy_database
+from storage.connections import APPLICATION_ID, connect_for_writing
 from storage.errors import DatabaseCorrupt, DatabaseNewer, DatabaseOutdated
 from storage.state_folder import PRIVATE_FOLDER_MODE, StateFolder, create_durably, sync_folder
 
-MIGRATIONS: Final = Migrations("leadmaster")
+if TYPE_CHECKING:
+    from sqlite_utils import Database as SchemaDatabase
+
+MigrationStep: TypeAlias = Callable[["SchemaDatabase"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaMigrations:
+    """The steps of a schema, in order of application, each named as its function.
+
+    A set of steps of sqlite-utils, which is loaded only where one is pending.
+    """
+
+    name: str
+    steps: dict[str, MigrationStep] = field(default_factory=dict)
+
+    def add(self, step: MigrationStep) -> MigrationStep:
+        """Add the next step; a decorator."""
+        self.steps[step.__name__] = step
+        return step
+
+    def list_pending(self, connection: sqlite3.Connection) -> list[str]:
+        """Return the names of the steps that were not applied to a database."""
+        applied = {name for group, name in _list_applied_steps(connection) if group == self.name}
+        return [name for name in self.steps if name not in applied]
+
+    def apply(self, connection: sqlite3.Connection) -> None:
+        """Apply the pending steps, in the transaction that is open."""
+        if not self.list_pending(connection):
+            return
+        # Here and not above: a tenth of what storage imports, and used once for each version.
+        from sqlite_utils import Database, Migrations  # noqa: PLC0415
+
+        migrations = Migrations(self.name)
+        for step in self.steps.values():
+            migrations()(step)
+        # No plugins: other packages of the environment must not run on this database.
+        migrations.apply(Database(connection, execute_plugins=False, recursive_triggers=False))
+
+
+MIGRATIONS: Final = SchemaMigrations("leadmaster")
 _OLD_LINE_STEP: Final = ("leadmaster", "m001_first_tables")
 """The first step of the schema as it was before the first release; those files are not read."""
 
@@ -39,10 +76,151 @@ def read_schema() -> str:
     return importlib.resources.files("storage").joinpath("schema.sql").read_text("utf-8")
 
 
-@MIGRATIONS()
+@MIGRATIONS.add
 def m001_schema(database: SchemaDatabase) -> None:
     """Create every table and index of `schema.sql`."""
     for statement in split_statements(read_schema()):
+        database.conn.execute(statement)
+
+
+@MIGRATIONS.add
+def m002_outcome_changes(database: SchemaDatabase) -> None:
+    """Add to each outcome what it changed, which taking it back restores."""
+    database.conn.execute("ALTER TABLE outcomes ADD COLUMN changed TEXT NOT NULL DEFAULT '{}'")
+
+
+@MIGRATIONS.add
+def m003_halts_that_let_replies_go(database: SchemaDatabase) -> None:
+    """Mark the halts of restores, during which messages that answer somebody are sent."""
+    database.conn.execute("ALTER TABLE halts ADD COLUMN replies_go INTEGER NOT NULL DEFAULT 0")
+
+
+@MIGRATIONS.add
+def m004_private_contacts(database: SchemaDatabase) -> None:
+    """Add the table of people whose messages are private, by the keyed hashes of their aliases."""
+    database.conn.execute(
+        "CREATE TABLE private_contacts (alias_hash TEXT PRIMARY KEY, who TEXT NOT NULL,"
+        " at TEXT NOT NULL) STRICT, WITHOUT ROWID"
+    )
+
+
+_OUTCOMES_OF_CLOCK: Final = """\
+CREATE TABLE outcomes_and_messages (
+    id INTEGER PRIMARY KEY,              -- append-only: an undone one is named by a later row
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    at TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('interested', 'minor', 'no_reply', 'not_delivered',
+        'not_interested', 'number_changed_owner', 'number_does_not_exist', 'third_party')),
+    next_action TEXT NOT NULL CHECK (next_action IN ('close', 'do_not_contact', 'hand_over',
+        'invalidate_phone', 'technical_retry')),
+    who TEXT NOT NULL,
+    inbound TEXT,                        -- the message of theirs that shows it
+    quote TEXT NOT NULL DEFAULT '',
+    undoes INTEGER REFERENCES outcomes_and_messages (id),
+    changed TEXT NOT NULL DEFAULT '{}',  -- what it changed, which taking it back restores
+    message TEXT REFERENCES messages (id), -- ours, which it is the outcome of
+    reason TEXT NOT NULL DEFAULT ''      -- why, in the words of a person who set it by hand
+) STRICT;
+INSERT INTO outcomes_and_messages (id, contact, at, outcome, next_action, who, inbound, quote,
+    undoes, changed)
+SELECT id, contact, at, outcome, next_action, who, inbound, quote, undoes, changed FROM outcomes;
+DROP TABLE outcomes;
+ALTER TABLE outcomes_and_messages RENAME TO outcomes;
+CREATE INDEX outcomes_by_contact ON outcomes (contact, id);
+CREATE INDEX outcomes_by_message ON outcomes (message) WHERE message IS NOT NULL;
+CREATE INDEX outcomes_undone ON outcomes (undoes) WHERE undoes IS NOT NULL;
+CREATE TABLE clients (                   -- who gets what a delivery has
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    folded_name TEXT NOT NULL UNIQUE,    -- one client for each name, however it is written
+    created_at TEXT NOT NULL,
+    created_by TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE share_questions (           -- messages that ask whether a client may write to them
+    message_key TEXT PRIMARY KEY,        -- the idempotency key of the message
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    client TEXT NOT NULL REFERENCES clients (id),
+    at TEXT NOT NULL,
+    who TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX share_questions_by_contact ON share_questions (contact);
+"""
+
+
+@MIGRATIONS.add
+def m005_outcomes_of_messages_and_clients(database: SchemaDatabase) -> None:
+    """Let an outcome name a message of ours and come from the clock, and add clients."""
+    for statement in split_statements(_OUTCOMES_OF_CLOCK):
+        database.conn.execute(statement)
+
+
+_TEXTS: Final = """\
+CREATE TABLE texts (                     -- templates of messages
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    folded_name TEXT NOT NULL UNIQUE,
+    purpose TEXT NOT NULL CHECK (purpose IN ('answer', 'first_contact', 'follow_up',
+        'origin_answer')),
+    language TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    created_by TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE text_versions (             -- append-only: what runs with one stays as it is
+    text TEXT NOT NULL REFERENCES texts (id),
+    version INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    footer TEXT NOT NULL,
+    fallbacks TEXT NOT NULL,             -- what is written where a person has no value, as JSON
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    approved_at TEXT,
+    approved_by TEXT,
+    PRIMARY KEY (text, version)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+@MIGRATIONS.add
+def m006_texts(database: SchemaDatabase) -> None:
+    """Add templates of messages, with their versions and approvals."""
+    for statement in split_statements(_TEXTS):
+        database.conn.execute(statement)
+
+
+_ALERT_TABLES: Final = """
+CREATE TABLE alerts (
+    id INTEGER PRIMARY KEY,
+    code TEXT NOT NULL,
+    subject TEXT NOT NULL,               -- a session, or the installation
+    began_at TEXT NOT NULL,
+    noticed_at TEXT NOT NULL,
+    sentence TEXT NOT NULL,
+    gone_at TEXT,                        -- not there since; it ends where it stays away
+    ended_at TEXT
+) STRICT;
+CREATE UNIQUE INDEX alerts_one_open ON alerts (code, subject) WHERE ended_at IS NULL;
+CREATE TABLE notices (                   -- texts for the owner's targets
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    alert INTEGER REFERENCES alerts (id),
+    at TEXT NOT NULL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    targets TEXT NOT NULL DEFAULT '',    -- fingerprints of those that took it
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due_at TEXT,                         -- null: all took it, or it was given up
+    sent_at TEXT,                        -- when the first took it
+    failure TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX notices_due ON notices (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX notices_by_alert ON notices (alert) WHERE alert IS NOT NULL;
+"""
+
+
+@MIGRATIONS.add
+def m007_alerts(database: SchemaDatabase) -> None:
+    """Create the tables of what is wrong since when, and of who was notified."""
+    for statement in split_statements(_ALERT_TABLES):
         database.conn.execute(statement)
 
 
@@ -62,12 +240,13 @@ def refuse_old_line(folder: StateFolder, connection: sqlite3.Connection) -> None
 
 
 def refuse_newer(
-    folder: StateFolder, connection: sqlite3.Connection, migrations: Migrations
+    folder: StateFolder, connection: sqlite3.Connection, migrations: SchemaMigrations
 ) -> None:
     """Raise DatabaseNewer when a migration that this code does not have was applied to the file."""
-    known = _list_known_steps(migrations)
     unknown = [
-        name for group, name in _list_applied_steps(connection) if (group, name) not in known
+        name
+        for group, name in _list_applied_steps(connection)
+        if group != migrations.name or name not in migrations.steps
     ]
     if unknown:
         raise DatabaseNewer(
@@ -78,7 +257,7 @@ def refuse_newer(
 
 def apply_migrations(
     folder: StateFolder,
-    migrations: Migrations,
+    migrations: SchemaMigrations,
     *,
     at: datetime,
     complete: TransactionStep,
@@ -88,15 +267,13 @@ def apply_migrations(
     A file that has been in use is copied to the folder's `backups` first.
     """
     with contextlib.closing(connect_for_writing(folder.database)) as connection:
-        # No plugins: other packages of the environment must not run on this database.
-        schema = SchemaDatabase(connection, execute_plugins=False, recursive_triggers=False)
-        pending = _list_pending_steps(migrations, schema)
+        pending = migrations.list_pending(connection)
         if pending and any(_list_applied_steps(connection)):
             _back_up_database(folder, pending[0], at)
         # Off, as SQLite asks for it where tables are rebuilt; has no effect inside a transaction.
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN IMMEDIATE")
-        migrations.apply(schema)
+        migrations.apply(connection)
         complete(connection)
         # What foreign keys did not check above is checked here, while it can be rolled back.
         _refuse_orphans(folder, connection)
@@ -118,18 +295,6 @@ def _back_up_database(folder: StateFolder, step: str, at: datetime) -> None:
     sync_folder(folder.backups)
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """Copy a database, in use or not, into an existing file; it is on the disk on return."""
-    # SQLite's backup, not a copy of the file: it includes what is in the write-ahead log.
-    with (
-        contextlib.closing(connect_for_reading(source)) as original,
-        contextlib.closing(sqlite3.connect(target)) as copy,
-    ):
-        original.backup(copy)
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
-
-
 def _refuse_orphans(folder: StateFolder, connection: sqlite3.Connection) -> None:
     orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
     if orphan is not None:
@@ -138,18 +303,6 @@ def _refuse_orphans(folder: StateFolder, connection: sqlite3.Connection) -> None
             f" of {orphan['parent']} that is not there.",
             "Put the last good copy back, then run `leadmaster doctor --adopt REASON`.",
         )
-
-
-def _list_pending_steps(migrations: Migrations, schema: SchemaDatabase) -> list[str]:
-    return [step.name for step in migrations.pending(schema)]
-
-
-def _list_known_steps(migrations: Migrations) -> set[tuple[str, str]]:
-    """Return every step that this code has."""
-    # The library lists pending steps only; for an empty database these are all.
-    with contextlib.closing(sqlite3.connect(":memory:")) as nothing:
-        schema = SchemaDatabase(nothing, execute_plugins=False)
-        return {(migrations.name, step) for step in _list_pending_steps(migrations, schema)}
 
 
 def _list_applied_steps(connection: sqlite3.Connection) -> list[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -9,10 +11,14 @@ from typing import Final
 from statemachines.prospect import ValidationState
 from storage.column_formats import format_timestamp
 from storage.prospects import PERMISSION_AT, ProspectRecord, prospect_from_row
+from storage.sql_text import build_searched_digits, format_number_search, format_text_search
 from storage.suppressions import IS_CONTACT_SUPPRESSED
 from storage.tx import Reader
 
-_MIN_SEARCH_DIGITS: Final = 3  # fewer digits are part of nearly every number
+_HAS_TEXT: Final = (
+    f"({format_text_search(':text', 'name', 'trade', 'cartera_origen')}"
+    f" OR {format_number_search('phone')})"
+)
 _IS_SUPPRESSED: Final = IS_CONTACT_SUPPRESSED.format(contact="p.contact")
 
 
@@ -29,35 +35,30 @@ def search_prospect_directory(
     *,
     now: datetime,
     text: str = "",
+    numbers: Collection[str] = (),
     validation: str = "",
     permission: str = "",
     import_: str = "",
+    ids: Sequence[str] | None = None,
     after: str = "",
     limit: int = 50,
 ) -> list[ProspectDirectoryEntry]:
-    """Return prospects as of ``now``, newest first, past the id `after`.
+    """Return prospects as of ``now``, newest first, past the id `after`; of `ids` alone, if given.
 
-    `text` is part of a name, a trade or an origin, or digits of a number in any notation.
+    `text` is part of a name, a trade or an origin, with accents or without, or digits of a number
+    in any notation; `numbers` are the digits of its other spellings.
     """
-    digits = "".join(filter(str.isdigit, text))
-    # Line breaks between the columns, so that a match does not span two of them.
+    chosen = None if ids is None else json.dumps(list(ids))
     rows = reader.all(
         f"SELECT p.*, {_IS_SUPPRESSED} AS suppressed FROM prospects AS p"
         " WHERE (:after = '' OR id < :after) AND (:validation = '' OR validation = :validation)"
         f" AND (:permission = '' OR {PERMISSION_AT} = :permission)"
-        " AND (:import = '' OR import = :import) AND (:text = '' OR id = :text"
-        " OR instr(lower(name || char(10) || trade || char(10) || cartera_origen), lower(:text))"
-        " OR (:digits <> '' AND instr(phone, :digits))) ORDER BY id DESC LIMIT :limit",
-        {
-            "now": format_timestamp(now),
-            "after": after,
-            "validation": validation,
-            "permission": permission,
-            "import": import_,
-            "text": text,
-            "digits": digits if len(digits) >= _MIN_SEARCH_DIGITS else "",
-            "limit": limit,
-        },
+        f" AND (:import = '' OR import = :import) AND (id = :text OR {_HAS_TEXT})"
+        " AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))"
+        " ORDER BY id DESC LIMIT :limit",
+        {"now": format_timestamp(now), "after": after, "limit": limit, "ids": chosen}
+        | {"validation": validation, "permission": permission, "import": import_}
+        | {"text": text, "digits": build_searched_digits(text, numbers)},
     )
     return [
         ProspectDirectoryEntry(prospect_from_row(row).as_of(now), bool(row["suppressed"]))
@@ -70,27 +71,35 @@ def search_prospects(
     *,
     now: datetime,
     text: str = "",
+    numbers: Collection[str] = (),
     validation: ValidationState | None = None,
     permission: str | None = None,
+    import_: str = "",
+    ids: Sequence[str] | None = None,
     after: str = "",
     limit: int = 50,
 ) -> list[ProspectRecord]:
     """Return prospects as of ``now``, past the id ``after``, oldest first.
 
-    ``text`` is part of a name, a trade, an origin or a number.
+    With ``ids``, of these alone. ``text`` is part of a name, a trade or an origin, with accents or
+    without, or digits of a number in any notation; ``numbers`` are those of its other spellings.
     """
     rows = reader.all(
         "SELECT * FROM prospects AS p WHERE id > :after"
         " AND (:validation IS NULL OR validation = :validation)"
         f" AND (:permission IS NULL OR {PERMISSION_AT} = :permission)"
-        " AND instr(lower(name || char(10) || trade || char(10) || cartera_origen || char(10)"
-        " || phone), lower(:text)) ORDER BY id LIMIT :limit",
+        " AND (:import = '' OR import = :import)"
+        " AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))"
+        f" AND {_HAS_TEXT} ORDER BY id LIMIT :limit",
         {
             "now": format_timestamp(now),
             "after": after,
             "validation": validation,
             "permission": permission,
-            "text": text or "+",  # which every number has
+            "import": import_,
+            "ids": None if ids is None else json.dumps(list(ids)),
+            "text": text,
+            "digits": build_searched_digits(text, numbers),
             "limit": limit,
         },
     )

@@ -89,6 +89,9 @@ class ProspectRecord:
 
 _FIELDS: Final = tuple(field.name for field in fields(ProspectRecord))
 _get_values: Final = attrgetter(*_FIELDS)
+_CONVERTED_PLACES: Final = tuple(
+    place for place, name in enumerate(_FIELDS) if name in {*_TIME_COLUMNS, "validation"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +165,7 @@ def insert_prospects(tx: Tx, records: Sequence[ProspectRecord]) -> None:
     tx.execute_many(
         f"INSERT INTO prospects ({', '.join(map(_column_name, _FIELDS))})"
         f" VALUES ({', '.join('?' for _ in _FIELDS)})",
-        [tuple(map(_prospect_value_to_column, _get_values(record))) for record in records],
+        [_prospect_to_row(record) for record in records],
     )
 
 
@@ -218,6 +221,13 @@ def prospect_from_row(row: sqlite3.Row) -> ProspectRecord:
     )
 
 
+def _prospect_to_row(record: ProspectRecord) -> list[object]:
+    row: list[object] = list(_get_values(record))
+    for place in _CONVERTED_PLACES:
+        row[place] = _prospect_value_to_column(row[place])
+    return row
+
+
 def _column_name(name: str) -> str:
     return _COLUMN_BY_FIELD.get(name, name)
 
@@ -233,4 +243,6 @@ def _prospect_value_from_column(name: str, stored: Cell) -> Cell:
 
 
 def _prospect_value_to_column(value: object) -> object:
-    return format_timestamp(value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return format_timestamp(value)
+    return value.value if isinstance(value, ValidationState) else value

@@ -16,8 +16,8 @@ from statemachines.message import (
 )
 from statemachines.session import CAN_SEND_STATES, SendingState
 from statemachines.vocabulary import BuiltinChannel, MessageKind, WaitsFor
-from storage import receipts
 from storage.column_formats import format_timestamp, parse_timestamp
+from storage.halts import ANSWER_KINDS
 from storage.messages import MessageRecord, message_from_row, require_message, transition_message
 from storage.sessions import IS_OF_NUMBER
 from storage.sql_text import format_sql_list
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _CLOCK_ACTOR = TransitionActor.CLOCK
 _IS_WAITING = f"state IN {format_sql_list(WAITING_STATES)}"
+# Words sort behind the digits of every moment.
+_IS_UNREADABLE = "(due_at > '3' OR not_before > '3' OR not_after > '3')"
 _IS_LEASED = f"state IN {format_sql_list(LEASED_STATES)}"
 _IS_BUSY = f"state IN {format_sql_list(BUSY_STATES)}"
 _HAS_LEFT = f"state IN {format_sql_list(LEFT_STATES)}"
@@ -62,11 +64,13 @@ def get_next_cleared_message(
     *,
     new_chats: bool = True,
     skipped_messages: tuple[str, ...] = (),
+    answers_only: bool = False,
 ) -> MessageRecord | None:
     """Return the message that a session should send next, or None.
 
     Replies come first. Contacts with a message in flight or in doubt are left out. Without
-    ``new_chats`` so are first contacts where nothing was sent to the contact yet.
+    ``new_chats`` so are first contacts where nothing was sent to the contact yet, and with
+    ``answers_only`` everything that answers nobody.
     """
     marks = ", ".join("?" for _ in skipped_messages)
     row = reader.one(
@@ -75,10 +79,14 @@ def get_next_cleared_message(
         " AND coalesce(not_before, '') <= ? AND not_after > ?"
         " AND (? OR first_contact = 0 OR EXISTS (SELECT 1 FROM messages AS o"
         f" WHERE o.contact = m.contact AND o.{_HAS_LEFT}))"
+        f" AND (NOT ? OR kind IN {format_sql_list(ANSWER_KINDS)})"
         f" AND id NOT IN ({marks}) AND NOT EXISTS (SELECT 1 FROM messages AS o"
         f" WHERE o.contact = m.contact AND o.{_IS_BUSY})"
         f" {_REPLIES_FIRST} LIMIT 1",
-        (session, format_timestamp(at), format_timestamp(at), new_chats, *skipped_messages),
+        (
+            *(session, format_timestamp(at), format_timestamp(at)),
+            *(new_chats, answers_only, *skipped_messages),
+        ),
     )
     return message_from_row(row) if row else None
 
@@ -97,6 +105,16 @@ def requeue_due_messages(tx: Tx, at: datetime) -> int:
     """Queue deferred messages that are due, to be judged again; return how many."""
     return _requeue_messages(
         tx, at, "due_at <= ?", (format_timestamp(at),), "due", "It is time to send it."
+    )
+
+
+def requeue_unreadable_messages(tx: Tx, at: datetime) -> int:
+    """Queue waiting messages in whose times another program wrote no moment; return how many.
+
+    None of them would ever be due, or expire; the evaluation holds them for a person.
+    """
+    return _requeue_messages(
+        tx, at, _IS_UNREADABLE, (), "row_unreadable", "Its row was altered.", cleared=True
     )
 
 
@@ -255,12 +273,9 @@ def return_taken_messages(tx: Tx, at: datetime, *, who: str) -> None:
 
 
 def mark_sending_in_doubt(tx: Tx, at: datetime) -> int:
-    """Mark every message in ``sending`` as in doubt, after a crash; return how many.
-
-    A receipt that was stored before the crash settles the doubt at once.
-    """
+    """Mark every message in ``sending`` as in doubt, after a crash; return how many."""
     # Never back to `queued`: it may have left, and a second attempt would be a second message.
-    rows = tx.all(f"SELECT id, contact FROM messages WHERE state = '{MessageState.SENDING}'")
+    rows = tx.all(f"SELECT id FROM messages WHERE state = '{MessageState.SENDING}'")
     for row in rows:
         transition_message(
             tx,
@@ -271,7 +286,6 @@ def mark_sending_in_doubt(tx: Tx, at: datetime) -> int:
             sentence="LeadMaster stopped while it was being sent; it is not sent again.",
             who="daemon",
         )
-        receipts.settle_doubt(tx, row["contact"], at)
     return len(rows)
 
 
@@ -281,7 +295,7 @@ def get_next_due_time(reader: Reader) -> datetime | None:
         "SELECT min(t) FROM ("
         f" SELECT min(due_at) AS t FROM messages WHERE state = '{MessageState.DEFERRED}'"
         f" UNION ALL SELECT min(not_after) FROM messages WHERE {_IS_WAITING}"
-        f" UNION ALL SELECT min(lease_until) FROM messages WHERE {_IS_LEASED})"
+        f" UNION ALL SELECT min(lease_until) FROM messages WHERE {_IS_LEASED}) WHERE t < '3'"
     )
     return parse_timestamp(text) if text else None
 

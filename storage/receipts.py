@@ -45,29 +45,38 @@ class ReceiptRecord:
     contact: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _UnknownReceipt:
+    """What an id that is no known message's has a receipt for, and when that came."""
+
+    wire_id: str
+    at: datetime
+    received_at: datetime
+
+
 def store_receipt(tx: Tx, receipt: ReceiptRecord, at: datetime) -> MessageRecord | None:
-    """Store a receipt, and move its message, or the contact's message in doubt, if it can.
+    """Store a receipt, and move its message if it can.
 
     Returns the message where one moved. A repeated receipt changes nothing, and one that arrives
     out of order never moves a message back.
     """
     stored = tx.execute(
-        "INSERT INTO receipts (session, wire_id, kind, at, reason_code, contact)"
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO receipts (session, wire_id, kind, at, received_at, reason_code, contact)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
             receipt.session,
             receipt.wire_id,
             receipt.kind,
             format_timestamp(receipt.at),
+            format_timestamp(at),
             receipt.reason_code,
             receipt.contact,
         ),
     )
     if not stored.rowcount:
         return None
-    if message := find_message_by_wire_id(tx, receipt.session, receipt.wire_id):
-        return apply_early_receipts(tx, message, at)
-    return settle_doubt(tx, receipt.contact, at) if receipt.contact else None
+    message = find_message_by_wire_id(tx, receipt.session, receipt.wire_id)
+    return apply_early_receipts(tx, message, at) if message else None
 
 
 def find_message_by_wire_id(reader: Reader, session: str, wire_id: str) -> MessageRecord | None:
@@ -102,24 +111,32 @@ def apply_early_receipts(tx: Tx, message: MessageRecord, at: datetime) -> Messag
     return moved
 
 
-def settle_doubt(tx: Tx, contact: str, at: datetime) -> MessageRecord | None:
-    """Mark a contact's message in doubt as sent where exactly one unknown wire id fits it.
+def settle_doubts(tx: Tx, at: datetime, *, received_before: datetime) -> int:
+    """Mark each message in doubt as sent to which exactly one unknown wire id fits.
 
-    Call it when a receipt arrives and when a message becomes doubtful. Returns the message, or None
-    where nothing was settled; with several messages or ids a person has to settle it.
+    An id counts once its first receipt came before ``received_before``: until then the phone may
+    still report that it is the id of something typed there. Returns how many were settled; with
+    several messages or ids a person has to settle it.
     """
+    doubtful = tx.all("SELECT * FROM messages WHERE state = ?", (MessageState.IN_DOUBT,))
+    by_contact: dict[str, list[MessageRecord]] = {}
+    for message in map(messages.message_from_row, doubtful):
+        by_contact.setdefault(message.contact, []).append(message)
     # Only one message per contact is in flight at a time. So a receipt for an id that is neither
     # known nor typed on the phone, from after the send began, can only be that message's.
-    doubtful = _list_in_doubt(tx, contact)
-    if len(doubtful) != 1 or not is_legal_transition(
-        doubtful[0].state, MessageState.SENT, doubtful[0].channel
-    ):
-        return None
-    [message] = doubtful
-    unknown = _list_unknown_wire_ids(tx, message, contact)
-    if len(unknown) != 1:
-        return None
-    [(wire_id, seen_at)] = unknown.items()
+    return sum(
+        _settle_doubt(tx, found[0], at, received_before)
+        for found in by_contact.values()
+        if len(found) == 1
+    )
+
+
+def _settle_doubt(tx: Tx, message: MessageRecord, at: datetime, received_before: datetime) -> bool:
+    if not is_legal_transition(message.state, MessageState.SENT, message.channel):
+        return False
+    unknown = _list_unknown_receipts(tx, message)
+    if len(unknown) != 1 or unknown[0].received_at >= received_before:
+        return False
     sent = messages.transition_message(
         tx,
         message.id,
@@ -128,32 +145,30 @@ def settle_doubt(tx: Tx, contact: str, at: datetime) -> MessageRecord | None:
         reason_code="settled_by_receipt",
         sentence="A receipt shows that it was sent.",
         who=_RECEIPT_ACTOR,
-        wire_id=wire_id,
-        sent_at=seen_at,
+        wire_id=unknown[0].wire_id,
+        sent_at=unknown[0].at,
     )
-    return apply_early_receipts(tx, sent, at) or sent
+    apply_early_receipts(tx, sent, at)
+    return True
 
 
-def _list_in_doubt(reader: Reader, contact: str) -> list[MessageRecord]:
-    rows = reader.all(
-        "SELECT * FROM messages WHERE contact = ? AND state = ?", (contact, MessageState.IN_DOUBT)
-    )
-    return [messages.message_from_row(row) for row in rows]
-
-
-def _list_unknown_wire_ids(
-    reader: Reader, message: MessageRecord, contact: str
-) -> dict[str, datetime]:
-    """Return the unknown wire ids of a contact's receipts since the send began, with their time.
+def _list_unknown_receipts(reader: Reader, message: MessageRecord) -> list[_UnknownReceipt]:
+    """Return the unknown wire ids of the contact's receipts since the send of a message began.
 
     Failures are left out: they do not show that anything was sent.
     """
+    # Without a send on record it waited in a restored backup, and was sent after that was made.
     began = reader.value(
-        "SELECT max(at) FROM message_history WHERE message = ? AND state = ?",
-        (message.id, MessageState.SENDING),
+        "SELECT coalesce(max(CASE state WHEN :sending THEN at END), max(at)) FROM message_history"
+        " WHERE message = :message AND state <> :in_doubt",
+        {
+            "message": message.id,
+            "sending": MessageState.SENDING,
+            "in_doubt": MessageState.IN_DOUBT,
+        },
     )
     rows = reader.all(
-        "SELECT wire_id, min(at) AS at FROM receipts AS r"
+        "SELECT wire_id, min(at) AS at, min(received_at) AS received_at FROM receipts AS r"
         " WHERE contact = :contact AND session = :session AND message IS NULL"
         " AND kind <> 'failed' AND at >= :since"
         # An id that another session reported or sent is not unknown.
@@ -162,12 +177,20 @@ def _list_unknown_wire_ids(
         f"  AND i.contact = r.contact AND i.{IS_OF_NUMBER})"
         " GROUP BY wire_id",
         {
-            "contact": contact,
+            "contact": message.contact,
             "session": message.session,
             "since": format_timestamp(parse_timestamp(began) - _CLOCK_TOLERANCE),
         },
     )
-    return {row["wire_id"]: parse_timestamp(row["at"]) for row in rows}
+    # Never before the send: the platform's clock counts whole seconds, and may be behind ours.
+    return [
+        _UnknownReceipt(
+            row["wire_id"],
+            parse_timestamp(max(row["at"], began)),
+            parse_timestamp(row["received_at"]),
+        )
+        for row in rows
+    ]
 
 
 def _transition_by_receipt(

@@ -24,15 +24,21 @@ _PROOFS = format_sql_list(
         EvidenceKind.CLASSIFICATION,
         EvidenceKind.CONSENT,
         EvidenceKind.GIVEN_AS_WHATSAPP,
+        EvidenceKind.MAY_NOT_SHARE,
+        EvidenceKind.MAY_SHARE,
         EvidenceKind.WITHDRAWN,
     }
 )
+# Kept, or somebody who said no to a former system would be a new contact in the next list.
+_HAS_HISTORY = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = {contact} AND e.imported = 1)"
 _UNCONTACTED_PROSPECTS = (
     "SELECT p.contact FROM prospects AS p WHERE p.created_at < ?"
     " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = p.contact)"
-    " AND NOT EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = p.contact) LIMIT ?"
+    " AND NOT EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = p.contact)"
+    f" AND NOT {_HAS_HISTORY.format(contact='p.contact')} LIMIT ?"
 )
 
+_IS_STRANGERS = "NOT EXISTS (SELECT 1 FROM prospects AS p WHERE p.contact = i.contact)"
 _SILENT_STRANGERS = (
     "SELECT c.id FROM contacts AS c WHERE c.created_at < :before AND c.merged_into IS NULL"
     " AND NOT EXISTS (SELECT 1 FROM prospects AS p WHERE p.contact = c.id)"
@@ -40,7 +46,7 @@ _SILENT_STRANGERS = (
     " AND NOT EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = c.id"
     " AND i.received_at >= :before)"
     " AND NOT EXISTS (SELECT 1 FROM quarantined_signals AS q WHERE q.contact = c.id"
-    " AND q.received_at >= :before) LIMIT :limit"
+    f" AND q.received_at >= :before) AND NOT {_HAS_HISTORY.format(contact='c.id')} LIMIT :limit"
 )
 
 
@@ -69,19 +75,36 @@ def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
             " (SELECT inbound FROM inbound_reviews WHERE quote <> '' AND asked_at < ? LIMIT ?)",
             cut,
         ).rowcount
+        + tx.execute(
+            "UPDATE outcomes SET quote = '' WHERE id IN"
+            " (SELECT id FROM outcomes WHERE quote <> '' AND at < ? LIMIT ?)",
+            cut,
+        ).rowcount
+        + tx.execute(
+            "DELETE FROM conversation_drafts WHERE changed_at < ? AND (contact, who) IN"
+            " (SELECT contact, who FROM conversation_drafts LIMIT ?)",
+            cut,
+        ).rowcount
     )
 
 
 def forget_strangers(tx: Tx, before: datetime, limit: int) -> int:
     """Delete inbound messages and contacts of people who are no prospects and wrote before then.
 
-    A contact with a message of ours keeps aliases and evidence, and loses the inbound text. Returns
-    how many inbound messages and contacts were deleted.
+    A contact with a message of ours, or of a former system, keeps aliases and evidence, and loses
+    the inbound text. Returns how many inbound messages and contacts were deleted or blanked.
     """
     cut = format_timestamp(before)
     words = tx.execute(
         "DELETE FROM inbound WHERE id IN (SELECT i.id FROM inbound AS i WHERE i.received_at < ?"
-        " AND NOT EXISTS (SELECT 1 FROM prospects AS p WHERE p.contact = i.contact) LIMIT ?)",
+        f" AND {_IS_STRANGERS} AND i.origin <> 'imported' LIMIT ?)",
+        (cut, limit),
+    ).rowcount
+    # Without its words: when it was written is what the next message to them depends on.
+    words += tx.execute(
+        "UPDATE inbound SET text = '' WHERE id IN (SELECT i.id FROM inbound AS i"
+        f" WHERE i.received_at < ? AND {_IS_STRANGERS} AND i.origin = 'imported' AND i.text <> ''"
+        " LIMIT ?)",
         (cut, limit),
     ).rowcount
     strangers = tx.all(_SILENT_STRANGERS, {"before": cut, "limit": limit})

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from statemachines.message import MessageState
 from statemachines.prospect import CHECKABLE_STATES, ValidationState
+from statemachines.vocabulary import BuiltinChannel
 from storage import prospect_reviews
 from storage.column_formats import format_timestamp, parse_timestamp
-from storage.console_queries import ListedMessage
-from storage.inbound_reviews import HAS_UNREAD_WORDS
+from storage.console_queries import ListedMessage, WaitingCount, waiting_count_from_row
+from storage.inbound_reviews import HAS_UNREAD_WORDS, count_waiting_reviews
 from storage.messages import MessageRecord, message_from_row
 from storage.prospect_reviews import CURRENT_PROSPECT_REVIEW
 from storage.prospects import ProspectRecord, prospect_from_row
@@ -142,6 +144,16 @@ def list_numbers_to_validate(reader: Reader, limit: int) -> list[NumberToValidat
     return [build_number_to_validate(reader, prospect_from_row(row)) for row in rows]
 
 
+def count_numbers_to_validate(reader: Reader) -> WaitingCount:
+    """Return how many numbers a person has to validate, and since when the first waits."""
+    row = reader.one(
+        "SELECT count(*) AS n, min(coalesce((SELECT min(m.created_at) FROM messages AS m"
+        f" WHERE m.contact = p.contact AND {WAITS_FOR_CHECK}), p.created_at)) AS since"
+        f" FROM prospects AS p WHERE {_NUMBER_NEEDS_REVIEW}"
+    )
+    return waiting_count_from_row(row)
+
+
 def build_number_to_validate(reader: Reader, prospect: ProspectRecord) -> NumberToValidate:
     """Return why a person has to validate a prospect's number, and what waits for it."""
     rows = reader.all(
@@ -186,21 +198,54 @@ def list_waiting_prospects(
     return [_waiting_prospect_from_row(row, at) for row in rows]
 
 
-def count_waiting_prospects(reader: Reader, band: range, at: datetime) -> int:
-    """Return how many prospects wait for a person's decision."""
-    n: int = reader.value(
-        f"SELECT count(*) FROM ({_PROSPECTS_NEEDING_REVIEW})", _band_parameters(band, at)
+def count_waiting_prospects(reader: Reader, band: range, at: datetime) -> WaitingCount:
+    """Return how many prospects wait for a person's decision, and since when the first does."""
+    row = reader.one(
+        "SELECT count(*) AS n, min(coalesce(review_asked_at, created_at)) AS since"
+        f" FROM ({_PROSPECTS_NEEDING_REVIEW})",
+        _band_parameters(band, at),
     )
-    return n
+    return waiting_count_from_row(row)
 
 
-def count_review_cases(reader: Reader, band: range, at: datetime) -> int:
-    """Return how many messages, prospects and numbers wait for a person in all."""
-    n: int = reader.value(
-        f"SELECT (SELECT count(*) FROM messages AS m WHERE {NEEDS_REVIEW})"
-        f" + (SELECT count(*) FROM prospects AS p WHERE {_NUMBER_NEEDS_REVIEW})"
+@dataclass(frozen=True, slots=True)
+class ReviewCounts:
+    """How many cases wait for a person, by their kind.
+
+    ``numbers_holding``: those of the numbers for which a message waits.
+    """
+
+    held: int = 0
+    prospects: int = 0
+    meanings: int = 0
+    by_hand: int = 0
+    unconfirmed: int = 0
+    numbers: int = 0
+    numbers_holding: int = 0
+
+
+def read_review_counts(reader: Reader, band: range, at: datetime) -> ReviewCounts:
+    """Return how many cases of each kind wait for a person."""
+    row = reader.one(
+        f"SELECT (SELECT count(*) FROM messages AS m WHERE {NEEDS_REVIEW}) AS held,"
+        f" (SELECT count(*) FROM messages AS m WHERE m.state = '{MessageState.CLEARED}'"
+        f" AND m.channel = '{BuiltinChannel.MANUAL}') AS by_hand,"
+        f" (SELECT count(*) FROM messages AS m WHERE m.state = '{MessageState.IN_DOUBT}')"
+        " AS unconfirmed, count(*) AS numbers, coalesce(sum(EXISTS (SELECT 1 FROM messages AS m"
+        f" WHERE m.contact = p.contact AND {WAITS_FOR_CHECK})), 0) AS holding"
+        f" FROM prospects AS p WHERE {_NUMBER_NEEDS_REVIEW}"
     )
-    return n + count_waiting_prospects(reader, band, at)
+    if row is None:
+        return ReviewCounts()
+    return ReviewCounts(
+        held=row["held"],
+        prospects=count_waiting_prospects(reader, band, at).count,
+        meanings=count_waiting_reviews(reader),
+        by_hand=row["by_hand"],
+        unconfirmed=row["unconfirmed"],
+        numbers=row["numbers"],
+        numbers_holding=row["holding"],
+    )
 
 
 def get_waiting_prospect(

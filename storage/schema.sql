@@ -1,7 +1,7 @@
 -- The schema of the database, whole: step m001_schema of storage/migrations.py runs it.
 --
--- It stays open to edits until the first package is built. From then on the schema goes forward
--- only: a change is a further step in storage/migrations.py, never an edit here.
+-- Released, and so never edited: the schema goes forward only. A change is a further step at the end
+-- of storage/migrations.py; tests/tools/test_public_names.py refuses one here.
 --
 -- Triggers are not here: which states a row may have, and which transitions are legal, is derived
 -- from the declarations in statemachines/ at every open (storage/triggers.py).
@@ -27,8 +27,12 @@ CREATE TABLE events (
 CREATE TABLE numbers (
     phone TEXT PRIMARY KEY,              -- E.164; budgets belong to it and survive re-pairing
     first_linked_at TEXT NOT NULL,
+    time_zone TEXT NOT NULL,             -- of its first session: a day of its budgets is one there
     new_chats_stopped_at TEXT,           -- the breaker: replies go on, new chats do not
-    banned_at TEXT
+    counted_after INTEGER NOT NULL DEFAULT 0, -- the breaker counts the spends after this one
+    warned_at TEXT,                      -- few people answer; stops nothing
+    reply_only_until TEXT,               -- no new chats until then, because of a ban
+    banned_at TEXT                       -- a ban that no person has acknowledged yet
 ) STRICT;
 CREATE TABLE sessions (
     name TEXT PRIMARY KEY,
@@ -53,6 +57,27 @@ CREATE TABLE sessions (
     created_at TEXT NOT NULL,
     deleted_at TEXT
 ) STRICT;
+CREATE TABLE bans (
+    id TEXT PRIMARY KEY,
+    phone TEXT,                          -- null: a person reported it, of a number unknown here
+    session TEXT NOT NULL REFERENCES sessions (name),
+    at TEXT NOT NULL,
+    reason_code TEXT NOT NULL,
+    until TEXT,                          -- as the platform names it
+    acknowledged_at TEXT
+) STRICT;
+CREATE INDEX bans_by_time ON bans (at);
+CREATE TABLE breaker_trips (
+    id INTEGER PRIMARY KEY,
+    phone TEXT NOT NULL REFERENCES numbers (phone),
+    at TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    detail TEXT NOT NULL,                -- what the platform said, or the count and its total
+    resumed_at TEXT,
+    resumed_by TEXT,
+    resumed_reason TEXT
+) STRICT;
+CREATE INDEX breaker_trips_by_phone ON breaker_trips (phone, id);
 CREATE TABLE linking_answers (           -- what a person said about a number before it was linked
     id INTEGER PRIMARY KEY,
     session TEXT NOT NULL REFERENCES sessions (name),
@@ -129,21 +154,55 @@ CREATE TABLE evidence (
     value TEXT NOT NULL,
     source TEXT NOT NULL,
     quote TEXT NOT NULL DEFAULT '',
-    inbound TEXT                         -- the message of theirs that it was read from
+    inbound TEXT,                        -- the message of theirs that it was read from
+    imported INTEGER NOT NULL DEFAULT 0  -- from the history of a former system
 ) STRICT;
 CREATE INDEX evidence_by_contact ON evidence (contact);
 CREATE TABLE imports (
-    id TEXT PRIMARY KEY,
-    content_hash TEXT NOT NULL UNIQUE,   -- of file, mapping and options: one import each
+    number INTEGER PRIMARY KEY,          -- what its records refer to: an id would double their size
+    id TEXT NOT NULL UNIQUE,
+    content_hash TEXT NOT NULL,          -- of file, mapping and options: one import each
+    file_hash TEXT NOT NULL,             -- of the bytes alone: the same list under another name
     source TEXT NOT NULL,
     filename TEXT NOT NULL,
     at TEXT NOT NULL,
     who TEXT NOT NULL,
     options TEXT NOT NULL,
+    origen_en_palabras TEXT NOT NULL DEFAULT '', -- the origin, as one would tell it to who asks
     finished_at TEXT,
     accepted INTEGER NOT NULL DEFAULT 0,
     duplicates INTEGER NOT NULL DEFAULT 0,
+    rejected INTEGER NOT NULL DEFAULT 0,
+    undo_asked_at TEXT,                  -- a person undoes it; it may be imported anew from then on
+    undo_asked_by TEXT,
+    undo_reason TEXT,
+    undone_at TEXT                       -- null: not undone, or not to its end yet
+) STRICT;
+CREATE UNIQUE INDEX imports_by_content ON imports (content_hash) WHERE undo_asked_at IS NULL;
+CREATE INDEX imports_by_file ON imports (file_hash);
+CREATE TABLE history_imports (          -- what a former system sent and was answered
+    id TEXT PRIMARY KEY,
+    content_hash TEXT NOT NULL UNIQUE,   -- of file and options: one import each
+    filename TEXT NOT NULL,
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    finished_at TEXT,
+    records INTEGER NOT NULL DEFAULT 0,
+    sent INTEGER NOT NULL DEFAULT 0,     -- new lines of each kind
+    received INTEGER NOT NULL DEFAULT 0,
+    declined INTEGER NOT NULL DEFAULT 0,
+    opt_out INTEGER NOT NULL DEFAULT 0,
     rejected INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE history_lines (
+    line TEXT PRIMARY KEY,               -- keyed hash of who, when and what: it counts once
+    import TEXT NOT NULL REFERENCES history_imports (id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE history_declarations (     -- a person said that there is no history
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL
 ) STRICT;
 CREATE TABLE consent_words (
     word TEXT PRIMARY KEY,               -- folded: without case, accents and punctuation
@@ -152,13 +211,14 @@ CREATE TABLE consent_words (
     at TEXT NOT NULL
 ) STRICT;
 CREATE TABLE import_records (
-    import TEXT NOT NULL REFERENCES imports (id),
+    import INTEGER NOT NULL REFERENCES imports (number),
     record INTEGER NOT NULL,
     outcome TEXT NOT NULL,               -- accepted (of three kinds), duplicate, rejected
     phone TEXT,
     prospect TEXT,
     reason_code TEXT NOT NULL DEFAULT '',
     sentence TEXT NOT NULL DEFAULT '',
+    undo TEXT,                           -- what undoing the import did: removed, or why they stay
     PRIMARY KEY (import, record)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE score_explanations (
@@ -299,7 +359,7 @@ CREATE TABLE approvals (
 ) STRICT;
 CREATE INDEX approvals_by_message ON approvals (message);
 CREATE TABLE spends (
-    id INTEGER PRIMARY KEY,              -- the ledger that rolling budgets are counted from
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- the ledger of the budgets; no id is given twice
     phone TEXT NOT NULL,                 -- the number, or the session's name before pairing
     kind TEXT NOT NULL CHECK (kind IN ('message', 'new_chat', 'manual_new_chat', 'check')),
     session TEXT NOT NULL,
@@ -311,7 +371,7 @@ CREATE INDEX spends_by_phone ON spends (phone, kind, at);
 CREATE UNIQUE INDEX spends_of_own_messages ON spends (own_hash, kind) WHERE own_hash IS NOT NULL;
 CREATE TABLE inbound (
     id TEXT PRIMARY KEY,
-    session TEXT NOT NULL REFERENCES sessions (name),
+    session TEXT REFERENCES sessions (name), -- null: from the history of a former system
     wire_id TEXT NOT NULL,
     contact TEXT NOT NULL REFERENCES contacts (id),
     at TEXT NOT NULL,
@@ -320,12 +380,16 @@ CREATE TABLE inbound (
     request TEXT NOT NULL,
     own INTEGER NOT NULL DEFAULT 0,      -- the account's owner typed it on the phone
     kind TEXT NOT NULL DEFAULT 'text',
-    origin TEXT NOT NULL DEFAULT 'live' CHECK (origin IN ('live', 'offline', 'history')),
+    origin TEXT NOT NULL DEFAULT 'live'
+        CHECK (origin IN ('live', 'offline', 'history', 'imported')),
     past INTEGER NOT NULL DEFAULT 0,     -- reported as history: nobody waits for an answer
     conversation INTEGER NOT NULL DEFAULT 1, -- 0: a reaction, an edit, a program: no answer
-    UNIQUE (session, contact, wire_id)   -- ids are made by the senders' phones
+    UNIQUE (session, contact, wire_id),  -- ids are made by the senders' phones
+    CHECK ((session IS NULL) = (origin = 'imported'))
 ) STRICT;
 CREATE INDEX inbound_by_contact ON inbound (contact, at);
+CREATE INDEX inbound_answerable ON inbound (contact, id)
+WHERE own = 0 AND conversation = 1 AND past = 0;
 CREATE TABLE inbound_reviews (
     inbound TEXT PRIMARY KEY REFERENCES inbound (id) ON DELETE CASCADE,
     contact TEXT NOT NULL REFERENCES contacts (id),
@@ -342,6 +406,45 @@ CREATE TABLE inbound_reviews (
 CREATE INDEX inbound_reviews_by_contact ON inbound_reviews (contact);
 CREATE INDEX inbound_reviews_waiting ON inbound_reviews (asked_at) WHERE meaning IS NULL;
 CREATE INDEX inbound_reviews_answered ON inbound_reviews (classified_at) WHERE meaning IS NOT NULL;
+CREATE TABLE conversations (            -- what the team did with a chat; who waits is a query
+    contact TEXT PRIMARY KEY REFERENCES contacts (id),
+    closed_at TEXT,
+    closed_by TEXT,
+    closed_after TEXT,                   -- the last message of theirs then: a later one reopens it
+    snoozed_until TEXT,
+    snoozed_by TEXT,
+    snoozed_after TEXT,                  -- the last message of theirs then: a later one ends it
+    taken_by TEXT,                       -- who said that it is theirs
+    writing_by TEXT,                     -- who is typing an answer …
+    writing_until TEXT                   -- … and until when the others are asked first
+) STRICT, WITHOUT ROWID;
+CREATE TABLE conversation_drafts (
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    who TEXT NOT NULL,
+    text TEXT NOT NULL,
+    changed_at TEXT NOT NULL,
+    PRIMARY KEY (contact, who)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE conversation_reads (       -- unread is each person's own; waiting is the team's
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    who TEXT NOT NULL,
+    inbound TEXT NOT NULL,               -- the last message of theirs that the person has seen
+    PRIMARY KEY (contact, who)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE outcomes (
+    id INTEGER PRIMARY KEY,              -- append-only: an undone one is named by a later row
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    at TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('interested', 'minor', 'not_interested',
+        'number_changed_owner', 'third_party')),
+    next_action TEXT NOT NULL CHECK (next_action IN ('close', 'do_not_contact', 'hand_over',
+        'invalidate_phone')),
+    who TEXT NOT NULL,
+    inbound TEXT,                        -- the message of theirs that shows it
+    quote TEXT NOT NULL DEFAULT '',
+    undoes INTEGER REFERENCES outcomes (id)
+) STRICT;
+CREATE INDEX outcomes_by_contact ON outcomes (contact, id);
 CREATE TABLE quarantined_signals (
     id TEXT PRIMARY KEY,
     session TEXT NOT NULL REFERENCES sessions (name),
@@ -365,7 +468,8 @@ CREATE TABLE receipts (
     session TEXT NOT NULL,
     wire_id TEXT NOT NULL,
     kind TEXT NOT NULL,
-    at TEXT NOT NULL,
+    at TEXT NOT NULL,                    -- by the platform's clock
+    received_at TEXT NOT NULL,           -- by ours
     reason_code TEXT NOT NULL DEFAULT '',
     contact TEXT REFERENCES contacts (id), -- null: an unknown recipient
     message TEXT,                        -- null: a receipt for an unknown id
@@ -395,6 +499,15 @@ CREATE TABLE audit (
     detail TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
 CREATE INDEX audit_by_subject ON audit (subject, id);
+CREATE TABLE decision_entries (         -- append-only: what a person decided to allow, and why
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    subject TEXT NOT NULL,               -- such as budget.new_chats_later
+    value REAL NOT NULL,                 -- up to which it is allowed; the last row counts
+    reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX decision_entries_by_subject ON decision_entries (subject, id);
 CREATE TABLE rulesets (
     hash TEXT PRIMARY KEY,
     format TEXT NOT NULL,
@@ -492,7 +605,7 @@ CREATE INDEX prospect_reviews_by_contact ON prospect_reviews (contact, id);
 -- takes a partial index only for a query that repeats its condition word for word, so the lists
 -- here are sorted, as storage/sql_text.py writes those of the queries.
 
-CREATE INDEX spends_of_first_contacts ON spends (phone, at)
+CREATE INDEX spends_of_first_contacts ON spends (phone, id)
 WHERE kind IN ('manual_new_chat', 'new_chat') AND message IS NOT NULL;
 CREATE INDEX messages_by_campaign ON messages (campaign, state) WHERE campaign IS NOT NULL;
 CREATE INDEX prospects_by_score ON prospects (score_contactabilidad);

@@ -70,10 +70,9 @@ def get_channel_block(
     block: BlockedBy | None, *, by_hand: bool, number_banned: bool
 ) -> BlockedBy | None:
     """Return the block that holds for messages sent by hand, or automatically, or None."""
-    if not by_hand:
+    if block is not None and (not by_hand or block in MANUAL_BLOCKS):
         return block
-    if block in MANUAL_BLOCKS:
-        return block
+    # Another session of the number may be connected still.
     return BlockedBy.NUMBER_BANNED if number_banned else None
 
 

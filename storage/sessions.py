@@ -1,4 +1,4 @@
-"""The `sessions`, `session_history` and `numbers` tables."""
+"""The `sessions` and `session_history` tables."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from statemachines.qr import PairingMethod, QrState
 from statemachines.session import ConnectionState, PhoneState, SendingState, find_session_block
 from statemachines.vocabulary import BlockedBy
 from storage.column_formats import format_timestamp, parse_timestamp
+from storage.numbers import store_number_link
 from storage.tx import Reader, Tx
 
 # A message sent through one session of a number is reported by its other sessions too.
@@ -93,7 +94,7 @@ def insert_session(tx: Tx, record: SessionRecord) -> None:
     """Store a new session, and its number where it already has one."""
     # The number first: the session's row refers to it.
     if record.phone:
-        ensure_number(tx, record.phone, record.created_at)
+        store_number_link(tx, record.phone, record.name, record.time_zone, record.created_at)
     names = ", ".join(_COLUMNS)
     places = ", ".join(f":{column}" for column in _COLUMNS)
     tx.execute(
@@ -104,8 +105,9 @@ def insert_session(tx: Tx, record: SessionRecord) -> None:
 
 def update_session(tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime) -> None:
     """Store a changed session, with a row of history for each region that changed."""
-    if after.phone and after.phone != before.phone:
-        ensure_number(tx, after.phone, at)
+    linked = before.phone_state is PhoneState.UNLINKED and before.phone_state != after.phone_state
+    if after.phone and (linked or after.phone != before.phone):
+        store_number_link(tx, after.phone, after.name, after.time_zone, at)
     settings = ", ".join(f"{column} = :{column}" for column in _MUTABLE_COLUMNS)
     tx.execute(
         f"UPDATE sessions SET {settings} WHERE name = :name",
@@ -170,26 +172,6 @@ def list_session_history(reader: Reader, name: str) -> list[SessionHistoryEntry]
         )
         for row in rows
     ]
-
-
-def ensure_number(tx: Tx, phone: str, at: datetime) -> None:
-    """Store a number unless it is known."""
-    # A known one keeps its age, its breaker and its ban, whatever session it is paired with next.
-    tx.execute(
-        "INSERT INTO numbers (phone, first_linked_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        (phone, format_timestamp(at)),
-    )
-
-
-def get_first_linked_at(reader: Reader, phone: str) -> datetime | None:
-    """Return when a number was linked here for the first time, or None."""
-    text = reader.value("SELECT first_linked_at FROM numbers WHERE phone = ?", (phone,))
-    return None if text is None else parse_timestamp(text)
-
-
-def record_number_ban(tx: Tx, phone: str, at: datetime) -> None:
-    """Record that the platform banned a number; a later ban replaces an earlier one."""
-    tx.execute("UPDATE numbers SET banned_at = ? WHERE phone = ?", (format_timestamp(at), phone))
 
 
 def _session_to_row(record: SessionRecord) -> dict[str, Any]:

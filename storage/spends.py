@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,10 @@ LONGEST_WINDOW: Final = timedelta(days=30)
 
 FIRST_CONTACT_KINDS = frozenset({SpendKind.NEW_CHAT, SpendKind.MANUAL_NEW_CHAT})
 _FIRST_CONTACT_KINDS = format_sql_list(FIRST_CONTACT_KINDS)
+_IS_BY_HAND = (
+    f"(kind = '{SpendKind.MANUAL_NEW_CHAT}'"
+    f" OR (kind = '{SpendKind.NEW_CHAT}' AND own_hash IS NOT NULL))"
+)
 _IN_FLIGHT = format_sql_list(IN_FLIGHT_STATES)
 
 
@@ -82,6 +87,84 @@ def count_spends(reader: Reader, phone: str, kind: SpendKind, since: datetime) -
         (phone, kind, format_timestamp(since)),
     )
     return n
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedSpend:
+    """One spend of a number: its id, which grows with time, when it was made, and its kind.
+
+    ``by_hand``: a person wrote, by a link or on the phone itself.
+    """
+
+    id: int
+    at: datetime
+    kind: SpendKind
+    session: str
+    by_hand: bool
+
+    @property
+    def is_first_contact(self) -> bool:
+        """Whether it was a first contact."""
+        return self.kind in FIRST_CONTACT_KINDS
+
+
+def list_number_spends(reader: Reader, phone: str, since: datetime) -> list[NumberedSpend]:
+    """Return the messages and first contacts of a number after ``since``, the oldest first."""
+    rows = reader.all(
+        f"SELECT id, at, kind, session, {_IS_BY_HAND} AS by_hand FROM spends"
+        f" WHERE phone = ? AND kind <> '{SpendKind.CHECK}' AND at > ? ORDER BY id",
+        (phone, format_timestamp(since)),
+    )
+    return [
+        NumberedSpend(
+            row["id"],
+            parse_timestamp(row["at"]),
+            SpendKind(row["kind"]),
+            row["session"],
+            bool(row["by_hand"]),
+        )
+        for row in rows
+    ]
+
+
+def get_newest_spend_id(reader: Reader, at: datetime) -> int:
+    """Return the id of the newest spend at a moment, 0 where there was none."""
+    n: int = reader.value(
+        "SELECT coalesce(max(id), 0) FROM spends WHERE at <= ?", (format_timestamp(at),)
+    )
+    return n
+
+
+def count_contacts_by_hand(reader: Reader, phone: str, since: datetime) -> int:
+    """Return how many first contacts were made by hand at ``since`` or later."""
+    n: int = reader.value(
+        f"SELECT count(*) FROM spends WHERE phone = ? AND {_IS_BY_HAND} AND at >= ?",
+        (phone, format_timestamp(since)),
+    )
+    return n
+
+
+def count_typed_messages(reader: Reader, phone: str, since: datetime) -> int:
+    """Return how many messages were typed on the phone itself after ``since``."""
+    n: int = reader.value(
+        f"SELECT count(*) FROM spends WHERE phone = ? AND kind = '{SpendKind.MESSAGE}'"
+        " AND own_hash IS NOT NULL AND at > ?",
+        (phone, format_timestamp(since)),
+    )
+    return n
+
+
+def get_nth_newest_contact_by_hand(reader: Reader, phone: str, n: int) -> datetime | None:
+    """Return the time of the ``n``-th newest first contact by hand (1 is the newest), or None.
+
+    One that was typed on the phone itself was made by hand, too.
+    """
+    text = reader.value(
+        f"SELECT at FROM spends WHERE phone = ? AND {_IS_BY_HAND} ORDER BY at DESC"
+        " LIMIT 1 OFFSET ?",
+        (phone, n - 1),
+    )
+    return parse_timestamp(text) if text else None
 
 
 def get_nth_newest_spend(

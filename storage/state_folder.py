@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from storage.errors import DatabaseInUse, DatabaseReadOnly
 
 PRIVATE_FILE_MODE: Final = 0o600
 PRIVATE_FOLDER_MODE: Final = 0o700
+LOCK_NAME: Final = "leadmaster.lock"
+"""The file of a state folder that a running daemon holds a lock on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class StateFolder:
         return self.path / "leadmaster.db-wal"
 
     @property
+    def wal_index(self) -> Path:
+        """SQLite's index of the write-ahead log, shared by all connections."""
+        return self.path / "leadmaster.db-shm"
+
+    @property
     def anchor(self) -> Path:
         """The anchor: identity and place of the database, by which a copy is recognised."""
         return self.path / "leadmaster.anchor"
@@ -39,6 +47,11 @@ class StateFolder:
     def journal(self) -> Path:
         """The suppression journal: a second copy of the opt-outs."""
         return self.path / "suppressions.journal"
+
+    @property
+    def ballast(self) -> Path:
+        """A file to delete where a full disk has to take a halt or an opt-out."""
+        return self.path / "leadmaster.ballast"
 
     @property
     def suppression_key(self) -> Path:
@@ -50,6 +63,21 @@ class StateFolder:
         """The folder of the copies made before migrations."""
         return self.path / "backups"
 
+    @property
+    def backup_status(self) -> Path:
+        """What is known of the sealed copies: when each was made, tested, and where it is."""
+        return self.path / "backup.json"
+
+    @property
+    def tombstone(self) -> Path:
+        """The file by which an installation that was moved away refuses to start."""
+        return self.path / "moved_away.json"
+
+    @property
+    def replacement_plan(self) -> Path:
+        """The files that a restore puts in place; it is there until all of them are."""
+        return self.path / "restore.plan"
+
 
 class FolderLock:
     """An exclusive lock on a state folder for this process."""
@@ -59,7 +87,7 @@ class FolderLock:
         try:
             folder.path.mkdir(mode=PRIVATE_FOLDER_MODE, parents=True, exist_ok=True)
             self._descriptor = os.open(
-                folder.path / "leadmaster.lock",
+                folder.path / LOCK_NAME,
                 os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
                 PRIVATE_FILE_MODE,
             )
@@ -99,10 +127,20 @@ def create_durably(path: Path, content: bytes = b"") -> None:
         path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE_MODE
     )
     with os.fdopen(descriptor, "wb") as file:
+        give_to_owner(descriptor, path.parent)
         file.write(content)
         file.flush()
         os.fsync(descriptor)
     sync_folder(path.parent)
+
+
+def give_to_owner(file: int | Path, folder: Path) -> None:
+    """Where root makes a file, give it to the owner of its folder, who has to read it."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        # A folder of another machine may refuse it, and needs no owner of ours.
+        with contextlib.suppress(PermissionError):
+            os.chown(file, owner.st_uid, owner.st_gid)
 
 
 def sync_folder(path: Path) -> None:

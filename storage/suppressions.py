@@ -127,7 +127,7 @@ def suppress_aliases(
     changed = [each for each, record in before.items() if _is_overridden_by(record, source)]
     fresh = [each for each in changed if (old := before[each]) is None or old.lifted_at]
     for each in changed:
-        _upsert_suppression(tx, each, contact=contact, source=source, reason=reason, at=at)
+        _store_suppression(tx, each, contact=contact, source=source, reason=reason, at=at)
     # Before the commit, so that the journal never lacks an opt-out; one too many does no harm.
     if changed:
         journal.append(
@@ -152,7 +152,7 @@ def restore_suppressions(tx: Tx, entries: Iterable[JournalEntry], *, reason: str
     missing = [entry for entry in last.values() if _is_suppression_missing(tx, entry)]
     owners = find_contacts_by_alias_hashes(tx, [entry.alias_hash for entry in missing])
     for entry in missing:
-        _upsert_suppression(
+        _store_suppression(
             tx,
             entry.alias_hash,
             contact=owners.get(entry.alias_hash),
@@ -210,7 +210,7 @@ def _is_overridden_by(record: SuppressionRecord | None, source: SuppressionSourc
     return source is SuppressionSource.CONTACT and record.source is not SuppressionSource.CONTACT
 
 
-def _upsert_suppression(
+def _store_suppression(
     tx: Tx,
     alias_hash: str,
     *,
@@ -219,13 +219,25 @@ def _upsert_suppression(
     reason: str,
     at: datetime,
 ) -> None:
-    tx.execute(
-        "INSERT INTO suppressions (alias_hash, contact, source, reason, at) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (alias_hash) DO UPDATE SET contact = coalesce(excluded.contact, contact),"
-        " source = excluded.source, reason = excluded.reason, at = excluded.at,"
-        " lifted_at = NULL, lifted_reason = NULL",
-        (alias_hash, contact, source, reason, format_timestamp(at)),
-    )
+    fields = {
+        "alias_hash": alias_hash,
+        "contact": contact,
+        "source": source,
+        "reason": reason,
+        "at": format_timestamp(at),
+    }
+    # Not an upsert: the trigger that refuses a REPLACE would refuse that as well.
+    if not tx.execute(
+        "UPDATE suppressions SET contact = coalesce(:contact, contact), source = :source,"
+        " reason = :reason, at = :at, lifted_at = NULL, lifted_reason = NULL"
+        " WHERE alias_hash = :alias_hash",
+        fields,
+    ).rowcount:
+        tx.execute(
+            "INSERT INTO suppressions (alias_hash, contact, source, reason, at)"
+            " VALUES (:alias_hash, :contact, :source, :reason, :at)",
+            fields,
+        )
 
 
 def _find_by_hash(reader: Reader, alias_hash: str) -> SuppressionRecord | None:

@@ -20,13 +20,17 @@ _PASSING: Final = format_sql_list(PASSING_STATES)
 
 @dataclass(frozen=True, slots=True)
 class ConversationEntry:
-    """One message of a conversation. `ours` without `state`: typed on the phone itself."""
+    """One message of a conversation.
+
+    `ours` without `state`: typed on the phone itself or, if `imported`, sent by a former system.
+    """
 
     at: datetime
     ours: bool
     text: str
     state: MessageState | None = None
     kind: str = "text"
+    imported: bool = False
 
     def __repr__(self) -> str:
         """Keep the body out of logs."""
@@ -57,8 +61,9 @@ class ScoreChange:
 def list_conversation(reader: Reader, contact: str, limit: int = 12) -> list[ConversationEntry]:
     """Return the latest messages of both sides, oldest first; ours only if they may have left."""
     rows = reader.all(
-        "SELECT at, own AS ours, text, NULL AS state, kind FROM inbound WHERE contact = :contact"
-        " UNION ALL SELECT coalesce(sent_at, changed_at), 1, text, state, 'text' FROM messages"
+        "SELECT at, own AS ours, text, NULL AS state, kind, origin = 'imported' AS imported"
+        " FROM inbound WHERE contact = :contact"
+        " UNION ALL SELECT coalesce(sent_at, changed_at), 1, text, state, 'text', 0 FROM messages"
         f" WHERE contact = :contact AND state IN {_LEFT_OR_UNCERTAIN}"
         " ORDER BY at DESC LIMIT :limit",
         {"contact": contact, "limit": limit},
@@ -70,6 +75,7 @@ def list_conversation(reader: Reader, contact: str, limit: int = 12) -> list[Con
             row["text"],
             MessageState(row["state"]) if row["state"] else None,
             row["kind"],
+            bool(row["imported"]),
         )
         for row in reversed(rows)
     ]

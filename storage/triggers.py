@@ -15,6 +15,7 @@ from statemachines.message import (
     build_transition_guard,
 )
 from storage.sql_text import format_sql_list
+from storage.suppressions import CORRECTABLE_SOURCES, SuppressionSource
 
 
 def _format_trigger(
@@ -95,22 +96,66 @@ APPEND_ONLY_TABLES: Mapping[str, str] = {
     "message_history": "UPDATE",
     "audit": "UPDATE",
     "linking_answers": "UPDATE",
+    "outcomes": (
+        "UPDATE OF id, at, outcome, next_action, who, inbound, undoes, changed, message, reason"
+    ),
     "prospect_reviews": "UPDATE OF id, outcome, who, reason, at, expires_at",
     "ruleset_history": "UPDATE",
+    "text_versions": "UPDATE OF text, version, body, footer, fallbacks, at, who",
 }
 """Append-only tables, and which updates of their rows are refused.
 
 Of a decision only the recipient may change (retention blanks it), of a permit only the document (an
-erasure blanks it), of a prospect review only the contact (when contacts are merged).
+erasure blanks it), of a prospect review only the contact (when contacts are merged), of an outcome
+the contact too, and the quote (retention blanks it).
 """
 
-ERASABLE_TABLES = frozenset({"prospect_reviews"})
+ERASABLE_TABLES = frozenset({"outcomes", "prospect_reviews"})
 """Append-only tables whose rows are deleted when a contact is erased."""
+
+
+_CORRECTABLE = format_sql_list(CORRECTABLE_SOURCES)
+SUPPRESSION_TRIGGERS: Mapping[str, tuple[str, str, str]] = {
+    "suppressions_stay": ("DELETE", "TRUE", "a suppression is lifted, never deleted"),
+    # REPLACE deletes the row without running the trigger above.
+    "suppressions_are_not_replaced": (
+        "INSERT",
+        "EXISTS (SELECT 1 FROM suppressions WHERE alias_hash = NEW.alias_hash)",
+        "a suppression is entered once for each alias",
+    ),
+    "suppressions_keep_their_alias": (
+        "UPDATE OF alias_hash",
+        "NEW.alias_hash IS NOT OLD.alias_hash",
+        "the alias of a suppression is never changed",
+    ),
+    "suppressions_in_force_stay_as_they_are": (
+        "UPDATE OF source, reason, at",
+        (
+            "OLD.lifted_at IS NULL AND (NEW.source <> OLD.source OR NEW.reason <> OLD.reason"
+            f" OR NEW.at <> OLD.at) AND NOT (OLD.source IN {_CORRECTABLE}"
+            f" AND NEW.source = '{SuppressionSource.CONTACT}')"
+        ),
+        "a suppression in force is only replaced by the contact''s own",
+    ),
+    "suppressions_are_lifted_with_a_reason": (
+        "UPDATE OF lifted_at, lifted_reason",
+        (
+            "NEW.lifted_at IS NOT NULL AND (coalesce(NEW.lifted_reason, '') = ''"
+            " OR OLD.lifted_at IS NOT NULL AND (NEW.lifted_at <> OLD.lifted_at"
+            " OR NEW.lifted_reason <> OLD.lifted_reason))"
+        ),
+        "a suppression is lifted once, with a reason",
+    ),
+}
+"""The same for suppressions: a row may be replaced by the contact's own, be lifted, and come into
+force again; its contact is linked, and forgotten by an erasure."""
 
 
 def build_triggers() -> dict[str, str]:
     """Return the SQL of each trigger, by name."""
     found = {name: _format_trigger(name, *guard) for name, guard in MESSAGE_TRIGGERS.items()}
+    for name, guard in SUPPRESSION_TRIGGERS.items():
+        found[name] = _format_trigger(name, *guard, "suppressions")
     found["prospects_keep_origin"] = _format_trigger(
         "prospects_keep_origin",
         "UPDATE OF cartera_origen",

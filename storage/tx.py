@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from storage import events
@@ -43,6 +43,8 @@ class Tx(Reader):
         """Use a connection whose transaction the caller begins and ends."""
         super().__init__(connection)
         self.emitted: list[CommittedEvent] = []
+        self.after_commit: list[Callable[[], None]] = []
+        """Run on the loop once the job is committed, before its events are published."""
 
     def execute(self, sql: str, params: Parameters = ()) -> sqlite3.Cursor:
         """Run one statement."""

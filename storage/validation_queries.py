@@ -31,6 +31,7 @@ class CheckSession:
     """A linked session whose channel checks numbers, and when its phone was first linked here."""
 
     session: str
+    channel: str
     phone: str
     linked_at: datetime
     time_zone: str
@@ -49,8 +50,8 @@ def list_check_sessions(reader: Reader, channels: Collection[str]) -> list[Check
     """
     marks = ", ".join("?" for _ in channels)
     rows = reader.all(
-        "SELECT s.name, s.phone, n.first_linked_at, s.time_zone, s.connection FROM sessions AS s"
-        " JOIN numbers AS n ON n.phone = s.phone"
+        "SELECT s.name, s.channel, s.phone, n.first_linked_at, s.time_zone, s.connection"
+        " FROM sessions AS s JOIN numbers AS n ON n.phone = s.phone"
         f" WHERE s.connection NOT IN {format_sql_list(BLOCKING_STATES)}"
         f" AND s.phone_state <> '{PhoneState.UNLINKED}'"
         f" AND s.deleted_at IS NULL AND n.banned_at IS NULL AND s.channel IN ({marks})"
@@ -60,6 +61,7 @@ def list_check_sessions(reader: Reader, channels: Collection[str]) -> list[Check
     return [
         CheckSession(
             row["name"],
+            row["channel"],
             row["phone"],
             parse_timestamp(row["first_linked_at"]),
             row["time_zone"],

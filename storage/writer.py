@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 
-from storage.connections import INTERRUPT_CHECK_STEPS
+from storage.connections import INTERRUPT_CHECK_STEPS, leave_open
 from storage.errors import DatabaseClosed, DiskFault, JobAborted, WriteFailed, classify_disk_error
 from storage.events import CommittedEvent
+from storage.replacement import ReplacementWatch
 from storage.tx import Tx
 
 T = TypeVar("T")
@@ -55,9 +56,10 @@ class _Job:
 
 @dataclass(slots=True)
 class _Batch:
-    """The jobs of one transaction, and the events that they emitted."""
+    """The jobs of one transaction, what follows its commit, and the events that they emitted."""
 
     jobs: list[_Job] = field(default_factory=list)
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
     events: list[CommittedEvent] = field(default_factory=list)
     urgent_left: int = MAX_BATCH_JOBS
     bulk_left: int = MAX_BATCH_JOBS
@@ -66,6 +68,7 @@ class _Batch:
 
     def fail(self, error: WriteFailed) -> None:
         """Fail every job of the batch; a job that failed by itself keeps its own error."""
+        self.after_commit.clear()
         self.events.clear()
         for job in self.jobs:
             job.error = job.error or error
@@ -74,7 +77,8 @@ class _Batch:
 class Writer:
     """Runs write jobs by group commit: one transaction for all that wait, a savepoint for each.
 
-    A job that fails loses its own changes only. Urgent jobs come first.
+    A job that fails loses its own changes only. Urgent jobs come first, and no bulk job is added
+    behind one in its transaction.
     """
 
     # Group commit needs no timer: while one batch is being written, the next one gathers.
@@ -87,11 +91,14 @@ class Writer:
         where: str,
         queue_limit: int,
         close_seconds: float = WRITER_CLOSE_SECONDS,
+        watch: ReplacementWatch | None = None,
     ) -> None:
         """Prepare a writer; `start` starts it. `where` names the database in errors.
 
-        `publish` is called on the loop, after the commit, right before the jobs' futures resolve.
+        With a `watch`, nothing is written any more once the files were replaced. `publish` is
+        called on the loop, after the commit, right before the jobs' futures resolve.
         """
+        self._watch = watch
         self._connect = connect
         self._publish = publish
         self._where = where
@@ -102,6 +109,7 @@ class Writer:
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._wake = threading.Event()
         self._closing = self._interrupted = False
+        self._bulk_waited = False
         self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
         self.commits = 0
         """How many transactions were committed."""
@@ -150,13 +158,32 @@ class Writer:
     def _run(self) -> None:
         try:
             connection = self._connect()
+            try:
+                if self._watch is not None:
+                    self._watch.begin(connection)
+            except BaseException:
+                self._close_connection(connection)
+                raise
         except Exception as error:  # noqa: BLE001 - whatever it is, `start` raises it
             self._loop.call_soon_threadsafe(self._report_start, error)
             return
-        with contextlib.closing(connection):
+        try:
             connection.set_progress_handler(lambda: self._interrupted, INTERRUPT_CHECK_STEPS)
             self._loop.call_soon_threadsafe(self._report_start, None)
             self._process_jobs(connection)
+        finally:
+            self._close_connection(connection)
+
+    def _close_connection(self, connection: sqlite3.Connection) -> None:
+        """Close the connection, unless the files are not those that it has open."""
+        if self._watch is not None:
+            with contextlib.suppress(OSError, WriteFailed):
+                self._watch.check_files()
+            self._watch.close_log()
+            if self._watch.fault is not None:
+                leave_open(connection)
+                return
+        connection.close()
 
     def _report_start(self, error: Exception | None) -> None:
         """Resolve the future that `start` awaits, unless it was cancelled (on the loop)."""
@@ -184,26 +211,42 @@ class Writer:
         if job is None:
             return False
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin_transaction(connection)
             while job is not None:
                 self._run_job(connection, job, batch)
                 job = self._take_next_job(batch)
-            connection.execute("COMMIT")
-            self.commits += 1
-        except (sqlite3.Error, WriteFailed) as error:
+            self._commit_transaction(connection, batch)
+        except (sqlite3.Error, OSError, WriteFailed) as error:
             connection.rollback()
             batch.fail(self._batch_error(error))
+        self._bulk_waited = batch.bulk_until is None and bool(self._bulk.waiting)
         self.last_batch_at = time.monotonic()
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._publish_and_answer, batch)
         return True
 
+    def _begin_transaction(self, connection: sqlite3.Connection) -> None:
+        if self._watch is not None:
+            self._watch.check_files()
+        connection.execute("BEGIN IMMEDIATE")
+        if self._watch is not None:
+            self._watch.check_transaction(connection)
+
+    def _commit_transaction(self, connection: sqlite3.Connection, batch: _Batch) -> None:
+        if self._watch is not None:
+            self._watch.check_files()
+        connection.execute("COMMIT")
+        self.commits += 1
+        if self._watch is not None and batch.events:
+            self._watch.high_water = batch.events[-1].seq
+
     def _take_next_job(self, batch: _Batch) -> _Job | None:
         """Move the next job into the batch and return it; None where none waits or may be added."""
-        if self._urgent.waiting and batch.urgent_left:
+        # Urgent jobs without end must not keep the bulk waiting without end.
+        bulk_turn = self._bulk_waited and self._bulk.waiting and not batch.jobs
+        if self._urgent.waiting and batch.urgent_left and not bulk_turn:
             batch.urgent_left -= 1
-            if batch.bulk_until is not None:
-                batch.bulk_left = 0  # its answer waits for the commit: no more bulk before that
+            batch.bulk_left = 0  # its answer waits for the commit: no more bulk before that
             job = self._urgent.waiting.popleft()
         elif self._bulk.waiting and batch.bulk_left:
             now = time.monotonic()
@@ -229,6 +272,7 @@ class Writer:
                 raise self._batch_error(error) from error
             connection.execute("ROLLBACK TO job")
         else:
+            batch.after_commit += tx.after_commit
             batch.events += tx.emitted
         connection.execute("RELEASE job")
 
@@ -254,9 +298,11 @@ class Writer:
         )
 
     def _publish_and_answer(self, batch: _Batch) -> None:
-        """Publish the events, then resolve the futures, in one turn of the loop."""
+        """Run what follows the commit, publish the events and resolve the futures, in one turn."""
         # In this order: a caller that goes on must find its events published already.
         try:
+            for follow_up in batch.after_commit:
+                follow_up()
             if batch.events:
                 self._publish(batch.events)
         finally:

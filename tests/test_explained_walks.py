@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
-import json
 import re
 import sys
 import threading
@@ -32,6 +31,7 @@ from tests.helpers.client.http import (
     open_http_server,
     read_lines_until,
 )
+from tests.helpers.transport import write_session_script
 
 ROOT: Final = Path(__file__).parents[1]
 EXPLANATION: Final = ROOT / "docs" / "explanation"
@@ -181,9 +181,8 @@ async def record_walks(folder: Path) -> dict[str, dict[CallKey, int]]:
     rule_folder.mkdir()
     settings = build_settings(folder / "state")
     settings = msgspec.structs.replace(settings, rules=RulesSettings(dir=str(rule_folder)))
-    script = folder / "writes.json"
     event = {"at": 0.1, "do": "write", "contact": BETO, "text": "BAJA"}
-    script.write_text(json.dumps({**IMMEDIATE_SCRIPT, "line": [event]}), encoding="utf-8")
+    write_session_script(settings.state_dir, "soporte", IMMEDIATE_SCRIPT | {"line": [event]})
     recorder, calls = CallRecorder(), {}
     with recorder.recording():
         async with open_http_server(settings) as server:
@@ -193,7 +192,7 @@ async def record_walks(folder: Path) -> dict[str, dict[CallKey, int]]:
             drives: Mapping[str, Callable[[], Awaitable[object]]] = {
                 "a-qr": partial(link_phone, api, "ventas"),
                 "a-message": partial(send_message, api),
-                "an-inbound": partial(link_phone, api, "soporte", script=str(script)),
+                "an-inbound": partial(link_phone, api, "soporte"),
                 "a-rule-file": partial(save_rule_file, rule_folder),
             }
             for name, drive in drives.items():
@@ -208,9 +207,9 @@ async def add_validated_prospect(api: HttpClient, phone: str) -> None:
     await api.post(f"/v1/prospects/{made['id']}/validate", validated=True, reason="I called them")
 
 
-async def link_phone(api: HttpClient, name: str, **options: str) -> None:
+async def link_phone(api: HttpClient, name: str) -> None:
     """Start a session while its pairing is followed, and wait until it is ready."""
-    await api.post("/v1/sessions", name=name, channel="simulated", options=options)
+    await api.post("/v1/sessions", name=name, channel="simulated")
     await read_lines_until(
         api,
         f"/v1/sessions/{name}/pairing",

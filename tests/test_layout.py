@@ -12,15 +12,18 @@ MIRRORED = ("daemon", "rules", "statemachines", "storage", "tools")
 HARNESSES = {"services", "transport.py", "client", "clock.py"}
 """What stands around the product in a test: its services, a channel, who asks it, and the time."""
 AIDS = {
+    "backups.py",
     "engines.py",
     "hypothesis_profiles.py",
     "leaks.py",
     "machine_walks.py",
     "nginx.py",
+    "page_language.py",
     "plugins.py",
     "process_limits.py",
     "puppet_channel.py",
     "programs",
+    "receivers.py",
     "rule_texts.py",
     "signals.py",
     "terminal.py",

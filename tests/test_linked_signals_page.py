@@ -50,6 +50,16 @@ def list_rows(file: str, page: str = "linked-signals.md") -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
+def list_cases() -> list[str]:
+    """Return the names of the cases of other traffic, each of which has a row."""
+    path = ROOT / "tests" / "journeys" / "linked" / "test_linked_other_traffic.py"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "CASES":
+            assert isinstance(node.value, ast.Dict)
+            return [ast.literal_eval(key) for key in node.value.keys if key is not None]
+    raise AssertionError("there are no cases")
+
+
 def list_tests(file: str) -> set[str]:
     """Return the tests of a file."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
@@ -86,6 +96,13 @@ def test_every_test_of_messages_has_a_row(file: str) -> None:
     rows = list_rows(file, "linked-messages.md")
     assert all(len(row) == 3 and all(row) for row in rows)
     assert {name for row in rows for name in _TEST.findall(row[-1])} == list_tests(file)
+
+
+def test_every_case_of_other_traffic_has_a_row() -> None:
+    """Its name stands behind that of the test."""
+    rows = list_rows("tests/journeys/linked/test_linked_other_traffic.py", "linked-messages.md")
+    named = [row[-1].partition("`: ")[2] for row in rows]
+    assert sorted(filter(None, named)) == sorted(list_cases())
 
 
 def test_states_reasons_and_actions_are_words_of_the_product() -> None:

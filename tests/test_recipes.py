@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TOOLS = ("sh", "dirname", "sed", "env", "cc", "make", "git", "curl", "systemd-analyze")
+TOOLS = (
+    *("sh", "dirname", "sed", "env", "cc", "make", "git", "curl", "age", "systemd-analyze"),
+    *("mmdebstrap", "dpkg-deb", "unshare", "ip", "systemd-nspawn"),
+)
 
 
 @pytest.fixture

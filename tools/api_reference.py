@@ -40,7 +40,7 @@ def render_types() -> str:
 def render_commands() -> str:
     """Return a description of every command: usage, help and options."""
     return "\n\n".join(
-        _render_command(path, command) for path, command in _iter_commands("", leadmaster)
+        _render_command(path, command) for path, command in iter_commands("", leadmaster)
     )
 
 
@@ -94,14 +94,16 @@ def _link_types(schema: Mapping[str, Any]) -> str:
     return describe_schema(schema, lambda name: f"[{name}](#{name.lower()})").replace("|", "\\|")
 
 
-def _iter_commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+def iter_commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     """Yield every command that is no group, with its full name."""
     here = f"{path} {command.name}".strip()
     if not isinstance(command, click.Group):
         yield here, command
         return
-    for name in sorted(command.commands):
-        yield from _iter_commands(here, command.commands[name])
+    context = click.Context(command)
+    for name in sorted(command.list_commands(context)):
+        if (found := command.get_command(context, name)) is not None:
+            yield from iter_commands(here, found)
 
 
 def _render_command(path: str, command: click.Command) -> str:

@@ -20,6 +20,7 @@ from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES, AccessLevel, Required
 from daemon.conformance.suite import CONFORMANCE_CHECKS, get_promise
 from daemon.errors import LeadMasterError
 from daemon.events import EVENT_CLASSES, DomainEvent, list_data_fields
+from daemon.history import line_kinds
 from daemon.hookspecs import Hooks
 from daemon.lists import consent_cells, vocabulary
 from daemon.plugin_manager import Plugins
@@ -50,6 +51,60 @@ SCRIPT_PARTS: dict[str, type[msgspec.Struct]] = {
     "An event": script.ScriptedEvent,
 }
 SCRIPT_HEADINGS: dict[type, str] = {part: f'"{heading}"' for heading, part in SCRIPT_PARTS.items()}
+
+
+def render_daily_budgets() -> str:
+    """Render how many new people a phone number may write to in a day, as it is shipped."""
+    pacing = settings.PacingSettings()
+    first_month = (
+        pacing.manual_new_chats_first_month,
+        pacing.manual_new_chats_24h_first_month,
+    )
+    later = pacing.manual_new_chats_later, pacing.manual_new_chats_24h_later
+    rows = (
+        ("in its first week", pacing.new_chats_first_week, *first_month),
+        ("to its 30th day", pacing.new_chats_to_day_30, *first_month),
+        ("later", pacing.new_chats_later, *later),
+    )
+    gap = f"{pacing.new_chat_gap_minutes:g} minutes apart"
+    lines = [
+        f"| the number is linked | sent by LeadMaster, {gap} | sent by a person's hand |",
+        "|---|---|---|",
+        *(
+            f"| {when} | {count} | {day} in a local day, {hours} in 24 hours |"
+            for when, count, day, hours in rows
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def render_budgets() -> str:
+    """Render each budget with its shipped value and its setting."""
+    pacing = settings.PacingSettings()
+    gap = f"one in {pacing.new_chat_gap_minutes:g} minutes"
+    checks = f"{pacing.number_checks} in 24 hours"
+    rows = (
+        ("new chats by LeadMaster, first week", f"{pacing.new_chats_first_week} in 24 hours"),
+        ("new chats by LeadMaster, to day 30", f"{pacing.new_chats_to_day_30} in 24 hours"),
+        ("new chats by LeadMaster, later", f"{pacing.new_chats_later} in 24 hours"),
+        ("new chats by LeadMaster", gap),
+        ("first contacts by hand, to day 30", f"{pacing.manual_new_chats_first_month} a day"),
+        ("first contacts by hand, later", f"{pacing.manual_new_chats_later} a day"),
+        (
+            "first contacts by hand, to day 30",
+            f"{pacing.manual_new_chats_24h_first_month} in 24 hours",
+        ),
+        ("first contacts by hand, later", f"{pacing.manual_new_chats_24h_later} in 24 hours"),
+        ("messages of a session, replies first", f"{pacing.messages_per_minute} a minute"),
+        ("number checks", checks),
+        ("number checks", f"none in the first {pacing.number_check_min_age_days} days"),
+    )
+    names = type(pacing).__struct_fields__
+    lines = ["| what | shipped | setting |", "|---|---|---|"]
+    lines += [
+        f"| {what} | {value} | `{name}` |" for (what, value), name in zip(rows, names, strict=True)
+    ]
+    return "\n".join(lines)
 
 
 def render_page_list() -> str:
@@ -98,6 +153,17 @@ def render_consent_words() -> str:
         (
             (f"`{answer}`", " ".join(f"`{word}`" for word in words if word))
             for answer, words in consent_cells.CONSENT_WORDS.items()
+        ),
+    )
+
+
+def render_history_words() -> str:
+    """Return the words for what a line of a history is, by kind."""
+    return render_table(
+        ("kind", "words"),
+        (
+            (f"`{kind}`", ", ".join(f"`{word}`" for word in words))
+            for kind, words in line_kinds.KIND_WORDS.items()
         ),
     )
 
@@ -193,7 +259,7 @@ def _render_keys(part: type[msgspec.Struct], notes: Mapping[tuple[str, str], str
     rows = [
         (
             f"`{field.name}`",
-            _describe_setting(msgspec.inspect.type_info(field.type)),
+            describe_setting(msgspec.inspect.type_info(field.type)),
             "" if field.default is msgspec.NODEFAULT else _render_default(field),
             notes.get((part.__name__, field.name), ""),
         )
@@ -255,7 +321,7 @@ def _hook_specs() -> Iterator[tuple[str, object]]:
     return ((name, spec) for name, spec in vars(Hooks).items() if name.startswith("leadmaster_"))
 
 
-def _describe_setting(info: msgspec.inspect.Type) -> str:
+def describe_setting(info: msgspec.inspect.Type) -> str:
     """Return a setting's own description, or else one of its type."""
     own = getattr(info, "extra_json_schema", None) or {}
     return str(own.get("description") or _describe_type(info))

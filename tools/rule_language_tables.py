@@ -9,6 +9,7 @@ from pathlib import Path
 import rules
 from rules.condition_reader import OPERATORS
 from rules.conditions import Op
+from rules.yaml_errors import YAML_SENTENCES
 
 _MEANINGS = {
     Op.EQ: "is this value; what a fact without an operator means",
@@ -42,6 +43,7 @@ def render_problem_sentences() -> str:
     """Return the list of sentences about problems in rule files; `…` takes the place of values."""
     folder = Path(rules.__file__).parent
     found = {text for path in sorted(folder.glob("*.py")) for text in _iter_sentences(path)}
+    found |= {sentence for _, sentence in YAML_SENTENCES}
     return "\n".join(f"- {text}" for text in sorted(found, key=str.casefold))
 
 

@@ -47,7 +47,8 @@ rate = 20.0
 new_chats_first_week = 500
 new_chat_gap_minutes = 0
 messages_per_minute = 6000
-manual_new_chats = 500
+manual_new_chats_first_month = 500
+manual_new_chats_24h_first_month = 500
 number_checks = 1000
 number_check_min_age_days = 0
 """
@@ -192,10 +193,13 @@ def build_script(people: list[Json]) -> Json:
     return {"scan_after": 0.5, "step": 0.1, "defaults": DEFAULTS, "contacts": contacts}
 
 
-def link_phones(recorder: Recorder, script: Path) -> None:
-    """Create two simulated sessions and wait until both are ready."""
+def link_phones(recorder: Recorder, state_dir: Path, script: Json) -> None:
+    """Create two simulated sessions that follow a script; wait until both are ready."""
     for number, name in enumerate(("ventas", "soporte")):
-        options = {"script": str(script), "seed": 7 + number}
+        own = state_dir / "sessions" / name
+        own.mkdir(parents=True)
+        (own / "script.json").write_text(json.dumps(script), encoding="utf-8")
+        options = {"seed": 7 + number}
         recorder.ask("POST", "sessions", {"name": name, "channel": "simulated", "options": options})
         recorder.ask("POST", f"sessions/{name}/start")
         wait_until(partial(is_ready, recorder, name))
@@ -312,10 +316,8 @@ def main() -> None:
     try:
         with run_daemon(given.tree.resolve(), folder) as recorder:
             people = import_people(recorder, given.tree / "tests/data/prospects_es.csv")
-            script = folder / "script.json"
             few = choose_people(people)
-            script.write_text(json.dumps(build_script(few)), encoding="utf-8")
-            link_phones(recorder, script)
+            link_phones(recorder, folder / "state", build_script(few))
             messages = send_all(recorder, few)
             read_back(recorder, messages)
         given.out.mkdir(parents=True, exist_ok=True)

@@ -118,10 +118,14 @@ class SessionChoice:
 
 @dataclass(frozen=True, slots=True)
 class ContactView:
-    """The data of a contact that a plugin gets with an inbound message."""
+    """The data of a contact that a plugin gets with an inbound message.
+
+    ``origen_en_palabras`` is the origin as somebody here would tell it; empty where nobody has.
+    """
 
     prospect: str | None
     name: str
     cartera_origen: str | None
     permission: str
     suppressed: bool
+    origen_en_palabras: str = ""

@@ -308,6 +308,19 @@ def mask_phone(e164: str) -> str:
     return "".join("•" if place in hidden else each for place, each in enumerate(shown))
 
 
+_LONGEST_NUMBER: Final = 15  # digits, by E.164
+
+
+def mask_digits(text: str) -> str:
+    """Return a text, such as a cell of a list, that shows the form of a number and not the number.
+
+    The four digits before the last four are hidden; of several numbers, all but the last four.
+    """
+    places = [place for place, character in enumerate(text) if character.isdigit()]
+    hidden = set(places[-8:-4] if len(places) <= _LONGEST_NUMBER else places[:-4])
+    return "".join("•" if place in hidden else each for place, each in enumerate(text))
+
+
 def build_wa_link(e164: str, text: str = "") -> str:
     """Return the ``wa.me`` link that opens a chat with this number, with ``text`` filled in."""
     query = f"?text={quote(text, safe='')}" if text else ""

@@ -204,6 +204,8 @@ class Origin(StrEnum):
     """It waited on the platform while the session was offline."""
     HISTORY = "history"
     """It is part of the history that a platform replays when a phone is linked."""
+    IMPORTED = "imported"
+    """It is a line of the history of a former system; no session reports it."""
 
 
 class InboundKind(StrEnum):

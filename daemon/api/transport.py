@@ -147,8 +147,13 @@ SendResult: TypeAlias = Acknowledged | Refused | Unknown
 class CannotOpen(Exception):
     """A session can't be opened as it is configured; the message says what, where, what to do.
 
-    Raise it from a channel's ``open``: the session fails at once, and is not tried again.
+    Raise it from a channel's ``open``: the session fails at once, and is not tried again. With
+    ``retryable`` it is tried again later: what is in the way may go without a person.
     """
+
+    def __init__(self, sentence: str, *, retryable: bool = False) -> None:
+        super().__init__(sentence)
+        self.retryable = retryable
 
 
 class OnWhatsApp(StrEnum):
@@ -268,6 +273,16 @@ def redeem_permit(context: OpenContext, permit: Permit, outgoing: Outgoing) -> N
 
 
 OpenTransport: TypeAlias = Callable[[OpenContext], Awaitable[Transport]]
+ChooseOptions: TypeAlias = Callable[
+    [Mapping[str, object], Mapping[str, object], Sequence[Mapping[str, object]]],
+    Mapping[str, object],
+]
+"""Returns the options that a new session is stored with.
+
+Gets the channel's settings, the options that were given, and those of the channel's other sessions.
+Raises :class:`CannotOpen` where there is nothing left to choose. Called in a write transaction: it
+has to be quick.
+"""
 
 
 class Pairing(StrEnum):
@@ -320,7 +335,9 @@ class Channel:
     ``name`` is its name in rule files, rows and pages. ``open`` is None for a channel without a
     connection (manual). ``simulated`` channels may run on an injected clock. ``probe`` names a
     :class:`daemon.api.conformance.ChannelProbe` as ``module:attribute``, which the conformance
-    suite uses to see and cause what happens on the platform.
+    suite uses to see and cause what happens on the platform. ``settings_only`` are the options that
+    name files: the settings give them, and a session's own options, which may come from the
+    network, never do. ``choose_options`` completes the options of a new session.
     """
 
     name: str
@@ -329,6 +346,17 @@ class Channel:
     capabilities: Capabilities = Capabilities()
     simulated: bool = False
     probe: str = ""
+    settings_only: frozenset[str] = frozenset()
+    choose_options: ChooseOptions | None = None
+
+    def merge_options(
+        self, settings: Mapping[str, object], own: Mapping[str, object]
+    ) -> dict[str, object]:
+        """Return the options of a session: its own, and the settings for what they leave out."""
+        return {
+            **settings,
+            **{name: value for name, value in own.items() if name not in self.settings_only},
+        }
 
     @property
     def connects(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from daemon.api.clock import Clock
+from daemon.auth.access_changes import AccessChanges
 from daemon.auth.identity import Principal, SignInMethod
 from daemon.auth.password_check import PasswordCheck, Passwords
 from daemon.auth.sign_ins import SignIns
@@ -27,6 +28,7 @@ class AuthService:
     sign_ins: SignIns
     tokens: Tokens
     keys: SigningKeys
+    access_changes: AccessChanges
     public_url: str
     """The base of sign-in links; empty: the daemon's own address."""
 
@@ -48,13 +50,15 @@ class AuthService:
         longest = timedelta(days=settings.auth.token_days)
         keys = SigningKeys(database, clock, choose_key_source(settings.state_dir, environ), longest)
         await keys.open()
+        changes = AccessChanges()
         guard = PasswordCheck(database, clock, passwords)
         return cls(
-            users=Users(database, clock, passwords),
+            users=Users(database, clock, passwords, changes),
             password_check=guard,
-            sign_ins=SignIns(database, clock, guard, settings.auth),
-            tokens=Tokens(database, clock, keys, longest),
+            sign_ins=SignIns(database, clock, guard, settings.auth, changes),
+            tokens=Tokens(database, clock, keys, longest, changes),
             keys=keys,
+            access_changes=changes,
             public_url=settings.auth.public_url.rstrip("/"),
         )
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from daemon.api.clock import Clock
+from daemon.auth.access_changes import AccessChanges
 from daemon.auth.errors import SignInEnded, SignInLinkSpent
 from daemon.auth.identity import ROLE_SCOPES, Principal, Role, SignInMethod
 from daemon.auth.password_check import PasswordCheck
@@ -86,7 +87,9 @@ class SignIns:
         clock: Clock,
         password_check: PasswordCheck,
         settings: AuthSettings,
+        changes: AccessChanges,
     ) -> None:
+        self._changes = changes
         self._database = database
         self._clock = clock
         self._password_check = password_check
@@ -97,8 +100,10 @@ class SignIns:
         """Sign in; raise :class:`SignInFailed` or :class:`SignInThrottled`."""
         user = await self._password_check.check(name, password, address)
         fresh, now = self._build_sign_in(user.name), self._clock.now()
+        # On a full disk, too: the red button is behind the sign-in.
         await self._database.write(
-            lambda tx: self._insert_sign_in(tx, fresh, now, "password", address)
+            lambda tx: self._insert_sign_in(tx, fresh, now, "password", address),
+            uses_ballast=True,
         )
         return fresh
 
@@ -115,7 +120,7 @@ class SignIns:
             self._insert_sign_in(tx, fresh, now, "link", address)
             return fresh
 
-        return await self._database.write(job)
+        return await self._database.write(job, uses_ballast=True)
 
     async def create_link(self, user: str, who: str) -> IssuedSignInLink:
         """Make a link that signs `user` in once, within ten minutes; raise :class:`NotFound`."""
@@ -129,7 +134,7 @@ class SignIns:
             users.insert_sign_in_link(tx, hash_secret(link.secret), user, who, now, link.expires_at)
             audit.insert_audit_entry(tx, now, who, "make_link", user)
 
-        await self._database.write(job)
+        await self._database.write(job, uses_ballast=True)
         return link
 
     async def identify(self, secret: str) -> Principal:
@@ -153,12 +158,15 @@ class SignIns:
         """Sign a browser out; idempotent."""
         now, id_hash = self._clock.now(), hash_secret(secret)
 
-        def job(tx: Tx) -> None:
-            if found := users.get_current_sign_in(tx, id_hash, now):
+        def job(tx: Tx) -> str | None:
+            found = users.get_current_sign_in(tx, id_hash, now)
+            if found is not None:
                 audit.insert_audit_entry(tx, now, found.user, "sign_out", found.user)
             users.delete_sign_in(tx, id_hash)
+            return None if found is None else found.user
 
-        await self._database.write(job)
+        if (user := await self._database.write(job)) is not None:
+            self._changes.report(user)
 
     def _build_sign_in(self, user: str) -> IssuedSignIn:
         secret = new_secret()

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from daemon.api.clock import Clock
+from daemon.auth.access_changes import AccessChanges
 from daemon.auth.errors import (
     ScopeMissing,
     TokenAlgorithmRefused,
@@ -25,12 +25,16 @@ from daemon.auth.errors import (
 from daemon.auth.identity import ROLE_SCOPES, Principal, Role, Scope, SignInMethod
 from daemon.auth.signing_keys import SigningKeys
 from daemon.errors import BadRequest, NotFound
+from daemon.late_imports import LateImport
 from storage import audit, tokens, users
 from storage.db import Database
 from storage.errors import WriteFailed
 from storage.ids import new_id
 from storage.tokens import TokenRecord
 from storage.tx import Tx
+
+_JWT: Final = LateImport("jwt")
+"""Most installations give no program a token; the library brings 80 modules."""
 
 ALGORITHM: Final = "EdDSA"
 ISSUER: Final = "leadmaster"
@@ -62,6 +66,8 @@ _DECODE_OPTIONS: Final[Any] = {
 
 def encode_token(claims: TokenClaims, kid: str, key: Ed25519PrivateKey) -> str:
     """Return a signed token with these claims."""
+    import jwt  # noqa: PLC0415 - loaded by now
+
     return jwt.encode(msgspec.to_builtins(claims), key, algorithm=ALGORITHM, headers={"kid": kid})
 
 
@@ -75,6 +81,8 @@ def decode_token(
 
     Raises one of the token errors of :mod:`daemon.auth.errors`, which contain no part of it.
     """
+    import jwt  # noqa: PLC0415 - loaded by now
+
     key = find_key(_read_key_id(token))
     if key is None:
         raise TokenKeyUnknown(
@@ -102,6 +110,8 @@ def decode_token(
 
 def _read_key_id(token: str) -> str:
     """Return the key id in a token's header; raise for another algorithm."""
+    import jwt  # noqa: PLC0415 - loaded by now
+
     # The algorithm is fixed and never taken from the token, which may name "none".
     try:
         plausible = token.isascii() and len(token) <= _MAX_TOKEN_LENGTH
@@ -133,8 +143,14 @@ class Tokens:
     """Issues, verifies and revokes tokens. `longest` is the longest life of one."""
 
     def __init__(
-        self, database: Database, clock: Clock, keys: SigningKeys, longest: timedelta
+        self,
+        database: Database,
+        clock: Clock,
+        keys: SigningKeys,
+        longest: timedelta,
+        changes: AccessChanges,
     ) -> None:
+        self._changes = changes
         self._database = database
         self._clock = clock
         self._keys = keys
@@ -163,6 +179,7 @@ class Tokens:
         record = TokenRecord(
             new_id("tok", now), user, name, words, maker.who, made_at=now, expires_at=now + life
         )
+        await _JWT.ensure_loaded()
         await self._database.write(lambda tx: _insert_token(tx, record))
         return IssuedToken(
             encode_token(self._build_claims(record), self._keys.kid, self._keys.private),
@@ -174,6 +191,7 @@ class Tokens:
 
         Its scopes are those that it was issued with, as far as its user's role still has them.
         """
+        await _JWT.ensure_loaded()
         now, find_key = self._clock.now(), self._keys.get_verifying_key
         claims = decode_token(token, self._audience, now, find_key)
         return await self.get_identity(claims.jti, claims.sub)
@@ -214,7 +232,9 @@ class Tokens:
                 raise NotFound(f"There is no token {token[:40]}.")
             return found
 
-        return await self._database.write(job)
+        revoked = await self._database.write(job)
+        self._changes.report(revoked.user)
+        return revoked
 
     def _build_claims(self, record: TokenRecord) -> TokenClaims:
         return TokenClaims(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from daemon.api.clock import Clock
+from daemon.auth.access_changes import AccessChanges
 from daemon.auth.identity import Role
 from daemon.auth.password_check import Passwords
 from daemon.errors import BadRequest, Conflict, NotFound
@@ -21,7 +22,10 @@ _USER_NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 class Users:
     """Creates and changes users."""
 
-    def __init__(self, database: Database, clock: Clock, passwords: Passwords) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, passwords: Passwords, changes: AccessChanges
+    ) -> None:
+        self._changes = changes
         self._database = database
         self._clock = clock
         self._passwords = passwords
@@ -131,7 +135,9 @@ class Users:
             audit.insert_audit_entry(tx, self._clock.now(), who, action, name, detail=detail)
             return _require_user(tx, name)
 
-        return await self._database.write(job)
+        changed = await self._database.write(job)
+        self._changes.report(name)
+        return changed
 
 
 def _require_user(reader: Reader, name: str) -> UserRecord:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -57,20 +58,39 @@ class CommandGroup(click.Group):
         """Return the commands in the order in which they were added."""
         return list(self.commands)
 
-    def format_commands(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's own signature
-        formatter: click.HelpFormatter,
-    ) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""
         # click's own would shorten each sentence to what fits on one line.
         rows = [
             (name, command.get_short_help_str(_LONGEST_SENTENCE))
-            for name, command in self.commands.items()
-            if not command.hidden
+            for name in self.list_commands(ctx)
+            if (command := self.get_command(ctx, name)) is not None and not command.hidden
         ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+class LateCommandGroup(CommandGroup):
+    """A group whose commands are imported when they are asked for."""
+
+    def __init__(self, *args: Any, late: Mapping[str, str], **kwargs: Any) -> None:  # noqa: ANN401 - click's own arguments
+        """Take the commands by name, each as `module:attribute`, in the order of the help."""
+        super().__init__(*args, **kwargs)
+        self._late = late
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of the help, then those that were added."""
+        return [*self._late, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now, or None where there is none of that name."""
+        path = self._late.get(cmd_name)
+        if path is None:
+            return super().get_command(ctx, cmd_name)
+        command = pkgutil.resolve_name(path)
+        if not isinstance(command, click.Command):
+            raise TypeError(path)
+        return command
 
 
 pass_cli_context = click.make_pass_decorator(CliContext)

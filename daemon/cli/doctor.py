@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.backup import key_file_option, print_tested_backup
 from daemon.cli.console import print_hint, print_json, print_text
 from daemon.cli.context import CliContext, json_option, pass_cli_context
+from daemon.cli.errors import translate_storage_errors
 
 if TYPE_CHECKING:
-    from daemon.cli.doctor_checks import DoctorFinding
+    from daemon.cli.doctor_finding import DoctorFinding
     from daemon.settings import Settings
 
 
@@ -18,14 +21,61 @@ if TYPE_CHECKING:
 @click.option(
     "--adopt", metavar="REASON", default=None, help="Accept the database as it lies here."
 )
+@click.option(
+    "--backup",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Test a sealed backup; asks for its key.",
+)
+@key_file_option
+@click.option("--linked", is_flag=True, help="Check what a linked phone needs, and its first hour.")
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="With --linked: link a phone for a moment, and record how WhatsApp answers.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 3600),
+    default=60.0,
+    help="With --record: how long to listen once it is linked.",
+)
 @json_option
 @pass_cli_context
-def run_doctor(cli: CliContext, *, adopt: str | None, json_: bool) -> int:
-    """Check versions, file modes, disk, clock, database, rules and unit; exit 1 if one is ill.
+def run_doctor(
+    cli: CliContext,
+    *,
+    adopt: str | None,
+    backup: Path | None,
+    key_file: Path | None,
+    linked: bool,
+    record: Path | None,
+    seconds: float,
+    json_: bool,
+) -> int:
+    """Check everything that LeadMaster needs, and say for what is ill which command heals it.
+
+    The machine (disk, memory, clock, units), the installation (versions, file modes, database,
+    backups, rules and their engines), and the running daemon, what it sees through the proxy, and
+    whether its channels reach their platform. Exit status 0: nothing is ill, though a person may
+    have to look; 1: something is ill; 2: nothing could be checked, as the settings are wrong.
 
     --adopt takes a copied or restored database for the true one: what was waiting in it is
     cancelled, what was on its way is in doubt, and sending stays halted until you resume.
+
+    --linked checks the library, the way to WhatsApp, its certificate, the clock and the linked
+    phones instead. --record shows a code, is linked in a folder of its own, sends nothing, and
+    unlinks again; the file holds types and times of what went over the wire, and nothing else.
     """
+    if record is not None:
+        _record_link(cli, record, seconds, linked=linked, json_=json_)
+        return 0
+    if backup is not None:
+        print_tested_backup(cli, backup, key_file, json_=json_)
+        return 0
     settings = cli.load_settings()
     if adopt is not None:
         _adopt_database(settings, adopt)
@@ -33,11 +83,13 @@ def run_doctor(cli: CliContext, *, adopt: str | None, json_: bool) -> int:
             "The database is adopted, and sending is halted. Look, then: leadmaster resume REASON"
         )
         return 0
+    return _report_checks(_run_linked_checks(cli) if linked else _run_checks(cli), json_=json_)
+
+
+def _report_checks(found: list[DoctorFinding], *, json_: bool) -> int:
+    """Print the findings; return the exit status: 1 where one is ill."""
     from dataclasses import asdict
 
-    from daemon.cli.doctor_checks import run_checks
-
-    found = run_checks(settings)
     well = all(finding.ok for finding in found)
     if json_:
         print_json({"ok": well, "findings": [asdict(finding) for finding in found]})
@@ -46,12 +98,34 @@ def run_doctor(cli: CliContext, *, adopt: str | None, json_: bool) -> int:
     return 0 if well else 1
 
 
+def _run_checks(cli: CliContext) -> list[DoctorFinding]:
+    from daemon.cli.doctor_service import run_checks
+
+    return run_checks(cli.load_settings(), cli.client())
+
+
+def _run_linked_checks(cli: CliContext) -> list[DoctorFinding]:
+    from daemon.cli.linked_checks import run_linked_checks
+
+    return run_linked_checks(cli.load_settings(), cli.client())
+
+
+def _record_link(cli: CliContext, path: Path, seconds: float, *, linked: bool, json_: bool) -> None:
+    """Record a link into a file."""
+    from daemon.cli.errors import InvalidUsage
+    from daemon.cli.link_recording import record_link
+
+    if not linked:
+        raise InvalidUsage("--record belongs to --linked.", hint="doctor --linked --record FILE")
+    record_link(cli, path, seconds, json_=json_)
+
+
 def _print_findings(found: list[DoctorFinding]) -> None:
-    """Print each finding, with its hint unwrapped."""
+    """Print each finding, with its hint and its command unwrapped."""
     for finding in found:
-        print_text(f"{'ok ' if finding.ok else 'BAD'}  {finding.check:<9} {finding.sentence}")
-        if finding.hint:
-            print_hint(f"{'':15}{finding.hint}")
+        print_text(f"{finding.grade:<4} {finding.check:<9} {finding.sentence}")
+        for line in filter(None, (finding.hint, finding.command)):
+            print_hint(f"{'':15}{line}")
 
 
 def _adopt_database(settings: Settings, reason: str) -> None:
@@ -63,10 +137,11 @@ def _adopt_database(settings: Settings, reason: str) -> None:
     from storage.triggers import install_triggers
 
     # Directly on the files: a daemon refuses to start on a database that is not adopted.
-    adopt_database(
-        settings.state_dir,
-        reason,
-        migrations=MIGRATIONS,
-        settle=partial(halt_and_cancel_pending, reason=reason),
-        at_open=install_triggers,
-    )
+    with translate_storage_errors():
+        adopt_database(
+            settings.state_dir,
+            reason,
+            migrations=MIGRATIONS,
+            settle=partial(halt_and_cancel_pending, reason=reason),
+            at_open=install_triggers,
+        )

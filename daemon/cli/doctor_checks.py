@@ -1,75 +1,88 @@
-"""The checks of `leadmaster doctor`: each yields findings about one part of the installation."""
+"""The checks of `leadmaster doctor` on what an installation keeps: files, database, backups, rules.
+
+Each yields findings about one part, whether a daemon runs or not.
+"""
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
+import shlex
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from daemon import subprocesses
-from daemon.errors import LeadMasterError
-from daemon.rulesets.active import ActiveRulesets
+import rules
+from daemon.backup.status import BackupConcern, list_concerns, read_status
+from daemon.cli.doctor_finding import DoctorFinding
+from daemon.errors import RulesRejected
+from daemon.rulesets import rule_files
+from daemon.rulesets.active import CompiledRulesets
 from daemon.settings import Settings
 from rules.evaluator import BOTH_ENGINES
+from storage import do_not_call, history
 from storage.errors import StorageError
-from storage.integrity import check_state_folder
+from storage.integrity import (
+    SQLITE_VERSION,
+    check_state_folder,
+    find_damage,
+    read_database_file,
+)
 from storage.migrations import MIGRATIONS
 from storage.state_folder import StateFolder
+from storage.tx import Reader
 
-MIN_FREE_BYTES: Final = 200 << 20
-UNIT_FOLDERS: Final = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"))
-_EARLIEST_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)  # the software is not older
+T = TypeVar("T")
+
+MAX_REGISTER_DAYS: Final = 30
+"""The age after which the shipped rules ask for a newer do-not-call register."""
+MAX_RESTORE_AGE: Final = timedelta(days=2)
+"""A copy is made each day, and its restore is tested at once."""
+_NO_HISTORY: Final = "Or say that there is none: leadmaster history none --reason WHY"
+_DATABASE_COMMANDS: Final[Mapping[str, str]] = {
+    "database_cloned": "leadmaster doctor --adopt REASON",
+    "database_newer": "apt-get install --only-upgrade leadmaster",
+    "installation_moved": "leadmaster move revoke --reason WHY",
+    "restore_unfinished": "leadmaster restore --finish",
+}
+"""What heals a database that is refused, by the error's code; for all others a restore."""
 _PRIVATE_PATTERNS: Final = (
     "*.db*",
     "*.anchor",
     "*.journal",
     "*.key",
     "*.sock",
+    "alerts.toml",
     "sessions",
     "uploads",
 )
 _OTHERS_MODE: Final = 0o077
-_VERIFY_SECONDS: Final = 30
-
-
-@dataclass(frozen=True, slots=True)
-class DoctorFinding:
-    """One result: whether it is ok, what was found, and what to do if it is not."""
-
-    check: str
-    ok: bool
-    sentence: str
-    hint: str = ""
-
-
-def run_checks(settings: Settings) -> list[DoctorFinding]:
-    """Return every finding, in the order in which problems should be solved."""
-    return [finding for check in CHECKS for finding in check(settings)]
 
 
 def check_versions(_settings: Settings) -> Iterator[DoctorFinding]:
-    """Report the versions of LeadMaster and Python."""
-    both = f"leadmaster {version('leadmaster')}, Python {platform.python_version()}"
-    yield DoctorFinding("versions", ok=True, sentence=both)
+    """Report the versions of LeadMaster, Python and SQLite."""
+    found = (
+        f"leadmaster {version('leadmaster')}, Python {platform.python_version()},"
+        f" SQLite {SQLITE_VERSION}"
+    )
+    yield DoctorFinding("versions", ok=True, sentence=found)
 
 
 def check_modes(settings: Settings) -> Iterator[DoctorFinding]:
-    """Check that only the daemon's user may read the state folder."""
+    """Check that only the daemon's user may read the state folder, and only root the secrets."""
     if not settings.state_dir.exists():
         sentence = f"{settings.state_dir} is not there yet; the first start makes it."
         yield DoctorFinding("modes", ok=True, sentence=sentence)
         return
-    loose = [path for path in _private_paths(settings.state_dir) if _mode(path) & _OTHERS_MODE]
+    loose = [path for path in _private_paths(settings) if _mode(path) & _OTHERS_MODE]
     yield from (
         DoctorFinding(
-            "modes", ok=False, sentence=f"{path} is open to others.", hint=f"chmod go= {path}"
+            "modes",
+            ok=False,
+            sentence=f"{path} is open to others.",
+            command=f"chmod go= {shlex.quote(str(path))}",
         )
         for path in loose
     )
@@ -78,9 +91,12 @@ def check_modes(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding("modes", ok=True, sentence=sentence)
 
 
-def _private_paths(folder: Path) -> list[Path]:
+def _private_paths(settings: Settings) -> list[Path]:
     """Return the paths that hold personal data or secrets; the settings are no secret."""
-    return [folder, *(path for each in _PRIVATE_PATTERNS for path in sorted(folder.glob(each)))]
+    folder = settings.state_dir
+    secrets = [path for each in settings.backup.secrets if (path := Path(each)).exists()]
+    found = (path for each in _PRIVATE_PATTERNS for path in sorted(folder.glob(each)))
+    return [folder, *found, *secrets]
 
 
 def _mode(path: Path) -> int:
@@ -88,56 +104,151 @@ def _mode(path: Path) -> int:
 
 
 def check_database(settings: Settings) -> Iterator[DoctorFinding]:
-    """Check that the database is ours, intact, of a known version, and no copy."""
+    """Check that the database is ours, whole, of a known version, and no copy."""
     folder = StateFolder(settings.state_dir)
     try:
         anchor = check_state_folder(folder, MIGRATIONS)
+        damage = read_database_file(folder, find_damage)
     except StorageError as error:
-        yield DoctorFinding("database", ok=False, sentence=error.sentence, hint=error.hint)
+        yield DoctorFinding(
+            "database",
+            ok=False,
+            sentence=error.sentence,
+            hint=error.hint,
+            command=_find_database_command(settings, error.code),
+        )
+        return
+    if damage:
+        yield DoctorFinding(
+            "database",
+            ok=False,
+            sentence=f"{folder.database} is damaged: {damage}.",
+            hint="Stop the daemon first: systemctl stop leadmaster",
+            command=_find_database_command(settings, "database_corrupt"),
+        )
         return
     seen = f"{folder.database} is intact." if anchor else "There is no database yet."
     yield DoctorFinding("database", ok=True, sentence=seen)
 
 
-def check_clock(_settings: Settings) -> Iterator[DoctorFinding]:
-    """Check that the machine's clock is plausible."""
+def _find_database_command(settings: Settings, code: str) -> str:
+    folder = settings.state_dir
+    if code == "database_read_only":
+        return f"chmod -R u+rwX {shlex.quote(str(folder))}"
+    copies = read_status(settings).copies
+    newest = shlex.quote(str(settings.backup_dir / copies[0].name)) if copies else "FILE"
+    return _DATABASE_COMMANDS.get(code, f"leadmaster restore {newest} --reason WHY")
+
+
+def check_history(settings: Settings) -> Iterator[DoctorFinding]:
+    """Check that a former system's history was imported, or that a person said there is none."""
+    settled = _read_database(settings, history.is_history_settled)
+    if settled is None:
+        return
+    sentence = (
+        "What was sent before is known, or a person said that there was nothing."
+        if settled
+        else "What was sent before is not known: who said no then is written to again."
+    )
+    yield DoctorFinding(
+        "history",
+        ok=True,
+        sentence=sentence,
+        hint="" if settled else _NO_HISTORY,
+        warns=not settled,
+        command="" if settled else "leadmaster history import FILE",
+    )
+
+
+def check_backups(settings: Settings) -> Iterator[DoctorFinding]:
+    """Check that there is a late enough backup elsewhere, and that somebody has its key."""
+    if settings.clock.start is not None or not settings.state_dir.exists():
+        return
     now = datetime.now(UTC)
-    yield DoctorFinding(
-        "clock",
-        ok=now > _EARLIEST_TIME,
-        sentence=f"The clock says {now:%Y-%m-%d %H:%M:%S} UTC.",
-        hint="" if now > _EARLIEST_TIME else "Set the clock: budgets and quiet hours depend on it.",
+    status = read_status(settings)
+    found = list_concerns(status, now, now)
+    yield from map(_judge_concern, found)
+    if not found and status.copies:
+        last = status.copies[0]
+        sentence = f"The last backup is of {last.made_at:%Y-%m-%d %H:%M} UTC."
+        yield DoctorFinding("backup", ok=True, sentence=sentence)
+    if status.copies:
+        yield _judge_tested_restore(status.last_tested_restore, now)
+
+
+def _judge_concern(concern: BackupConcern) -> DoctorFinding:
+    is_command = concern.hint.startswith("leadmaster ")
+    return DoctorFinding(
+        "backup",
+        ok=True,
+        sentence=concern.sentence,
+        hint="" if is_command else concern.hint,
+        warns=True,
+        command=concern.hint if is_command else "editor /etc/leadmaster/leadmaster.toml",
     )
 
 
-def check_disk(settings: Settings) -> Iterator[DoctorFinding]:
-    """Check that the disk has enough free space."""
-    # Before the first start the folder does not exist; its parent is on the same disk, most likely.
-    free = shutil.disk_usage(_nearest_existing(settings.state_dir)).free
-    yield DoctorFinding(
-        "disk",
-        ok=free > MIN_FREE_BYTES,
-        sentence=f"{free >> 20} MB are free for {settings.state_dir}.",
-        hint="" if free > MIN_FREE_BYTES else "Free some space: a full disk stops all sending.",
+def _judge_tested_restore(tested_at: datetime | None, now: datetime) -> DoctorFinding:
+    if tested_at is not None and now - tested_at <= MAX_RESTORE_AGE:
+        sentence = f"A restore was last tested at {tested_at:%Y-%m-%d %H:%M} UTC."
+        return DoctorFinding("restore", ok=True, sentence=sentence)
+    when = "never" if tested_at is None else f"last at {tested_at:%Y-%m-%d %H:%M} UTC"
+    return DoctorFinding(
+        "restore",
+        ok=True,
+        sentence=f"A restore was tested {when}.",
+        warns=True,
+        command="leadmaster backup now",
     )
 
 
-def _nearest_existing(path: Path) -> Path:
-    return next(each for each in (path, *path.parents) if each.exists())
+def check_registers(settings: Settings) -> Iterator[DoctorFinding]:
+    """Check how old the do-not-call registers are that are in force."""
+    found = _read_database(settings, do_not_call.list_registers_in_force)
+    if found is None:
+        return
+    if not found:
+        sentence = "No do-not-call register is in force; commercial messages go without one."
+        yield DoctorFinding("register", ok=True, sentence=sentence)
+    for register in found:
+        age = max(0, (datetime.now(UTC).date() - register.dated).days)
+        name = f"The do-not-call register of {register.country} is of {register.dated}"
+        if age <= MAX_REGISTER_DAYS:
+            yield DoctorFinding("register", ok=True, sentence=f"{name}, {age} days ago.")
+            continue
+        yield DoctorFinding(
+            "register",
+            ok=True,
+            sentence=f"{name}, {age} days ago: the shipped rules let commercial messages to numbers"
+            " of AR wait for a newer one.",
+            warns=True,
+            command="leadmaster do-not-call import FILE --dated YYYY-MM-DD"
+            f" --country {register.country}",
+        )
+
+
+def _read_database(settings: Settings, query: Callable[[Reader], T]) -> T | None:
+    """Return what a query reads; None without a database, or where its own check found it bad."""
+    try:
+        return read_database_file(StateFolder(settings.state_dir), query)
+    except StorageError:
+        return None
 
 
 def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
-    """Check that the shipped rules load, and report which engines evaluate them."""
+    """Check that the rule files load, your own too, and which engines evaluate them."""
     try:
-        active = ActiveRulesets.load(settings.rules)
-    except LeadMasterError as error:
-        yield DoctorFinding("rules", ok=False, sentence=str(error), hint=error.hint)
+        files = rule_files.read_configured_files(settings.rules)
+        compiled = CompiledRulesets.compile_files(files, settings.rules)
+    except (rules.RulesInvalid, RulesRejected, OSError) as error:
+        yield DoctorFinding(
+            "rules", ok=False, sentence=str(error), command="leadmaster rules check"
+        )
         return
-    seen = f"gate {active.gate.ruleset.hash[:12]}, score {active.score.ruleset.hash[:12]}"
-    seen = f"Without your folder: {seen}, engine {active.gate.engine}."
-    sentence = f"{seen} In force: leadmaster rules status."
-    yield DoctorFinding("rules", ok=True, sentence=sentence)
-    if active.gate.engine != BOTH_ENGINES:
+    gate, score = (each[:12] for each in compiled.hashes)
+    sentence = f"The files are sound: gate {gate}, score {score}, engine {compiled.gate.engine}."
+    yield DoctorFinding("rules", ok=True, sentence=f"{sentence} In force: leadmaster rules status.")
+    if compiled.gate.engine != BOTH_ENGINES:
         is_chosen = settings.rules.engines == "reference"
         why = (
             "the settings say so." if is_chosen else "durable-rules is not installed or not loaded."
@@ -147,30 +258,6 @@ def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
             ok=True,
             sentence=f"Only one rule engine is in use: {why}",
             hint="" if is_chosen else "Build it as systemd/README.md says, then start again.",
+            warns=not is_chosen,
+            command="" if is_chosen else "apt-get install --reinstall leadmaster",
         )
-
-
-def check_unit(_settings: Settings) -> Iterator[DoctorFinding]:
-    """Check that systemd accepts the unit, where both are installed."""
-    found = next(
-        (path for each in UNIT_FOLDERS if (path := each / "leadmaster.service").exists()), None
-    )
-    tool = shutil.which("systemd-analyze")
-    if found is None or tool is None:
-        missing = "unit" if found is None else "systemd-analyze"
-        yield DoctorFinding("unit", ok=True, sentence=f"There is no {missing} here to verify.")
-        return
-    done = subprocesses.run_command([tool, "verify", os.fspath(found)], _VERIFY_SECONDS)
-    output = " ".join(done.stderr.split())
-    yield DoctorFinding("unit", ok=done.returncode == 0, sentence=output or f"{found} is accepted.")
-
-
-CHECKS: Final[tuple[Callable[[Settings], Iterator[DoctorFinding]], ...]] = (
-    check_versions,
-    check_modes,
-    check_disk,
-    check_clock,
-    check_database,
-    check_rules,
-    check_unit,
-)

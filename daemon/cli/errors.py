@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -72,3 +74,22 @@ def usage_error_from_click(error: click.ClickException) -> InvalidUsage:
 def file_error_from_os(error: OSError) -> FileNotUsable:
     """Return an error of the system about a file as one of ours."""
     return FileNotUsable(f"{error.filename or 'a file'}: {error.strerror or error}.")
+
+
+class StorageRefused(LeadMasterError):
+    """The files of the installation can't be used for what a command was to do."""
+
+    code = "storage_refused"
+    status = 409
+    hint = "Run: leadmaster doctor"
+
+
+@contextlib.contextmanager
+def translate_storage_errors() -> Iterator[None]:
+    """Raise an error of storage as one of ours, for commands that work on the files themselves."""
+    from storage.errors import StorageError
+
+    try:
+        yield
+    except StorageError as error:
+        raise StorageRefused(error.sentence, hint=error.hint) from error

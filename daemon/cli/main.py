@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -12,30 +12,10 @@ from typing import Final
 import click
 from click.core import ParameterSource
 
-from daemon.cli import (
-    channels,
-    command_hints,
-    do_not_call,
-    doctor,
-    manual,
-    messages,
-    prospects,
-    quarantine,
-    requests,
-    review,
-    rules,
-    serve,
-    sessions,
-    status,
-    suppressions,
-    tail,
-    users,
-)
+from daemon.cli import command_hints
 from daemon.cli.console import print_error, print_error_json
-from daemon.cli.context import CliContext, CommandGroup
+from daemon.cli.context import CliContext, LateCommandGroup
 from daemon.cli.errors import file_error_from_os, usage_error_from_click
-from daemon.cli.users import print_sign_in_link
-from daemon.demo import walkthrough
 from daemon.errors import LeadMasterError
 
 EXIT_FAILED: Final = 1
@@ -45,6 +25,48 @@ _PATH = click.Path(path_type=Path)
 _SERVER_ERROR: Final = 500
 
 
+_COMMANDS: Final[Mapping[str, str]] = {
+    "run": "daemon.cli.serve:run_daemon",
+    "demo": "daemon.demo.walkthrough:run_demo",
+    "status": "daemon.cli.status:show_status",
+    "morning": "daemon.cli.morning:show_morning",
+    "budgets": "daemon.cli.budgets:budgets",
+    "phases": "daemon.cli.phases:phases",
+    "bans": "daemon.cli.bans:bans",
+    "alerts": "daemon.cli.alerts:alerts",
+    "doctor": "daemon.cli.doctor:run_doctor",
+    "sessions": "daemon.cli.sessions:sessions",
+    "channels": "daemon.cli.channels:channels",
+    "chats": "daemon.cli.chats:chats",
+    "clients": "daemon.cli.clients:clients",
+    "texts": "daemon.cli.texts:texts",
+    "send": "daemon.cli.messages:send_message",
+    "queue": "daemon.cli.messages:queue",
+    "prospects": "daemon.cli.prospects:prospects",
+    "review": "daemon.cli.review:review",
+    "quarantine": "daemon.cli.quarantine:quarantine",
+    "requests": "daemon.cli.requests:requests",
+    "manual": "daemon.cli.manual:manual",
+    "rules": "daemon.cli.rules:rules",
+    "tail": "daemon.cli.tail:tail_events",
+    "halt": "daemon.cli.status:halt_sending",
+    "resume": "daemon.cli.status:resume_sending",
+    "suppress": "daemon.cli.suppressions:suppress",
+    "do-not-call": "daemon.cli.do_not_call:do_not_call",
+    "history": "daemon.cli.history:history",
+    "backup": "daemon.cli.backup:backup",
+    "restore": "daemon.cli.restore:restore",
+    "move": "daemon.cli.restore:move",
+    "users": "daemon.cli.users:users",
+    "tokens": "daemon.cli.users:tokens",
+    "open": "daemon.cli.users:print_sign_in_link",
+    "service": "daemon.cli.service:service",
+}
+"""Where each command is, in the order of the help: from the first start to administration.
+
+By name, as the daemon is one of them, and would keep the modules of all others in its memory."""
+
+
 def _print_version(context: click.Context, _option: click.Parameter, requested: bool) -> None:  # noqa: FBT001
     if requested:
         click.echo(f"leadmaster {version('leadmaster')}")
@@ -52,7 +74,8 @@ def _print_version(context: click.Context, _option: click.Parameter, requested: 
 
 
 @click.group(
-    cls=CommandGroup,
+    cls=LateCommandGroup,
+    late=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--config", type=_PATH, envvar="LEADMASTER_CONFIG", help="The settings file.")
@@ -79,34 +102,6 @@ def leadmaster(
     )
     # Those that were typed alone: the others come from the environment, which a copy keeps.
     command_hints.remember_global_options(typed)
-
-
-# In the order of the help: from the first start to administration.
-for _command in (
-    serve.run_daemon,
-    walkthrough.run_demo,
-    status.show_status,
-    doctor.run_doctor,
-    sessions.sessions,
-    channels.channels,
-    messages.send_message,
-    messages.queue,
-    prospects.prospects,
-    review.review,
-    quarantine.quarantine,
-    requests.requests,
-    manual.manual,
-    rules.rules,
-    tail.tail_events,
-    status.halt_sending,
-    status.resume_sending,
-    suppressions.suppress,
-    do_not_call.do_not_call,
-    users.users,
-    users.tokens,
-    print_sign_in_link,
-):
-    leadmaster.add_command(_command)
 
 
 def run_command(arguments: Sequence[str]) -> int:

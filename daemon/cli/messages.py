@@ -19,6 +19,7 @@ from daemon.cli.context import (
 from daemon.cli.status import print_halt
 from daemon.cli.tables import print_fields, print_hanging, print_table
 from daemon.cli.time_format import format_time, parse_time_option
+from daemon.cli.words import get_word
 from statemachines.vocabulary import BuiltinChannel
 
 
@@ -56,6 +57,7 @@ _SHOWN_FIELDS: Final = (
 @click.option("--key", default=None, help="Idempotency key: the same one never sends twice.")
 @click.option("--not-before", default=None, callback=parse_time_option, help=_NOT_BEFORE)
 @click.option("--wait", is_flag=True, help="Wait for the gate's verdict.")
+@click.option("--check", is_flag=True, help="Only say what would become of it; store nothing.")
 @json_option
 @pass_cli_context
 def send_message(
@@ -66,16 +68,30 @@ def send_message(
     text: str,
     key: str | None,
     wait: bool,
+    check: bool,
     json_: bool,
     **route: str,
 ) -> None:
     """Ask for TEXT to be sent to the number TO. The gate decides whether it goes."""
+    if check:
+        _print_check(cli.client().post("messages", "check", to=to, text=text, **route), json_=json_)
+        return
     message = cli.client().send(to, text, key=key, wait=wait, **route)
     if json_:
         print_json(message)
         return
     print_text(f"{message['id']}: {message['state']} — {message['sentence']}")
     print_hint(f"Next: {_next_command(message)}")
+
+
+def _print_check(found: Mapping[str, Any], *, json_: bool) -> None:
+    """Print what would become of a message."""
+    if json_:
+        print_json(found)
+        return
+    word = get_word("chats.check", found["outlook"]).format(session=found["session"])
+    when = f" ({format_time(found['at'])})" if found["at"] else ""
+    print_text(word if found["outlook"] == "now" else f"{word} {found['sentence']}{when}")
 
 
 def _next_command(message: Mapping[str, Any]) -> str:

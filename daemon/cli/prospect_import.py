@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from daemon.cli.client import ControlClient, error_from_problem
 from daemon.cli.console import build_console, print_json, print_text
 from daemon.cli.errors import ask_confirmation
 from daemon.cli.tables import print_table
+from daemon.cli.words import format_counts, get_word
 from daemon.errors import NotRunning
 
 MAX_SHOWN_REJECTS = 20
@@ -23,20 +23,18 @@ _REJECT_COLUMNS = ("record", "reason_code", "sentence")
 def build_import_options(
     mapped: Iterable[str],
     *,
-    region: str | None,
     origin: str | None,
-    permission: str | None,
+    origin_words: str | None = None,
     consent_statement: str | None,
-    given_where: str | None = None,
-    given_how: str | None = None,
-    encoding: str | None = None,
-    sheet: str | None = None,
-    mobiles: str | None = None,
-    date_order: str | None = None,
     words: Iterable[str] = (),
     kept: Iterable[str] = (),
+    record_consents: bool = False,
+    **others: str | None,
 ) -> dict[str, Any]:
-    """Return the options of the import request; those that were not given are left out."""
+    """Return the options of the import request; those that were not given are left out.
+
+    ``others`` have the names that the request gives them.
+    """
     pairs = [each.partition("=") for each in mapped]
     if bad := next((column for column, sign, _ in pairs if not sign), None):
         raise click.BadParameter(f"{bad!r} is not COLUMN=HEADER", param_hint="--map")
@@ -44,19 +42,14 @@ def build_import_options(
     if bad := next((answer for _, sign, answer in meanings if not sign), None):
         raise click.BadParameter(f"{bad!r} is not WORD=MEANING", param_hint="--word")
     options = {
-        "encoding": encoding,
-        "sheet": sheet,
+        **others,
         "mapping": {column: header for column, _, header in pairs} or None,
-        "region": region,
         "cartera_origen": origin,
-        "permission": permission,
+        "origen_en_palabras": origin_words,
         "statement": consent_statement,
-        "given_where": given_where,
-        "given_how": given_how,
-        "mobiles": mobiles,
-        "date_order": date_order,
         "consent_words": {word: answer for word, _, answer in meanings} or None,
         "fields": list(kept) or None,
+        "record_consents": record_consents or None,
     }
     return {key: value for key, value in options.items() if value is not None}
 
@@ -98,24 +91,67 @@ def import_file(
 
 
 def print_preview(preview: Mapping[str, Any]) -> None:
-    """Print the format, the mapping of headers, the first rows, and the counts of a preview."""
+    """Print what a preview says: format, columns, first records, questions, people, counts."""
     print_text(f"{preview['form']}; {preview['total']} records")
+    _print_same_file(preview["same_file"])
     guessed = [{"ours": ours, "header": header} for ours, header in preview["mapping"].items()]
     print_table(guessed, {"ours": "column", "header": "header of the file"}, empty="")
-    rows = [{"record": row["record"], **row["cells"]} for row in preview["rows"]]
-    columns = {"record": "record", **{header: header for header in preview["headers"]}}
-    print_table(rows, columns, empty="The file has no rows.")
+    _print_readings(preview["rows"])
     for sentence in preview["notices"]:
         print_text(sentence)
     unused = [each["header"] for each in preview["columns"] if each["use"] == "unused"]
     if unused:
         print_text(f"Not used: {', '.join(unused)}. Keep one as data: --keep HEADER")
     print_doubts(preview["doubts"])
-    print_text(f"The import would give: {_format_counts(preview['counts'])}")
+    print_known_people(preview["known"])
+    _print_planned_records("left out", preview["rejects"], preview["counts"]["rejected"])
+    _print_planned_records("to look at", preview["doubtful"], preview["in_doubt"])
+    print_text(f"The import would give: {format_counts(preview['counts'], 'outcome')}")
     for sentence, count in preview["remarks"].items():
         print_text(f"{count} of them: {sentence}")
     if preview["remarks"]:
         print_text("How a consent was obtained is said with --consent-statement, or in a column.")
+
+
+def _print_readings(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print what each cell of the first records became."""
+    readings = [
+        {"record": row["record"], **each, "value": _describe_reading(each, row)}
+        for row in rows
+        for each in row["readings"]
+    ]
+    columns = {"record": "record", "header": "header", "cell": "cell", "value": "became"}
+    print_table(readings, columns, empty="The file has no rows.")
+
+
+def _describe_reading(reading: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    meaning: str = reading["meaning"]
+    if meaning == "number":
+        return f"{reading['value']}, {row['line_type']}" if reading["value"] else "no number"
+    if meaning == "text":
+        return str(reading["use"])
+    return f"{meaning} {reading['value']}".rstrip().replace("_", " ")
+
+
+def _print_planned_records(title: str, found: Sequence[Mapping[str, Any]], total: int) -> None:
+    """Print records of a preview by name, each with its sentences."""
+    rows = [
+        {**each, "sentence": " ".join(remark["sentence"] for remark in each["remarks"])}
+        for each in found[:MAX_SHOWN_REJECTS]
+    ]
+    if rows:
+        columns = {"record": "record", "name": "name", "cell": "number", "sentence": title}
+        print_table(rows, columns, empty="")
+    if total > len(rows):
+        print_text(f"{total - len(rows)} more records {title}.")
+
+
+def _print_same_file(imports: Iterable[Mapping[str, Any]]) -> None:
+    for each in imports:
+        print_text(
+            f"Imported before as {each['filename']}, by {each['who']}, on {each['at'][:10]}:"
+            f" {each['id']}. With the same answers nothing is done twice."
+        )
 
 
 def print_doubts(doubts: Mapping[str, Any]) -> None:
@@ -148,11 +184,38 @@ def print_doubts(doubts: Mapping[str, Any]) -> None:
         print_text("Say what a word means: --word WORD=yes|relationship|no|nothing.")
 
 
+def print_known_people(known: Mapping[str, Any]) -> None:
+    """Print who of a list is here already, and what it does to them."""
+    if not known["total"]:
+        return
+    print_text(f"{known['total']} records are about people who are here already.")
+    rows = [
+        {**each, "adds": ", ".join([*each["adds"], *each["fields"]])}
+        for each in known["people"]
+        if each["effect"] != "unchanged" or each["adds"] or each["fields"]
+    ]
+    columns = {
+        "record": "record",
+        "name": "name",
+        "adds": "adds",
+        "permission": "permission",
+        "effect": "effect",
+    }
+    print_table(rows, columns, empty="Nothing of them changes.")
+    if known["raisable"]:
+        print_text(
+            f"{known['raisable']} of them say yes with evidence: --record-consents records it;"
+            " until then their permission stays."
+        )
+
+
 def print_report(report: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]]) -> None:
     """Print the result of an import, and the reasons of the rejects."""
     if report["repeated"]:
         print_text("This file was imported before; nothing changed.")
-    print_text(f"{report['id']}: {_format_counts(report['counts'])}")
+    else:
+        _print_same_file(report["same_file"])
+    print_text(f"{report['id']}: {format_counts(report['counts'], 'outcome')}")
     if report["unused"]:
         print_text(f"Not used: {', '.join(report['unused'])}.")
     columns = {"record": "record", "reason_code": "reason", "sentence": "what is wrong"}
@@ -160,9 +223,17 @@ def print_report(report: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]
         print_table(rejected, columns, empty="")
 
 
-def _format_counts(counts: Mapping[str, int]) -> str:
-    text = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    return text or "nothing"
+def print_undo(undo: Mapping[str, Any]) -> None:
+    """Print how far the undoing of an import is, and who stays and why."""
+    state = "undone" if undo["done_at"] else f"being undone, {undo['left']} records to go"
+    stayed = format_counts(undo["stayed"], "imports.undo.stays")
+    print_text(f"The import is {state}: {undo['removed']} removed; who stays: {stayed}.")
+    columns = {"record": "record", "name": "name", "outcome": "stays because", "prospect": "id"}
+    people = [
+        {**each, "outcome": get_word("imports.undo.stays", each["outcome"])}
+        for each in undo["people"]
+    ]
+    print_table(people, columns, empty="")
 
 
 def _follow_import(
@@ -196,7 +267,7 @@ def _follow_import(
 
 
 def _write_rejects(path: Path, rejected: list[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_REJECT_COLUMNS)
-        writer.writerows([reject[column] for column in _REJECT_COLUMNS] for reject in rejected)
+    from daemon.lists.csv_export import format_csv
+
+    rows = ([reject[column] for column in _REJECT_COLUMNS] for reject in rejected)
+    path.write_text(format_csv([_REJECT_COLUMNS, *rows]), encoding="utf-8", newline="")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from daemon.cli.console import print_json, print_text, write_csv
+from daemon.cli.console import print_hint, print_json, print_text, write_csv
 from daemon.cli.context import (
     CliContext,
     CommandGroup,
@@ -17,6 +18,7 @@ from daemon.cli.context import (
     reason_option,
 )
 from daemon.cli.tables import print_fields, print_table
+from daemon.cli.time_format import format_time
 
 
 @click.group(cls=CommandGroup)
@@ -47,9 +49,15 @@ def prospects() -> None:
     metavar="WORD=MEANING",
     help="What a word on consent means: yes, relationship, no or nothing.",
 )
+@click.option(
+    "--record-consents",
+    is_flag=True,
+    help="Let a yes with evidence raise the permission of people who are here already.",
+)
 @click.option("--keep", "kept", multiple=True, metavar="HEADER", help="Keep a column as data.")
 @click.option("--region", default=None, help="Two letters: where numbers without + belong.")
 @click.option("--origin", default=None, help="cartera_origen of the whole list.")
+@click.option("--origin-words", default=None, help="Where they are from, as told to who asks.")
 @click.option("--permission", default=None, help="What holds where a record says nothing.")
 @click.option("--consent-statement", default=None, help="How consent was obtained.")
 @click.option("--given-where", default=None, help="Where they gave these numbers as WhatsApp.")
@@ -78,6 +86,36 @@ def import_prospects(
         yes=yes,
         rejects=rejects,
         json_=json_,
+    )
+
+
+@prospects.command("import-report")
+@click.argument("import_id", metavar="IMPORT")
+@json_option
+@pass_cli_context
+def show_import_report(cli: CliContext, /, *, import_id: str, json_: bool) -> None:
+    """Show what became of an import, and of its undoing."""
+    from daemon.cli.prospect_import import print_report, print_undo
+
+    report = cli.client().get("imports", import_id)
+    if json_:
+        print_json(report)
+        return
+    print_report(report, [])
+    if report["undo"]:
+        print_undo(report["undo"])
+
+
+@prospects.command("undo-import")
+@click.argument("import_id", metavar="IMPORT")
+@reason_option()
+@pass_cli_context
+def undo_import(cli: CliContext, /, *, import_id: str, reason: str) -> None:
+    """Remove the people that only this import made and nothing happened to; for 30 days."""
+    cli.client().post("imports", import_id, "undo", reason=reason)
+    print_text(
+        "It is being undone. Who was removed, and who stays and why:"
+        f" leadmaster prospects import-report {import_id}"
     )
 
 
@@ -140,6 +178,44 @@ def show_prospect(cli: CliContext, *, prospect: str, json_: bool) -> None:
     print_table(answer["evidence"], columns, empty="There is no evidence yet.")
 
 
+@prospects.command("dossier")
+@click.argument("prospect")
+@json_option
+@pass_cli_context
+def show_dossier(cli: CliContext, *, prospect: str, json_: bool) -> None:
+    """Show all that is stored of a person, numbers and texts included; it is audited."""
+    answer = cli.client().post("prospects", prospect, "dossier")
+    if json_:
+        print_json(answer)
+        return
+    for section in answer["sections"]:
+        print_text(f"{section['name'].replace('_', ' ')}:")
+        for row in section["rows"]:
+            print_text("  " + "; ".join(f"{name}: {value}" for name, value in row.items()))
+    _print_remaining("It is also in", answer["elsewhere"])
+
+
+@prospects.command("forget")
+@click.argument("prospect")
+@reason_option()
+@json_option
+@pass_cli_context
+def forget_prospect(cli: CliContext, *, prospect: str, reason: str, json_: bool) -> None:
+    """Erase a person for good; a keyed hash stays, so that no list brings them back."""
+    answer = cli.client().post("prospects", prospect, "forget", reason=reason)
+    if json_:
+        print_json(answer)
+        return
+    print_text(f"Forgotten. Cancelled messages: {answer['cancelled_messages']}.")
+    _print_remaining("For a while their data is still in", answer["remaining"])
+
+
+def _print_remaining(intro: str, places: Sequence[Mapping[str, Any]]) -> None:
+    for each in places:
+        until = f" until {format_time(each['until'])}" if each["until"] else ""
+        print_text(f"{intro} the {each['place']}{until}.")
+
+
 def _print_score(score: dict[str, Any] | None) -> None:
     for part in (score or {}).get("contributions", ()):
         print_text(f"  {part['points']:+.3g}  {part['reason']} ({part['at']})")
@@ -189,6 +265,29 @@ def record_given_number(
     """Say that somebody gave this number as their WhatsApp; it validates the number for a while."""
     answer = cli.client().post("prospects", prospect, "given-as-whatsapp", where=where, how=how)
     _print_record(answer, json_=json_)
+
+
+@prospects.command("outcome")
+@click.argument("prospect")
+@click.argument(
+    "outcome", type=click.Choice(["no_reply", "not_delivered", "number_does_not_exist"])
+)
+@reason_option()
+@json_option
+@pass_cli_context
+def record_outcome(
+    cli: CliContext, /, *, prospect: str, outcome: str, reason: str, json_: bool
+) -> None:
+    """Say what came of the last message to PROSPECT, where no answer of theirs shows it.
+
+    Silence and delivery are recorded by the clock and by receipts; this is for who knows earlier.
+    """
+    result = cli.client().post("prospects", prospect, "outcome", outcome=outcome, reason=reason)
+    if json_:
+        print_json(result)
+        return
+    print_text(f"{prospect}: {outcome}; next: {result['next_action']}")
+    print_hint(f"For ten seconds: leadmaster chats undo {result['contact']} {result['id']}")
 
 
 @prospects.command("withdraw")

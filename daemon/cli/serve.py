@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 EXIT_REFUSED: Final = 2
 TASK_END_SECONDS: Final = 2.0
+_DESCRIPTORS: Final = 4096  # as in leadmaster.service
 EXIT_FAULT: Final = 3
 _HASH_LENGTH: Final = 12  # characters of a hash, as wherever people see one
 _OPEN_COMMAND: Final = "leadmaster open NAME"
@@ -44,26 +46,97 @@ def run_daemon(cli: CliContext, *, verbose: bool) -> int:
     import asyncio
     import logging
 
-    import structlog
+    _share_malloc_arena()
+    with _hide_optional_modules():
+        import structlog
 
     from daemon import logs
     from daemon.errors import LeadMasterError
     from daemon.runtime import Runtime
-    from storage.errors import StorageError
+    from storage.errors import DatabaseReplaced, StorageError
 
     # Before any file is created.
     os.umask(_PRIVATE_UMASK)
+    _raise_descriptor_limit()
+    if cli.config:
+        os.environ["LEADMASTER_CONFIG"] = str(cli.config.absolute())  # of which backups have a copy
     logs.configure_logging(level=logging.DEBUG if verbose else logging.INFO)
     try:
-        return asyncio.run(_run_to_end(Runtime(cli.load_settings(), open_service)))
+        return asyncio.run(_run_to_end(Runtime(cli.load_settings(), _open_in_process)))
     except LeadMasterError as error:
         return _report_refusal(error.code, str(error), error.hint)
+    except DatabaseReplaced as error:
+        _report_refusal(error.code, error.sentence, error.hint)
+        # At once: a connection that is closed at the end of Python would delete the log of the file
+        # that has the name now.
+        os._exit(EXIT_REFUSED)
     except StorageError as error:
         return _report_refusal(error.code, error.sentence, error.hint)
     except Exception:  # noqa: BLE001 - logged in full; the exit status asks for a restart
         structlog.get_logger("runtime").exception("fault")
         print_error("fault", "The daemon failed; the log above says where.", "Please report it.")
         return EXIT_FAULT
+
+
+@contextlib.contextmanager
+def _hide_optional_modules() -> Iterator[None]:
+    """Let an import inside the block find neither rich nor greenlet.
+
+    structlog loads them where they are installed: rich for a traceback with local variables, which
+    no log of ours may show (65 modules, 3 MB), greenlet for programs that have some (1 MB).
+    """
+    hidden = [name for name in ("rich", "greenlet") if name not in sys.modules]
+    for name in hidden:
+        # None makes an import fail, as where it is not installed.
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+def _share_malloc_arena() -> None:
+    """Let all threads take memory from one place; call it before the first of them begins.
+
+    Each would have an arena of its own, most of it unused: 1 MB after the start.
+    """
+    import ctypes
+
+    arena_max = -8  # M_ARENA_MAX of mallopt(3)
+    with contextlib.suppress(AttributeError):  # only glibc has it
+        ctypes.CDLL(None).mallopt(arena_max, 1)
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many descriptors as the connections may take, where a shell would allow fewer."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@contextlib.asynccontextmanager
+async def _open_in_process(
+    settings: Settings, passed: Mapping[str, int], lag: EventLoopLag
+) -> AsyncIterator[RuntimeService]:
+    """Open the daemon as all that this process does."""
+    async with open_service(settings, passed, lag) as service:
+        _settle_memory()
+        yield service
+
+
+def _settle_memory() -> None:
+    """Give the memory back that only the start needed; never walk again what it has built."""
+    import ctypes
+
+    gc.collect()
+    # A walk of the collector through all of it takes 70 ms, in the middle of an opt-out, say.
+    gc.freeze()
+    with contextlib.suppress(AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 async def _run_to_end(runtime: Runtime) -> int:
@@ -101,21 +174,28 @@ class _DaemonService:
         self.stalls = health.find_stalls
 
     async def status(self) -> str:
-        """Return how many sessions are ready, whether sending is halted, and the open addresses."""
+        """Return how many sessions are ready, what a person must mend, and the open addresses."""
         services = self._health.services
         if services is None:
             return "starting"
         views = services.sessions.views()
         ready = sum(view.state == "ready" for view in views)
-        halted = ", sending is halted" if await services.halt.get_current() else ""
+        halted = await self._describe_sending(services)
+        rejected = services.ruleset_service.get_status().rejected
+        faulty = f", faulty rules: {rejected.problems[0]}" if rejected else ""
         addresses = ", ".join(self._health.addresses.values())
-        return f"{ready} of {len(views)} sessions ready{halted}; {addresses}"
+        return f"{ready} of {len(views)} sessions ready{halted}{faulty}; {addresses}"
 
-    def reload(self) -> None:
-        """Reload the rules folder and the file of phrases."""
+    async def _describe_sending(self, services: Services) -> str:
+        if services.database.refusal is not None:
+            return f", nothing is sent: {services.database.refusal.sentence}"
+        return ", sending is halted" if await services.halt.get_current() else ""
+
+    async def reload(self) -> None:
+        """Reload the file of phrases and the rules folder."""
         if self._health.services is not None:
-            self._health.services.ruleset_watcher.request_reload()
             self._health.services.phrase_file.reload()
+            await self._health.services.ruleset_watcher.reload()
 
     def closing(self) -> None:
         """Let `/ready` answer 503 before anything is closed."""
@@ -151,15 +231,20 @@ async def open_service(
     from daemon.http.health import DaemonHealth
     from daemon.http.server import serve_control_socket, serve_public
 
-    health = DaemonHealth(lag.seconds)
+    health, inherited = DaemonHealth(lag.seconds), passed.get("http")
     async with contextlib.AsyncExitStack() as stack:
-        # First: /health and /ready answer while the database is opened and migrated.
-        await stack.enter_async_context(serve_public(settings, health, passed.get("http")))
+        if inherited is None:
+            # First: /health and /ready answer while the database is opened and migrated.
+            await stack.enter_async_context(serve_public(settings, health))
         services = await stack.enter_async_context(open_services(settings))
         health.services = services
         await stack.enter_async_context(health.event_counts.counting(services.bus))
         jobs = _build_jobs(services)
         await stack.enter_async_context(scheduler.run_scheduler(jobs, services.bus))
+        if inherited is not None:
+            # Only while all is open: before and after, requests wait in the service manager's
+            # socket for this process or the next one, and none fails at a restart.
+            await stack.enter_async_context(serve_public(settings, health, inherited))
         # Last: a command that reaches the socket finds everything open.
         await stack.enter_async_context(serve_control_socket(settings.control_socket, health))
         await _print_banner(services, health.addresses)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -10,28 +11,35 @@ from daemon.cli.console import print_hint, print_json, print_text
 from daemon.cli.context import CliContext, json_option, pass_cli_context
 from daemon.cli.tables import print_fields
 from daemon.cli.time_format import format_time
+from daemon.cli.words import format_counts, get_word
+from daemon.errors import NotRunning
 
 if TYPE_CHECKING:
     from daemon.cli.client import ControlClient
 
+START_SECONDS: Final = 60.0
+"""How long `--wait` waits for a daemon that starts."""
+_RETRY_SECONDS: Final = 0.1
 ENGINES_AGREE: Final = "checked by two engines"
 ONE_ENGINE: Final = "one_engine"
 """The code of the warning that only one engine evaluates the rules."""
 
 
 @click.command("status")
+@click.option("--wait", is_flag=True, help="Wait up to a minute for a daemon that starts.")
 @json_option
 @pass_cli_context
-def show_status(cli: CliContext, *, json_: bool) -> None:
+def show_status(cli: CliContext, *, wait: bool, json_: bool) -> None:
     """Show whether messages go out, what waits, and at which addresses it serves."""
-    status = cli.client().get("status")
+    status = _wait_for_status(cli.client()) if wait else cli.client().get("status")
     if json_:
         print_json(status)
         return
-    sessions = [f"{each['name']} {each['state']}" for each in status["sessions"]]
+    sessions = [
+        f"{each['name']} {get_word('connection', each['state'])}" for each in status["sessions"]
+    ]
     engines = [each for each in status["warnings"] if each["code"] == ONE_ENGINE]
     others = [each for each in status["warnings"] if each["code"] != ONE_ENGINE]
-    counts = [f"{count} {state}" for state, count in sorted(status["messages"].items())]
     print_fields(
         (
             ("version", status["version"]),
@@ -40,12 +48,26 @@ def show_status(cli: CliContext, *, json_: bool) -> None:
             ("rules", _join_sentences(engines) or ENGINES_AGREE),
             *([("warnings", _join_sentences(others))] if others else []),
             ("sessions", ", ".join(sessions) or "none"),
-            ("messages", ", ".join(counts) or "none"),
+            ("messages", format_counts(status["messages"], "message")),
             ("addresses", ", ".join(status["addresses"].values())),
             ("clock", status["now"]),
             ("since", status["started_at"]),
         )
     )
+
+
+def _wait_for_status(client: ControlClient) -> dict[str, Any]:
+    """Return the status once the daemon answers; raise NotRunning where it does not in time."""
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            status: dict[str, Any] = client.get("status")
+        except NotRunning:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return status
 
 
 def _join_sentences(found: list[dict[str, str]]) -> str:
@@ -61,6 +83,8 @@ def print_halt(client: ControlClient) -> None:
 def _format_sending(halt: dict[str, Any] | None) -> str:
     if halt is None:
         return "on"
+    if halt["replies_go"]:
+        return f"Only replies go, since {format_time(halt['at'])}: {halt['reason']}"
     return f"Sending is halted since {format_time(halt['at'])} by {halt['who']}: {halt['reason']}"
 
 
@@ -76,6 +100,11 @@ def halt_sending(cli: CliContext, *, reason: str, json_: bool) -> None:
     else:
         print_text(f"halted since {format_time(state['at'])} by {state['who']}: {state['reason']}")
         print_hint("Nothing goes out now. Resume with: leadmaster resume REASON")
+        if not state["stored"]:
+            print_hint(
+                "The disk refused to store the halt: a restart would lose it. Free some space; the"
+                " daemon then stores it by itself."
+            )
 
 
 @click.command("resume")

@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from daemon.api.transport import Channel
-from daemon.settings import PacingSettings
+from daemon.numbers.budgets import Budgets
 from statemachines.vocabulary import NumberCheckBlock
 from storage import halts, spends, validation_queries
 from storage.spends import SpendKind
@@ -45,9 +45,8 @@ class CheckObstacle:
 class NumberCheckPolicy:
     """Applies the limits of number checks: the age of a phone's link, and its count in 24 hours."""
 
-    def __init__(self, pacing: PacingSettings, channels: Mapping[str, Channel]) -> None:
-        self._budget = pacing.number_checks
-        self._min_age = timedelta(days=pacing.number_check_min_age_days)
+    def __init__(self, budgets: Budgets, channels: Mapping[str, Channel]) -> None:
+        self._budgets = budgets
         self._channels = tuple(
             name for name, channel in channels.items() if channel.capabilities.number_check
         )
@@ -58,8 +57,8 @@ class NumberCheckPolicy:
             return None, 0
         for session in validation_queries.list_check_sessions(reader, self._channels):
             spent = spends.count_spends(reader, session.phone, SpendKind.CHECK, now - _DAY)
-            left = self._budget - spent
-            if session.connected and left > 0 and self._get_opening(session) <= now:
+            left = self._budgets.read(reader, session.channel).number_checks - spent
+            if session.connected and left > 0 and self._get_opening(reader, session) <= now:
                 return session, left
         return None, 0
 
@@ -71,17 +70,19 @@ class NumberCheckPolicy:
             block = NumberCheckBlock.NO_PHONE_CHECKS
             return CheckObstacle(block, CHECK_BLOCK_SENTENCES[block])
         first = linked[0]
-        opening = self._get_opening(first)
-        return None if opening <= now else self._build_age_obstacle(first, opening)
+        opening = self._get_opening(reader, first)
+        return None if opening <= now else _build_age_obstacle(first, opening)
 
-    def _get_opening(self, session: CheckSession) -> datetime:
-        return session.linked_at + self._min_age
+    def _get_opening(self, reader: Reader, session: CheckSession) -> datetime:
+        days = self._budgets.read(reader, session.channel).number_check_min_age_days
+        return session.linked_at + timedelta(days=days)
 
-    def _build_age_obstacle(self, session: CheckSession, opening: datetime) -> CheckObstacle:
-        block = NumberCheckBlock.PHONE_LINKED_RECENTLY
-        sentence = CHECK_BLOCK_SENTENCES[block].format(
-            session=session.session,
-            date=f"{opening.astimezone(ZoneInfo(session.time_zone)):%Y-%m-%d}",
-            days=self._min_age.days,
-        )
-        return CheckObstacle(block, sentence, opening)
+
+def _build_age_obstacle(session: CheckSession, opening: datetime) -> CheckObstacle:
+    block = NumberCheckBlock.PHONE_LINKED_RECENTLY
+    sentence = CHECK_BLOCK_SENTENCES[block].format(
+        session=session.session,
+        date=f"{opening.astimezone(ZoneInfo(session.time_zone)):%Y-%m-%d}",
+        days=(opening - session.linked_at).days,
+    )
+    return CheckObstacle(block, sentence, opening)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import msgspec
 
 from daemon.api.imports import ImportSource, SourceOptions, SourceUnreadable, normalise_text
+from daemon.contacts.list_options import ListOptions
 from daemon.contacts.list_process import (
     MAX_LINE_BYTES,
     ListAnswer,
@@ -38,24 +39,11 @@ _HASH_HEADERS: Final = ("alias hash", "key", "source", "at")
 """Headers of our own export of suppressions, as far as no other list has them all."""
 
 
-class NumberListOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NumberListOptions(ListOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to read a list of numbers; what is left out is found out."""
 
-    region: (
-        Annotated[
-            str, msgspec.Meta(pattern="^[A-Z]{2}$", description="two capital letters, such as AR")
-        ]
-        | None
-    ) = None
-    """The region of numbers without +; None: the installation's default region."""
-    source: str | None = None
-    """The name of the import source; None: the one for the file's suffix."""
     phone: str | None = None
     """The header of the only column with numbers."""
-    encoding: str | None = None
-    """The encoding of a text; None: found out."""
-    sheet: str | None = None
-    """The sheet of a workbook; None: the first with a phone column."""
 
 
 class NumberListRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,7 +98,8 @@ class SuppressionService:
             ]
 
         # A list may be long; a person's opt-out must not wait behind it.
-        return await self._database.write(job, urgent=source is not SuppressionSource.IMPORT)
+        by_hand = source is not SuppressionSource.IMPORT
+        return await self._database.write(job, urgent=by_hand, uses_ballast=by_hand)
 
     async def enter_all(
         self, entries: Sequence[SuppressionEntry], *, who: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from daemon.contacts.number_lists import (
 )
 from daemon.contacts.suppression import SuppressionEntry, SuppressionService
 from daemon.errors import ImportRejected, require_reason
+from daemon.lists.csv_export import format_csv, restore_cell
 from daemon.lists.vocabulary import ListKind
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
@@ -108,13 +107,11 @@ class SuppressionLists:
 
     async def export_list(self) -> str:
         """Return all suppressions in force as CSV; an erased alias has its hash only."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(CSV_HEADER)
+        rows: list[Sequence[object]] = [CSV_HEADER]
         async for record in self._suppression.iterate_records():
             row = (record.source.value, record.reason, record.at.isoformat(), record.alias_hash)
-            writer.writerow((record.alias or "", *row, self._suppression.key_id))
-        return out.getvalue()
+            rows.append((record.alias, *row, self._suppression.key_id))
+        return format_csv(rows)
 
     async def _write_records(
         self,
@@ -146,7 +143,7 @@ class SuppressionLists:
         # Their own opt-out stays theirs: nobody here can correct it away.
         own = row is not None and row.source == SuppressionSource.CONTACT
         source = SuppressionSource.CONTACT if own else SuppressionSource.IMPORT
-        said = record.why or reason if row else reason
+        said = restore_cell(record.why) or reason if row else reason
         said_at = _parse_moment(row.at) if row else None
         for target in (*record.phones, *record.hidden_ids):
             yield SuppressionEntry(source, said, said_at, target=target)

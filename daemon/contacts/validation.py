@@ -29,7 +29,7 @@ from storage import audit, prospects, queue, spends, validation_queries
 from storage.db import Database
 from storage.prospects import ProspectRecord
 from storage.spends import SpendKind
-from storage.tx import Tx
+from storage.tx import Reader, Tx
 from storage.validation_queries import CheckSession
 
 log = structlog.get_logger("validation")
@@ -122,14 +122,7 @@ class ValidationService:
         """Check prospects whose messages wait for it, as budgets allow; return how many."""
         done = 0
         while True:
-            before = self._clock.now() - RETRY_AFTER
-            waiting = await self._database.read(
-                partial(
-                    validation_queries.list_prospects_awaiting_check,
-                    checked_before=before,
-                    limit=_CHECK_BATCH_SIZE,
-                )
-            )
+            waiting = await self._database.read(self._list_waiting)
             answers = await self._check_numbers(waiting, "outbox") if waiting else {}
             if not answers:
                 return done
@@ -205,6 +198,17 @@ class ValidationService:
         if found is None:
             raise NotFound(f"There is no prospect {prospect}.")
         return found
+
+    def _list_waiting(self, reader: Reader) -> list[str]:
+        """Return prospects to check now; none where no session may check a number."""
+        now = self._clock.now()
+        # Before all waiting messages are read: this is called after each evaluation of one.
+        session, _left = self._policy.choose_session(reader, now)
+        if session is None:
+            return []
+        return validation_queries.list_prospects_awaiting_check(
+            reader, checked_before=now - RETRY_AFTER, limit=_CHECK_BATCH_SIZE
+        )
 
     async def _check_numbers(
         self, prospect_ids: Sequence[str], who: str

@@ -22,8 +22,9 @@ from statemachines.prospect import (
     validado_tecnicamente_from_state,
 )
 from statemachines.vocabulary import WaitsFor
-from storage import contacts, evidence, prospects, queue
+from storage import contacts, evidence, outcome_queries, outcomes, prospects, queue
 from storage.evidence import Evidence, EvidenceKind
+from storage.outcomes import Outcome
 from storage.prospects import ProspectRecord
 from storage.tx import Tx
 
@@ -43,6 +44,10 @@ _ANSWER_SENTENCES = {
     OnWhatsApp.YES: "The number is on WhatsApp.",
     OnWhatsApp.NO: "The number is not on WhatsApp.",
     OnWhatsApp.UNKNOWN: "WhatsApp did not answer; nothing is known about the number yet.",
+}
+_BOUNCE_SENTENCES: Final = {
+    "not_on_whatsapp": "WhatsApp refused a message: the number is not on it.",
+    "undelivered_72h": "Two messages in a row did not arrive.",
 }
 
 
@@ -92,6 +97,8 @@ class ValidationTransitions:
             changes = {"check_attempts": before.check_attempts + 1}
         if answer.whatsapp_id:
             changes["whatsapp_id"] = answer.whatsapp_id
+        if on_whatsapp is OnWhatsApp.NO:
+            _record_missing_number(tx, before.contact, now)
         reason = ValidationReason(f"check_{on_whatsapp.value}", _ANSWER_SENTENCES[on_whatsapp])
         self._apply_transition(
             tx, before, _ANSWER_EVENTS[on_whatsapp], now, reason=reason, changes=changes
@@ -119,6 +126,22 @@ class ValidationTransitions:
         self._apply_transition(
             tx, prospect, event, now, reason=transition_reason, changes=changes, source=source
         )
+
+    def apply_bounce(self, tx: Tx, prospect: ProspectRecord, value: str, now: datetime) -> None:
+        """Store that messages do not arrive; a validation holds no longer.
+
+        ``value`` is one of :attr:`EvidenceKind.BOUNCE`.
+        """
+        _add_evidence(tx, prospect, EvidenceKind.BOUNCE, value, now=now, source=UNDELIVERED_SOURCE)
+        if prospect.validation is ValidationState.VALIDATED:
+            self._apply_transition(
+                tx,
+                prospect,
+                ValidationEvent.BOUNCED,
+                now,
+                reason=ValidationReason("bounced", _BOUNCE_SENTENCES[value]),
+                source=UNDELIVERED_SOURCE,
+            )
 
     def apply_given_number(
         self, tx: Tx, prospect: ProspectRecord, *, source: str, quote: str, now: datetime
@@ -299,6 +322,21 @@ def require_no_failure(prospect: ProspectRecord, known: Sequence[Evidence]) -> N
         raise Conflict(
             "A message or a check showed that this number does not work on WhatsApp.",
             hint="If you know better, validate it by hand, and say how you know.",
+        )
+
+
+def _record_missing_number(tx: Tx, contact: str, now: datetime) -> None:
+    """Record what came of messages to a number that a check did not find."""
+    # Who was never written to has no outcome.
+    last = outcome_queries.get_latest_left(tx, contact)
+    if last is not None:
+        outcomes.insert_outcome(
+            tx,
+            contact,
+            Outcome.NUMBER_DOES_NOT_EXIST,
+            at=now,
+            who=_CHECK_SOURCE,
+            message=last.id,
         )
 
 

@@ -3,106 +3,103 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import fcntl
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from daemon import subprocesses
 from daemon.cli.client import ControlClient
 from daemon.errors import NotRunning, StartRefused
+from storage.state_folder import LOCK_NAME
 
+_PREFIX: Final = "leadmaster-demo-"
+_MARK: Final = "delete-at-the-end"
+"""A file in each folder that is not kept. A lock on it shows that its demonstration runs."""
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
-OPENING_HOUR_UTC: Final = 14  # 11:00 in Buenos Aires, and still night shift's end in Mexico
-_SATURDAY: Final = 5
-_SETTINGS: Final = """\
-# The settings of a demonstration: simulated phones, a clock in business hours, wide budgets.
-[daemon]
-state_dir = "{folder}"
-port = 0
-drain_seconds = 3
-
-[clock]
-start = {start}
-rate = {rate}
-
-[pacing]
-new_chats_first_week = 500
-new_chat_gap_minutes = 0
-messages_per_minute = 120
-manual_new_chats = 50
-
-[simulated]
-script = "{folder}/{visitor}"
-"""
-VISITOR_SCRIPT: Final = "visitor.json"
-VISITOR_SCAN_AFTER: Final = 8.0
-"""Seconds until the visitor's simulated phone scans its code: long enough to see the code."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoEnvironment:
-    """The daemon of a demonstration: its folder, its clock's start, and a client of it."""
+    """The daemon of a demonstration: its folder, and a client of it."""
 
     folder: Path
-    start: datetime
     client: ControlClient
-
-    def write_script(self, script: Mapping[str, Any]) -> str:
-        """Store the script of the simulated phones; return its path, for the sessions' options."""
-        path = self.folder / "script.json"
-        path.write_text(json.dumps(script, ensure_ascii=False, indent=1), encoding="utf-8")
-        return str(path)
 
 
 @contextlib.contextmanager
-def run_environment(*, keep: bool, rate: float) -> Iterator[DemoEnvironment]:
-    """Start a daemon in a new folder; stop it and, unless `keep`, delete the folder."""
-    start = find_next_working_day(datetime.now(UTC))
+def run_environment(
+    write_settings: Callable[[Path], str], *, keep: bool, variables: Mapping[str, str] | None = None
+) -> Iterator[DemoEnvironment]:
+    """Start a daemon in a new folder; stop it and, unless `keep`, delete the folder.
+
+    Folders of demonstrations that were killed are deleted first. ``write_settings`` returns its
+    settings for that folder; ``variables`` are added to its environment.
+    """
     # As an exit, so that the blocks below end: a signal's default would leave daemon and folder.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_on_signal)
-    folder = Path(tempfile.mkdtemp(prefix="leadmaster-demo-"))
+    _delete_abandoned_folders()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    mark = None if keep else _mark_for_deletion(folder)
     try:
-        settings, log = _write_settings(folder, start, rate), folder / "daemon.log"
-        with _run_daemon(settings, log) as process:
+        settings, log = folder / "leadmaster.toml", folder / "daemon.log"
+        settings.write_text(write_settings(folder), encoding="utf-8")
+        with _run_daemon(settings, log, variables or {}) as process:
             client = ControlClient(folder / "control.sock")
             _wait_until_ready(process, client, log)
-            yield DemoEnvironment(folder, start, client)
+            yield DemoEnvironment(folder, client)
     except StartRefused:
         keep = True  # the log in it says why
+        (folder / _MARK).unlink(missing_ok=True)
         raise
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+        if mark is not None:
+            os.close(mark)
 
 
-def _write_settings(folder: Path, start: datetime, rate: float) -> Path:
-    """Write the settings and the script of the visitor's phone; return the settings' path."""
-    settings = folder / "leadmaster.toml"
-    settings.write_text(
-        _SETTINGS.format(
-            folder=folder,
-            start=f"{start:%Y-%m-%dT%H:%M:%SZ}",
-            rate=float(rate),
-            visitor=VISITOR_SCRIPT,
-        ),
-        encoding="utf-8",
-    )
-    (folder / VISITOR_SCRIPT).write_text(
-        json.dumps({"scan_after": VISITOR_SCAN_AFTER}), encoding="utf-8"
-    )
-    return settings
+def _mark_for_deletion(folder: Path) -> int:
+    """Write the mark of a folder that is deleted at the end; return the descriptor of its lock."""
+    draft = folder / f"{_MARK}.new"
+    mark = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    # Locked before it has its name: another demonstration that starts now must not find it free.
+    fcntl.flock(mark, fcntl.LOCK_EX)
+    draft.rename(folder / _MARK)
+    return mark
+
+
+def _delete_abandoned_folders() -> None:
+    """Delete the folders of this user's demonstrations that were killed; those that run stay."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        # Gone by now, of another user, or no folder: not ours to delete.
+        with contextlib.suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                continue
+            daemon_lock = folder / LOCK_NAME
+            if _is_free(folder / _MARK) and (not daemon_lock.exists() or _is_free(daemon_lock)):
+                shutil.rmtree(folder)
+
+
+def _is_free(lock: Path) -> bool:
+    """Return whether no process holds the lock. Raises OSError where there is no such file."""
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
@@ -110,24 +107,16 @@ def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
 
 
-def find_next_working_day(now: datetime) -> datetime:
-    """Return 14:00 UTC of the first coming day on which Argentina works."""
-    # Not before tomorrow: events of the past would come before the daemon's own start.
-    from holidays import country_holidays
-
-    closed = country_holidays("AR")
-    day = now.replace(hour=OPENING_HOUR_UTC, minute=0, second=0, microsecond=0)
-    day += timedelta(days=1)
-    while day.weekday() >= _SATURDAY or day.date() in closed:
-        day += timedelta(days=1)
-    return day
-
-
 @contextlib.contextmanager
-def _run_daemon(settings: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _run_daemon(
+    settings: Path, log: Path, variables: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run the daemon for the length of the block; Ctrl-C reaches this process alone."""
     command = [sys.executable, "-m", "daemon", "--config", str(settings), "run"]
-    with log.open("wb") as out, subprocesses.run_daemon(command, out, STOP_SECONDS) as process:
+    with (
+        log.open("wb") as out,
+        subprocesses.run_daemon(command, out, STOP_SECONDS, variables) as process,
+    ):
         yield process
 
 

@@ -35,6 +35,11 @@ class EventPrinter:
         """Add names of more contacts."""
         self._names |= names
 
+    def print_line(self, name: str, state: str, text: str) -> None:
+        """Print what somebody else saw, between the events."""
+        with self._arrived:
+            print_hanging(*_format_line(name, state, text))
+
     def wait_for(self, is_wanted: Callable[[EventData], bool], seconds: float) -> bool:
         """Wait for a matching event, earlier ones included; False when none came in time."""
         until = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""The messages of the demonstration: recipients, texts, and the answers of simulated phones."""
+"""The messages of the demonstration: recipients, texts, and what is written back."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 SALES: Final = "ventas"
 SUPPORT: Final = "soporte"
-DROP_AFTER: Final = 22.0
-"""Seconds after its first `ready` at which the sales phone loses its connection."""
-SCAN_AFTER: Final = 5.0
+ANSWERS: Final = {"asks": "Sí, me interesa. ¿Cuánto sale?", "opts out": "BAJA"}
+"""What the recipients with these roles write back."""
 _PAGE_SIZE: Final = 200
 
 
@@ -127,25 +126,6 @@ def _build_message(role: str, person: Mapping[str, Any]) -> DemoMessage:
     name = str(person["name"])
     text = text.format(name=name.partition(" ")[0])
     return DemoMessage(role, name, person["contact"], person["phone"], text, session)
-
-
-def build_phone_script(recipients: Mapping[str, DemoMessage]) -> dict[str, Any]:
-    """Build the script of the simulated phones and contacts."""
-    return {
-        "scan_after": SCAN_AFTER,
-        "defaults": {"ack_delay": 0.5, "deliver_after": 1.0, "read_after": 2.5},
-        "contacts": {
-            recipients["asks"].phone: _reply("Sí, me interesa. ¿Cuánto sale?", after=4.0),
-            recipients["opts out"].phone: _reply("BAJA", after=6.0, from_lid=True),
-            recipients["is not there"].phone: {"on_whatsapp": "no"},
-        },
-        # The connection breaks once, so that the demonstration can show how messages wait for it.
-        "line": [{"at": DROP_AFTER, "do": "disconnect", "session": SALES}],
-    }
-
-
-def _reply(text: str, **how: object) -> dict[str, Any]:
-    return {"reply": {"text": text, **how}}
 
 
 def map_contact_names(recipients: Iterable[DemoMessage]) -> dict[str, str]:

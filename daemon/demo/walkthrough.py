@@ -16,14 +16,16 @@ import click
 from daemon.cli.command_hints import program_name
 from daemon.cli.console import print_hint, print_raw, print_text
 from daemon.cli.tables import print_table
+from daemon.cli.words import format_counts
 from statemachines.vocabulary import BuiltinChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from daemon.cli.client import ControlClient
     from daemon.demo.environment import DemoEnvironment
     from daemon.demo.events import EventPrinter
+    from daemon.demo.phones import DemoPhones
     from daemon.demo.script import DemoMessage
 
 
@@ -31,16 +33,8 @@ SAMPLE: Final = Path(__file__).parent / "sample" / "prospects_es.csv"
 STATEMENT: Final = "marcó la casilla de nuestro formulario web"
 VISITOR: Final = "visitor"
 _WAIT_SECONDS: Final = 30.0
-_ROLES: Final = (
-    "asks",
-    "opts out",
-    "reads",
-    "is not there",
-    "sleeps",
-    "was a customer",
-    "was found",
-    "said no",
-    "was not reached",
+_NO_TERMINAL: Final = (
+    "The demonstration ends here, because its output is no terminal. To have it stay for you:"
 )
 _NUMBER_WORKS: Final = {
     "asks": True,
@@ -67,16 +61,26 @@ def run_demo(*, keep: bool, rate: float, stay: bool | None) -> None:
     Everything is simulated and nothing leaves this machine. It takes about a minute, and then it
     is yours to try until Ctrl-C.
     """
+    from daemon.demo.phones import SimulatedPhones
+
+    play_scenes(SimulatedPhones(rate), keep=keep, stay=stay)
+
+
+def play_scenes(phones: DemoPhones, *, keep: bool, stay: bool | None) -> None:
+    """Run the demonstration over these phones; see :func:`run_demo` for the options."""
     from daemon.demo.environment import run_environment
 
-    with run_environment(keep=keep, rate=rate) as environment:
-        now = f"{environment.start:%A %d %B, %H:%M} UTC"
-        _print_heading(1, f"A daemon of its own; its clock says {now}")
+    with run_environment(
+        phones.write_settings, keep=keep, variables=phones.variables
+    ) as environment:
+        _print_heading(1, f"A daemon of its own; {phones.describe()}")
         print_text(f"   folder {environment.folder}" + ("" if keep else ", deleted at the end"))
         _create_visitor(environment.client)
-        events = _run_scenes(environment)
+        events = _run_scenes(environment, phones)
         if sys.stdout.isatty() if stay is None else stay:
             _run_visitor_turn(environment, events)
+        elif stay is None:
+            print_text(f"\n{_NO_TERMINAL} {program_name()} demo --stay")
         if keep:
             print_hint(
                 f"\nThe folder stays: leadmaster --config {environment.folder}/leadmaster.toml run"
@@ -110,31 +114,33 @@ def _run_visitor_turn(environment: DemoEnvironment, events: EventPrinter) -> Non
     for message in waiting:
         _wait_for_event(events, partial(_is_settled, message["id"]))
     config = environment.folder / "leadmaster.toml"
-    print_raw(
-        f"\n   the console: {_create_sign_in_link(environment.client)}\n"
-        f"   commands:    {program_name()} --config {config} queue list\n"
-        "   Ctrl-C ends the demonstration."
-    )
+    # The print is within the block: who reads that Ctrl-C ends it may press it at once.
     with contextlib.suppress(KeyboardInterrupt):
+        print_raw(
+            f"\n   the console: {_create_sign_in_link(environment.client)}\n"
+            f"   commands:    {program_name()} --config {config} queue list\n"
+            "   Ctrl-C ends the demonstration."
+        )
         threading.Event().wait()
     print_text("\nEnd of the demonstration.")
 
 
-def _run_scenes(environment: DemoEnvironment) -> EventPrinter:
+def _run_scenes(environment: DemoEnvironment, phones: DemoPhones) -> EventPrinter:
     from daemon.demo.events import EventPrinter
-    from daemon.demo.script import build_phone_script, choose_recipients, map_contact_names
+    from daemon.demo.script import choose_recipients, map_contact_names
 
     client = environment.client
     _import_prospects(client)
     recipients = choose_recipients(client)
-    _pair_phones(client, environment.write_script(build_phone_script(recipients)))
+    _pair_phones(client, phones.channel, phones.prepare(environment, recipients))
     events = EventPrinter(client, map_contact_names(recipients.values()))
-    messages = _queue_messages(client, recipients, events)
+    phones.watch(events)
+    messages = _queue_messages(client, {role: recipients[role] for role in phones.roles}, events)
     _validate_by_person(client, recipients, messages, events)
     _decide_by_person(client, messages, events)
     _receive_answers(client, recipients, messages, events)
-    _break_connection(client, recipients, events)
-    _print_summary(client)
+    _break_connection(client, phones, recipients, events)
+    _print_summary(client, phones.channel)
     return events
 
 
@@ -144,10 +150,13 @@ def _import_prospects(client: ControlClient) -> None:
     _print_heading(
         2, f"A list of prospects, {SAMPLE.name}: what is in it, and what would be rejected"
     )
+    client.post("history", "none", reason="Nobody wrote to these people before: they are made up.")
     import_file(client, SAMPLE, {"statement": STATEMENT}, yes=True, max_shown=4)
 
 
-def _pair_phones(client: ControlClient, script: str) -> None:
+def _pair_phones(
+    client: ControlClient, channel: BuiltinChannel, options: Sequence[Mapping[str, Any]]
+) -> None:
     from daemon.cli.pairing import show_pairing
     from daemon.demo.script import SALES, SUPPORT
 
@@ -155,8 +164,7 @@ def _pair_phones(client: ControlClient, script: str) -> None:
         _print_heading(
             3 + number, f"The phone of {name} is linked; the virtual phone scans the code"
         )
-        options = {"script": script, "seed": 7 + number}
-        client.post("sessions", name=name, channel=BuiltinChannel.SIMULATED, options=options)
+        client.post("sessions", name=name, channel=channel, options=options[number])
         client.post("sessions", name, "start")
         show_pairing(client, name)
 
@@ -166,9 +174,9 @@ def _queue_messages(
 ) -> dict[str, dict[str, Any]]:
     """Queue a message for each role, and wait until each waits for something or is finished."""
     _print_heading(
-        5, "Nine messages are queued. The rules check each; phones linked today check no numbers"
+        5, "Messages are queued. The rules check each; phones linked today check no numbers"
     )
-    messages = {role: _queue_message(client, recipients[role]) for role in _ROLES}
+    messages = {role: _queue_message(client, each) for role, each in recipients.items()}
     for message in messages.values():
         _wait_for_event(events, partial(_is_unchecked_or_settled, message["id"]))
     return messages
@@ -253,12 +261,14 @@ def _receive_answers(
 
 def _break_connection(
     client: ControlClient,
+    phones: DemoPhones,
     recipients: Mapping[str, DemoMessage],
     events: EventPrinter,
 ) -> None:
     from daemon.demo.script import SALES
 
     _print_heading(9, "The connection breaks. Queued messages wait; then the phone is back")
+    phones.break_connection()
     _wait_for_event(events, lambda event: _is_down(event, SALES))
     message = _queue_message(client, recipients["waits"])
     _wait_for_state(events, message["id"], {"read"})
@@ -281,18 +291,18 @@ def _wait_for_event(events: EventPrinter, is_wanted: Callable[[Mapping[str, Any]
         print_text(f"   (nothing happened for {_WAIT_SECONDS:g} s; the demonstration goes on)")
 
 
-def _print_summary(client: ControlClient) -> None:
+def _print_summary(client: ControlClient, channel: BuiltinChannel) -> None:
     _print_heading(10, "The result")
     found = client.get("messages", limit=50)["items"]
     columns = {"state": "state", "channel": "by", "recipient": "to", "sentence": "why"}
     print_table(found, columns, empty="")
-    counts = Counter(message["state"] for message in found)
-    print_text("   " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+    counts = Counter(sorted(message["state"] for message in found))
+    print_text(f"   {format_counts(counts, 'message')}")
     ours = f"   {program_name()} --state-dir ./state"
     print_raw(
         "\nNext, with a daemon of your own:\n"
         f"{ours} run\n"
-        f"{ours} sessions add ventas --channel simulated --start\n"
+        f"{ours} sessions add ventas --channel {channel} --start\n"
         f"{ours} sessions qr ventas"
     )
 

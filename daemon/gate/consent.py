@@ -88,12 +88,20 @@ def derive_permission_state(evidence: Sequence[Evidence]) -> PermissionState:
     refusal = last_no.at if last_no else None
     if refusal and (reopened is None or reopened <= refusal):
         return PermissionState(Permission.REFUSED, None)
-    opened = _latest_inbound(evidence, CONVERSATION_OPENERS)
-    spoken = _latest_time(filter(None, (opened, classified)))
+    spoken = _find_last_words(evidence)
     return PermissionState(
         _derive_from_record(evidence, refusal, welcome),
         None if spoken is None else spoken + CONVERSATION_WINDOW,
     )
+
+
+def _find_last_words(evidence: Sequence[Evidence]) -> datetime | None:
+    """Return when they last wrote to us here something that opens a conversation."""
+    # What they wrote to a former system may have gone to another number of ours.
+    here = [each for each in evidence if not each.imported]
+    opened = _latest_inbound(here, CONVERSATION_OPENERS)
+    classified = _latest_classification(here, {Meaning.WELCOME})
+    return _latest_time(filter(None, (opened, classified)))
 
 
 def _derive_from_record(

@@ -9,18 +9,20 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from daemon.gate.consent import Permission, derive_permission, is_somebody_else
+from daemon.gate.text_templates import find_filled_words
 from rules.facts import CENTURY_DAYS, COUNT_WINDOWS, NO_BLOCK
 from statemachines.vocabulary import BuiltinChannel, MessageKind
 from storage.evaluation_context import (
     ContactHistory,
     EvaluationContext,
-    FirstContactShare,
     PastSend,
 )
 from storage.evidence import Evidence, EvidenceKind
+from storage.first_contacts import FirstContactShare
 from storage.messages import MessageRecord
 from storage.prospect_reviews import ProspectReview
 from storage.prospects import ProspectRecord
+from storage.texts import TextPurpose
 
 Facts: TypeAlias = dict[str, object]
 ReviewStatus: TypeAlias = Literal["none", "waiting", "approved", "rejected"]
@@ -95,8 +97,9 @@ def build_message_facts(message: MessageRecord, context: EvaluationContext) -> F
         "message.approved": context.approved,
         "message.length": len(message.text),
         "message.links": len(_LINK.findall(message.text)),
-        # The whole text, whatever the caller says is a template's: no template can be approved yet.
-        "message.similarity": compute_similarity(message.text, history.recent_texts),
+        "message.similarity": compute_similarity(
+            find_compared_words(message, context), history.recent_texts
+        ),
         "message.duplicate": history.duplicate,
         "message.text": message.text,
         "message.template": message.template,
@@ -147,6 +150,19 @@ def find_count_fall(history: ContactHistory, name: str, at: datetime) -> datetim
     """
     sent = _list_sent_within(history, name, at) if name in COUNT_WINDOWS else []
     return sent[0].at + COUNT_WINDOWS[name] if sent else None
+
+
+def find_compared_words(message: MessageRecord, context: EvaluationContext) -> str:
+    """Return the words of a message that may be too much like others.
+
+    Fixed words of an approved text do not count where the message is made of it, word for word, and
+    goes for its purpose; whatever the caller says was typed.
+    """
+    approved, first = context.approved_text, is_first_contact(context)
+    if approved is None or (approved.purpose is TextPurpose.FIRST_CONTACT) != first:
+        return message.text
+    filled = find_filled_words(approved.template, message.text)
+    return message.text if filled is None else filled
 
 
 def compute_similarity(text: str, others: Iterable[str]) -> float:

@@ -117,6 +117,7 @@ class Gate:
         message_facts: facts.Facts = {"message.kind": message.kind, "message.first_contact": True}
         until, microseconds, shadow = None, 0, None
         try:
+            await recipient_locale.load_libraries()
             message_facts = self._build_facts(compiled, message, context)
             answers = await self._plugins.judge(_build_question(message, message_facts))
             begun = time.perf_counter()

@@ -16,8 +16,8 @@ from rules.facts import NO_BLOCK
 from rules.verdict import DeferKind
 from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
 from storage.contacts import HoldScope
+from storage.halts import ANSWER_KINDS
 
-_ANSWER_KINDS = frozenset({MessageKind.REPLY, MessageKind.OPT_OUT_CONFIRMATION})
 WAITS_FOR_PERSON: Final = "waits_for_a_person"
 """The reason of a message that is held by what the contact wrote."""
 
@@ -132,7 +132,7 @@ def _find_refusal(facts: Mapping[str, object]) -> tuple[str, str] | None:
 
 
 def _is_answer(facts: Mapping[str, object]) -> bool:
-    return facts["message.kind"] in _ANSWER_KINDS
+    return facts["message.kind"] in ANSWER_KINDS
 
 
 def _needs_manual_sending(facts: Mapping[str, object]) -> bool:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
-from functools import lru_cache
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache, partial
+from typing import Final
 from zoneinfo import ZoneInfo
 
+from daemon.late_imports import LateImport
 from rules import Ruleset, windows
 from rules.facts import CENTURY_DAYS, WEEKDAYS
 from rules.local_time import resolve_local_time
+
+_LIBRARIES: Final = LateImport(
+    "phonenumbers",
+    "phonenumbers.timezone",
+    # Any day of any country: the library of holidays loads itself at its first question.
+    prepare=partial(windows.is_holiday, date(2026, 1, 1), "AR"),
+)
+
+
+async def load_libraries() -> None:
+    """Load the plans of all numbers and countries' holidays, unless they are, beside the loop."""
+    await _LIBRARIES.ensure_loaded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,11 @@ class RecipientLocale:
         day = windows.find_business_day(first, days, self.country)
         return resolve_local_time(datetime.combine(day, time(), self._zone))
 
+    def find_end_of_business_day(self, since: datetime, days: int) -> datetime:
+        """Return when the day ends there on which `count_business_days` becomes ``days``."""
+        begin = self.find_business_day(since, days).astimezone(self._zone).date()
+        return resolve_local_time(datetime.combine(begin + timedelta(days=1), time(), self._zone))
+
     def find_next_opening(self, ruleset: Ruleset, window: str, at: datetime) -> datetime | None:
         """Return when a named window opens next there, or None if not within a year."""
         return windows.find_next_opening(
@@ -71,7 +90,8 @@ def locale_from_phone(phone: str, default_zone: str) -> RecipientLocale:
 @lru_cache(maxsize=4096)
 def _lookup_zones_and_country(phone: str) -> tuple[tuple[str, ...], str | None]:
     """Return the known zones of an E.164 number, and its country if there is one."""
-    # Imported here, because the library is large, and most processes never need it.
+    # Imported here, because the library is large, and most processes never need it. The gate has
+    # loaded it by now, in a thread.
     import phonenumbers  # noqa: PLC0415
     from phonenumbers import timezone  # noqa: PLC0415
 

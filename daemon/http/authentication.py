@@ -121,9 +121,10 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
             check_origin(request)
     elif not (_is_awaiting_token(request) and is_anonymous(request)):
         identity = await identify_request(request)
+        # Before the check: the page of a refusal is in its reader's frame.
+        set_identity(request, identity)
         if isinstance(access, Scope):
             identity.require(access)
-        set_identity(request, identity)
     try:
         return await handler(request)
     except SignInThrottled as error:

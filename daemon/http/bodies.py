@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 
@@ -11,10 +13,12 @@ import msgspec
 from aiohttp import web
 
 from daemon import validation_errors
-from daemon.errors import BadRequest
+from daemon.errors import BadRequest, RequestTooSlow
 
 T = TypeVar("T")
 PAGE_LIMIT: Final = 200
+BODY_SECONDS: Final = 30.0
+"""How long a body may take to arrive; of an upload, each piece of it."""
 _ETAG_DIGITS: Final = 32
 _YEARS: Final = range(1970, 9999)
 PageLimit = Annotated[int, msgspec.Meta(ge=1, le=PAGE_LIMIT)]
@@ -56,13 +60,43 @@ class ResultPage(ResponseBody, Generic[T], frozen=True):
 
 async def read_body(request: web.Request, kind: type[T]) -> T:
     """Return the request's body as `kind`; raise :class:`BadRequest` naming the field."""
-    raw = await request.read()
+    raw = await _read_content(request)
     try:
         return msgspec.json.decode(raw or b"{}", type=kind)
+    except UnicodeDecodeError as error:  # of a text in it; elsewhere such bytes are no JSON
+        raise BadRequest("The body is no JSON: a text in it is no UTF-8.") from error
     except msgspec.DecodeError as error:
         raise BadRequest(
             validation_errors.format_validation_error(error, kind, value_name="body")
         ) from error
+
+
+async def _read_content(request: web.Request) -> bytes:
+    async with _limit_arrival(request):
+        return await request.read()
+
+
+async def iterate_chunks(request: web.Request, size: int) -> AsyncIterator[bytes]:
+    """Yield the body in chunks of up to `size` bytes; raise :class:`RequestTooSlow`."""
+    while True:
+        async with _limit_arrival(request):
+            chunk = await request.content.read(size)
+        if not chunk:
+            return
+        yield chunk
+
+
+@contextlib.asynccontextmanager
+async def _limit_arrival(request: web.Request) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise RequestTooSlow(f"The body did not arrive within {BODY_SECONDS:g} s.") from error
+    except RuntimeError as error:  # the library's error where the client leaves in between
+        if request.transport is not None:
+            raise
+        raise ConnectionResetError("The client left before its body had arrived.") from error
 
 
 def read_query(request: web.Request, kind: type[T]) -> T:

@@ -9,6 +9,7 @@ import pwd
 import socket
 import stat
 import struct
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -109,6 +110,7 @@ def _get_peer_uid(request: web.Request) -> int:
     return uid
 
 
+@lru_cache(maxsize=64)  # the password database is read from the disk, at each request
 def get_user_name(uid: int) -> str:
     """Return a user's name, or the number where the user has no entry in the password database."""
     try:

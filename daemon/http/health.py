@@ -14,21 +14,25 @@ from typing import Final, Literal
 from aiohttp import web
 
 from daemon.background import run_in_background
+from daemon.backup.status import BackupConcern
 from daemon.bus import EventBus, SubscriberLagged
 from daemon.errors import Unavailable
 from daemon.events import DomainEvent, GateFaulted, PluginFailed
 from daemon.http.bodies import ResponseBody, json_response
 from daemon.http.openapi import operation
+from daemon.http.proxy_headers import get_client_address, is_https
 from daemon.http.version import VERSION
 from daemon.outbox.check_waits import count_expiring_messages
+from daemon.outbox.number_status import list_number_statuses
 from daemon.services import Services
 from daemon.sessions.status import describe_block
 from rules.evaluator import BOTH_ENGINES
-from storage import session_queue
+from storage import history, session_queue
 from storage.errors import StorageError
 from storage.halts import HaltRecord
 from storage.session_queue import BlockedCount
-from storage.tx import Tx
+from storage.sessions import list_sessions
+from storage.tx import Reader, Tx
 
 
 class EventCounts:
@@ -86,10 +90,30 @@ class HealthWarning:
     sentence: str
 
 
+def format_concern(concern: BackupConcern) -> HealthWarning:
+    """Return what is wrong with the backups as a warning, with what to do."""
+    return HealthWarning(concern.code, f"{concern.sentence} {concern.hint}")
+
+
 ONE_ENGINE_WARNING: Final = HealthWarning(
     "one_engine",
     "Only one rule engine is in use: durable-rules is not installed, does not load, or is switched "
     "off.",
+)
+
+
+HISTORY_UNKNOWN_WARNING: Final = HealthWarning(
+    "history_unknown",
+    "What was sent before is not known, so who said no then is written to again. Import it:"
+    " leadmaster history import FILE; or say that there is none: leadmaster history none"
+    " --reason WHY",
+)
+
+
+HALT_NOT_STORED_WARNING: Final = HealthWarning(
+    "halt_not_stored",
+    "Sending is halted, but the disk refused to store that: a restart would lose the halt. Free"
+    " some space on the disk; the daemon then stores it by itself.",
 )
 
 
@@ -110,7 +134,7 @@ class DaemonHealth:
     async def find_blockers(self) -> list[ReadinessBlocker]:
         """Return every reason why the daemon is not ready; empty means ready."""
         if self.closing:
-            return [ReadinessBlocker("closing", "The daemon is shutting down.")]
+            return [ReadinessBlocker("closing", "LeadMaster is shutting down.")]
         if self.services is None:
             return [
                 ReadinessBlocker("migrations", "The database is being opened and migrated."),
@@ -134,7 +158,12 @@ class DaemonHealth:
         engines = [] if is_checked_twice else [ONE_ENGINE_WARNING]
         return [
             *engines,
+            *await _find_halt_warnings(self.services),
+            *await _find_history_warnings(self.services),
+            *map(format_concern, self.services.backups.list_concerns()),
+            *await _find_alert_warnings(self.services),
             *await _find_quarantine_warnings(self.services),
+            *await _find_number_warnings(self.services),
             *await _find_expiry_warnings(self.services),
         ]
 
@@ -152,9 +181,9 @@ class DaemonHealth:
     def _find_delays(self, services: Services) -> list[ReadinessBlocker]:
         found: list[ReadinessBlocker] = []
         if (late := self.lag()) > LOOP_LAG_LIMIT_SECONDS:
-            found.append(ReadinessBlocker("loop", f"The event loop runs {late:.1f} s late."))
+            found.append(ReadinessBlocker("loop", f"LeadMaster does everything {late:.1f} s late."))
         if (age := time.monotonic() - services.outbox.last_active) > OUTBOX_LIMIT_SECONDS:
-            found.append(ReadinessBlocker("outbox", f"The outbox last moved {age:.0f} s ago."))
+            found.append(ReadinessBlocker("outbox", f"No message was looked at for {age:.0f} s."))
         return found
 
 
@@ -166,11 +195,15 @@ async def _check_writer(services: Services) -> list[ReadinessBlocker]:
             await services.database.write(_write_nothing, urgent=True)
     except TimeoutError:
         return [
-            ReadinessBlocker("writer", f"The writer did not answer in {WRITER_LIMIT_SECONDS:g} s.")
+            ReadinessBlocker(
+                "writer", f"The database stored nothing for {WRITER_LIMIT_SECONDS:g} s."
+            )
         ]
     except StorageError as error:
         return [ReadinessBlocker(error.code, error.sentence)]
-    return []
+    # On a full disk an empty job is no proof that others can be written.
+    refusal = services.database.refusal
+    return [] if refusal is None else [ReadinessBlocker(refusal.code, refusal.sentence)]
 
 
 async def _find_blocked_messages(services: Services) -> list[ReadinessBlocker]:
@@ -187,8 +220,66 @@ def _build_session_blocker(found: BlockedCount) -> ReadinessBlocker:
     )
 
 
+async def _find_number_warnings(services: Services) -> list[HealthWarning]:
+    """Return a warning for each number that begins no new chats, and each undecided budget."""
+    now = services.clock.now()
+
+    def query(reader: Reader) -> list[HealthWarning]:
+        found = [
+            HealthWarning(stop.code, f"{', '.join(number.sessions)}: {stop.sentence}")
+            for number in list_number_statuses(reader, services.pacing, now)
+            for stop in number.stops
+        ]
+        channels = {session.channel for session in list_sessions(reader)}
+        undecided = services.budgets.list_undecided(reader, channels)
+        return [*found, *map(_build_budget_warning, undecided)]
+
+    try:
+        return await services.database.read(query)
+    except StorageError:
+        return []  # a database that can't be read is reported as a blocker
+
+
+def _build_budget_warning(budget: str) -> HealthWarning:
+    return HealthWarning(
+        "budget_not_decided",
+        f"[pacing] {budget} allows more than a person decided, so it does not count. See: "
+        "leadmaster budgets decide --help",
+    )
+
+
 def _write_nothing(_tx: Tx) -> None:
     """Write nothing."""
+
+
+async def _find_halt_warnings(services: Services) -> list[HealthWarning]:
+    try:
+        halt = await services.halt.get_current()
+    except StorageError:
+        return []  # a database that can't be read is reported as a blocker
+    return [] if halt is None or halt.stored else [HALT_NOT_STORED_WARNING]
+
+
+async def _find_history_warnings(services: Services) -> list[HealthWarning]:
+    try:
+        settled = await services.database.read(history.is_history_settled)
+    except StorageError:
+        return []  # a database that can't be read is reported as a blocker
+    return [] if settled else [HISTORY_UNKNOWN_WARNING]
+
+
+async def _find_alert_warnings(services: Services) -> list[HealthWarning]:
+    """Return a warning where the last alert did not reach everybody."""
+    if not services.backups.is_wanted:  # an injected clock: nobody is woken by a demonstration
+        return []
+    try:
+        status = await services.alerts.read_status()
+    except StorageError:
+        return []  # a database that can't be read is reported as a blocker
+    if not status.failure:
+        return []
+    sentence = f"The last alert did not reach everybody. {status.failure} leadmaster alerts status"
+    return [HealthWarning("alerts_failed", sentence)]
 
 
 async def _find_quarantine_warnings(services: Services) -> list[HealthWarning]:
@@ -234,18 +325,26 @@ def get_services(request: web.Request) -> Services:
 def require_services(daemon_health: DaemonHealth) -> Services:
     """Return the services; raise :class:`Unavailable` while they are not open."""
     if daemon_health.services is None:
-        raise Unavailable("The daemon is starting or ending, so nothing is served just now.")
+        raise Unavailable("LeadMaster is starting or ending, so nothing is served just now.")
     return daemon_health.services
 
 
 routes = web.RouteTableDef()
 
 
+class HealthClient(ResponseBody, frozen=True):
+    """The client as the daemon sees it; `address` is empty on the control socket."""
+
+    address: str
+    https: bool
+
+
 class Liveness(ResponseBody, frozen=True):
-    """The process runs, and its event loop answers."""
+    """The process runs, and its event loop answers. `client` shows what a proxy in front says."""
 
     status: Literal["alive"]
     version: str
+    client: HealthClient
 
 
 class Readiness(ResponseBody, frozen=True):
@@ -262,9 +361,10 @@ class Readiness(ResponseBody, frozen=True):
 
 @routes.get("/health")
 @operation(Liveness)
-async def get_health(_request: web.Request) -> web.Response:
+async def get_health(request: web.Request) -> web.Response:
     """Answer 200 while the process runs and its event loop answers."""
-    return json_response(Liveness("alive", VERSION))
+    client = HealthClient(get_client_address(request), is_https(request))
+    return json_response(Liveness("alive", VERSION, client))
 
 
 @routes.get("/ready")
@@ -275,12 +375,10 @@ async def get_readiness(request: web.Request) -> web.Response:
     A halt is a person's decision and no fault: it is shown and blocks nothing.
     """
     daemon_health = request.app[DAEMON_HEALTH]
-    blockers = await daemon_health.find_blockers()
-    halt = (
-        None
-        if blockers or daemon_health.services is None
-        else await daemon_health.services.halt.get_current()
-    )
+    blockers, halt = await daemon_health.find_blockers(), None
+    if daemon_health.services is not None:
+        with contextlib.suppress(StorageError):  # that is a blocker
+            halt = await daemon_health.services.halt.get_current()
     readiness = Readiness(not blockers, blockers, await daemon_health.find_warnings(), halt)
     return json_response(readiness, status=503 if blockers else 200)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -11,7 +12,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.errors import BodyTooLarge, LeadMasterError
+from daemon.errors import BodyTooLarge, LeadMasterError, RequestTooSlow, RequestUnreadable
 from daemon.http.bodies import ResponseBody
 from storage.errors import DatabaseClosed, DiskFull, StorageError, WriteFailed
 from storage.messages import MessageStateConflict
@@ -20,6 +21,9 @@ log = structlog.get_logger("http")
 
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 PROBLEM_JSON: Final = "application/problem+json"
+TRANSLATOR: Final[web.RequestKey[Callable[[str], str]]] = web.RequestKey("translator")
+"""Translates a sentence for who made the request; without one, sentences stay English."""
+_BODY_ERRORS: Final = (BodyTooLarge, RequestTooSlow, web.RequestPayloadError)
 _WORD_BOUNDARY: Final = re.compile("(?<=[a-z])(?=[A-Z])")
 _STORAGE_STATUS: Final[dict[type[StorageError], int]] = {
     MessageStateConflict: 409,
@@ -45,10 +49,10 @@ async def answer_errors_with_problems(request: web.Request, handler: Handler) ->
         if isinstance(error, ConnectionError) and request.transport is None:
             return web.Response()  # the client has left: nothing failed, and nobody reads this
         response = build_problem_response(request_id, problem_from_error(error, request_id))
+        if isinstance(error, _BODY_ERRORS):
+            response.force_close()  # the body was not read to its end, so nothing can follow it
     if not response.prepared:
         response.headers[REQUEST_ID_HEADER] = request_id
-        if response.status == BodyTooLarge.status:
-            response.force_close()  # its body was not read, so nothing can follow it
     return response
 
 
@@ -56,6 +60,8 @@ def problem_from_error(error: Exception, request_id: str) -> dict[str, object]:
     """Return an error as a problem; an unexpected one is logged in full, and not shown."""
     if isinstance(error, LeadMasterError):
         return error.to_problem()
+    if isinstance(error, web.RequestPayloadError):
+        return RequestUnreadable("The body of the request can't be read.").to_problem()
     if isinstance(error, StorageError):
         return _problem_from_storage_error(error)
     log.error("request_failed", request_id=request_id, exc_info=error)
@@ -65,6 +71,16 @@ def problem_from_error(error: Exception, request_id: str) -> dict[str, object]:
         "The daemon failed at this request; nothing was changed.",
         f"Look for {request_id} in the daemon's log and report what it says.",
     )
+
+
+def translate_problem(request: web.Request, problem: dict[str, object]) -> dict[str, object]:
+    """Return a problem with `detail` and `hint` for who made the request; see `TRANSLATOR`."""
+    if (translate := request.get(TRANSLATOR)) is None:
+        return problem
+    return {
+        key: translate(str(value)) if key in {"detail", "hint"} else value
+        for key, value in problem.items()
+    }
 
 
 def build_problem_response(request_id: str, document: dict[str, object]) -> web.Response:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -15,6 +16,13 @@ from aiohttp.typedefs import Middleware
 from daemon.auth import AuthService
 from daemon.errors import StartRefused
 from daemon.http import authentication, console, control_socket, health, v1, websocket
+from daemon.http.connections import (
+    ACCEPTED_AT_ONCE,
+    CONTROL_LIMITS,
+    PUBLIC_LIMITS,
+    ConnectionLimiter,
+    ConnectionLimits,
+)
 from daemon.http.console import error_translation, sign_in
 from daemon.http.health import DAEMON_HEALTH, DaemonHealth, require_services
 from daemon.http.middleware import (
@@ -26,22 +34,27 @@ from daemon.http.middleware import (
 )
 from daemon.http.openapi import docs_page
 from daemon.http.problems import answer_errors_with_problems
+from daemon.http.request_target import build_host_check, check_target_encoding
 from daemon.http.streaming import OPEN_STREAMS, close_streams
 from daemon.settings import Settings
 
+_LAST_REQUESTS_SECONDS: Final = 0.1
 _SHUTDOWN_SECONDS: Final = 3.0
+_PENDING_CONNECTIONS: Final = 128
 
 
-def build_public_application(daemon_health: DaemonHealth) -> web.Application:
+def build_public_application(daemon_health: DaemonHealth, settings: Settings) -> web.Application:
     """Return the application on TCP: health for anybody, everything else with authentication."""
     # Outermost first: an error of authentication passes the redirect to the sign-in page, becomes
-    # a problem document, and is translated.
+    # a problem document, and is shown as a page to who asked for one, else translated.
     application = _build_application(
         daemon_health,
         error_translation.translate_problems,
+        error_translation.render_problem_pages,
         answer_errors_with_problems,
         sign_in.redirect_to_sign_in,
         compress_response,
+        build_host_check(settings),
         authentication.authenticate,
     )
     for routes in (
@@ -76,7 +89,8 @@ def _build_application(daemon_health: DaemonHealth, *middlewares: Middleware) ->
         return require_services(daemon_health).auth
 
     application = web.Application(
-        middlewares=[*middlewares, limit_duration, limit_body], client_max_size=BODY_LIMIT
+        middlewares=[*middlewares, check_target_encoding, limit_duration, limit_body],
+        client_max_size=BODY_LIMIT,
     )
     application[DAEMON_HEALTH] = daemon_health
     application[OPEN_STREAMS] = set()
@@ -88,7 +102,11 @@ def _build_application(daemon_health: DaemonHealth, *middlewares: Middleware) ->
 
 @contextlib.asynccontextmanager
 async def serve_public(
-    settings: Settings, daemon_health: DaemonHealth, inherited_descriptor: int | None = None
+    settings: Settings,
+    daemon_health: DaemonHealth,
+    inherited_descriptor: int | None = None,
+    *,
+    limits: ConnectionLimits = PUBLIC_LIMITS,
 ) -> AsyncIterator[None]:
     """Serve the public application on a socket of the service manager, or bind one.
 
@@ -100,7 +118,8 @@ async def serve_public(
         if inherited_descriptor is not None
         else _bind_public_socket(settings)
     )
-    async with _serve(build_public_application(daemon_health), listener):
+    application = build_public_application(daemon_health, settings)
+    async with _serve(application, listener, limits):
         host, port = listener.getsockname()[:2]
         daemon_health.addresses["http"] = f"http://{host}:{port}"
         yield
@@ -112,7 +131,8 @@ async def serve_control_socket(path: Path, daemon_health: DaemonHealth) -> Async
     """Serve the whole interface on the control socket at `path`; remove the file at the end."""
     listener = control_socket.bind_control_socket(path)
     try:
-        async with _serve(build_control_application(daemon_health), listener):
+        application = build_control_application(daemon_health)
+        async with _serve(application, listener, CONTROL_LIMITS):
             daemon_health.addresses["control"] = str(path)
             yield
             del daemon_health.addresses["control"]
@@ -121,19 +141,30 @@ async def serve_control_socket(path: Path, daemon_health: DaemonHealth) -> Async
 
 
 @contextlib.asynccontextmanager
-async def _serve(application: web.Application, listener: socket.socket) -> AsyncIterator[None]:
+async def _serve(
+    application: web.Application, listener: socket.socket, limits: ConnectionLimits
+) -> AsyncIterator[None]:
     """Serve on a listening socket, and close it at the end, also after a failed start."""
     with contextlib.closing(listener):
-        runner = web.AppRunner(
-            application,
-            access_log=None,  # addresses may contain phone numbers
-            shutdown_timeout=_SHUTDOWN_SECONDS,
-            auto_decompress=False,  # aiohttp would unpack before anybody counts; see limit_body()
-        )
+        if listener.family != socket.AF_UNIX:
+            # Connections inherit it: a client that reads nothing of its answer is given up.
+            milliseconds = int(limits.unread_seconds * 1000)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        runner = web.AppRunner(application, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
-            await web.SockSite(runner, listener).start()
-            yield
+            server = cast("web.Server", runner.server)  # there from the set-up on
+            accepting = await asyncio.get_running_loop().create_server(
+                ConnectionLimiter(server, limits), sock=listener, backlog=ACCEPTED_AT_ONCE
+            )
+            # What may wait in the kernel is no matter of how many are accepted at once.
+            listener.listen(_PENDING_CONNECTIONS)
+            try:
+                yield
+            finally:
+                accepting.close()
+                # What was accepted last is read, before connections without a request are closed.
+                await asyncio.sleep(_LAST_REQUESTS_SECONDS)
         finally:
             await runner.cleanup()
 

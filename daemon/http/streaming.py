@@ -13,13 +13,19 @@ from aiohttp import web
 
 from daemon.background import run_in_background
 from daemon.bus import EventBus, EventSubscription, PublishedEvent, SubscriberLagged
-from daemon.errors import Unavailable
+from daemon.errors import LeadMasterError, Unavailable
+from daemon.http.authentication import get_auth, get_identity
 from daemon.http.openapi.operation import NDJSON
 from storage import event_log
 from storage.db import Database
+from storage.errors import StorageError
 from storage.events import CommittedEvent
 
 HEARTBEAT_SECONDS: Final = 15.0
+CLIENT_WATCH_SECONDS: Final = 0.5
+"""How long work goes on at most for a client that has left."""
+ACCESS_CHECK_SECONDS: Final = 30.0
+"""How often a stream's token is checked for its expiry; a revocation is noticed at once."""
 LOG_PAGE_SIZE: Final = 200
 LAGGED_TYPE: Final = "stream.lagged"
 """The type of the last line to a client that lagged; its `seq` is where to continue."""
@@ -69,6 +75,66 @@ async def cancel_at_shutdown(request: web.Request) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
+async def cancel_when_nobody_waits(request: web.Request) -> AsyncIterator[None]:
+    """Cancel the block once its client has left, or the daemon shuts down.
+
+    Raises :class:`Unavailable` then, which only a client that is still there reads.
+    """
+    limit = asyncio.timeout(None)
+    try:
+        async with (
+            cancel_at_shutdown(request),
+            limit,
+            run_in_background(_watch_client(request, limit), "client"),
+        ):
+            yield
+    except TimeoutError as error:
+        if not limit.expired():  # a timeout of the block itself
+            raise
+        raise Unavailable("The client left before this was done.") from error
+
+
+async def _watch_client(request: web.Request, limit: asyncio.Timeout) -> None:
+    """Let the limit expire once the connection is closed, which interrupts no handler by itself."""
+    while True:
+        await asyncio.sleep(CLIENT_WATCH_SECONDS)
+        if request.transport is None or request.transport.is_closing():
+            limit.reschedule(0.0)
+            return
+
+
+@contextlib.asynccontextmanager
+async def cut_without_access(request: web.Request) -> AsyncIterator[None]:
+    """Abort connection and block where the caller's rights change after the answer has begun."""
+    limit = asyncio.timeout(None)
+    try:
+        async with limit, run_in_background(_watch_access(request, limit), "access"):
+            yield
+    except TimeoutError:
+        if not limit.expired():  # a timeout of the block itself
+            raise
+        # Not a regular end, which a reader would take for the end of a whole answer.
+        if request.transport is not None:
+            request.transport.abort()
+
+
+async def _watch_access(request: web.Request, limit: asyncio.Timeout) -> None:
+    """Let the limit expire once the request's credentials no longer give the same rights."""
+    auth, identity, changed = get_auth(request), get_identity(request), asyncio.Event()
+    with auth.access_changes.watch(identity.user, changed):
+        changed.clear()
+        try:
+            while (await auth.refresh_identity(identity)).scopes == identity.scopes:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(ACCESS_CHECK_SECONDS):
+                        await changed.wait()
+                changed.clear()  # before the next look: a report during it is another one
+        except (LeadMasterError, StorageError):  # revoked, or nobody can say whether it is
+            pass
+    limit.reschedule(0.0)
+
+
+@contextlib.asynccontextmanager
 async def open_subscription(
     request: web.Request, bus: EventBus
 ) -> AsyncIterator[EventSubscription]:
@@ -87,7 +153,10 @@ async def send_ndjson(
     """Stream each item as a line, with an empty line every few seconds as a heartbeat."""
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
-    async with run_in_background(_send_heartbeats(response, subscription), "heartbeats"):
+    async with (
+        run_in_background(_send_heartbeats(response, subscription), "heartbeats"),
+        cut_without_access(request),
+    ):
         # The client has left.
         with contextlib.suppress(ConnectionError):
             async for line in lines:

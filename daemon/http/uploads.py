@@ -13,6 +13,7 @@ from typing import Final
 
 from daemon.errors import BadRequest, NotFound
 from daemon.http.middleware import build_body_too_large
+from storage.errors import translate_disk_errors
 
 FILE_LIMIT: Final = 64 << 20
 _UPLOAD_ID: Final = re.compile(r"up_[0-9a-f]{16}")
@@ -30,14 +31,16 @@ class UploadStore:
     async def save(self, name: str, chunks: AsyncIterator[bytes]) -> str:
         """Store a file and return its id; raise :class:`BodyTooLarge` past the limit.
 
-        Nothing is left of an upload that fails.
+        Nothing is left of an upload that fails. Raises WriteFailed where the disk refuses it.
         """
         upload = f"up_{secrets.token_hex(8)}"
-        path = await asyncio.to_thread(self._create_file, upload, name)
+        folder = self._folder / upload
         try:
-            await self._write_chunks(path, chunks)
+            with translate_disk_errors(self._folder):
+                path = await asyncio.to_thread(self._create_file, upload, name)
+                await self._write_chunks(path, chunks)
         except BaseException:
-            shutil.rmtree(path.parent, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
         return upload
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from daemon.api.clock import Clock
+from daemon.api.identity import Identity
 from daemon.api.signals import AliasLearned
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
@@ -34,11 +35,13 @@ class AliasHandler:
 
     async def handle_alias(self, _session: str, signal: AliasLearned) -> None:
         """Learn that two names are one person; returns once that is on the disk."""
-        await self._writer.write(lambda tx: self._join_aliases(tx, signal, self._clock.now()))
+        await self._writer.write(
+            lambda tx: self.join_aliases(tx, signal.alias, signal.phone, self._clock.now())
+        )
 
-    def _join_aliases(self, tx: Tx, signal: AliasLearned, now: datetime) -> None:
+    def join_aliases(self, tx: Tx, one: Identity, other: Identity, now: datetime) -> None:
         """Join the aliases of a known contact; for a pair of strangers nothing is stored."""
-        aliases = self._aliases.from_identities(signal.alias, signal.phone)
+        aliases = self._aliases.from_identities(one, other)
         found = contacts.find_contact_by_aliases(tx, aliases)
         if found is None:
             return

@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Final
 
 from daemon.api.effects import ContactRequest, Intent
+from daemon.api.signals import Origin
+from daemon.contacts.erasure import ErasureCommand, erase_person
 from daemon.contacts.suppression import SuppressionService
 from daemon.contacts.validation_transitions import ValidationTransitions
-from daemon.errors import Conflict
 from daemon.gate.consent import NOBODY_TO_WRITE_TO, REFUSALS, WELCOMES
 from daemon.gate.scoring import Scoring
 from storage import (
     contacts,
-    erasure,
     evidence,
     inbound,
     inbound_reviews,
@@ -130,7 +130,7 @@ class ClassificationEffects:
 
     def _release_messages(self, tx: Tx, command: ClassificationCommand) -> int:
         """End the hold, and queue what waits for them to be evaluated again; return how many."""
-        _settle_hold(tx, command.review)
+        settle_hold(tx, command.contact, command.review.sentence)
         self._scoring.refresh_prospect(
             tx,
             command.contact,
@@ -176,32 +176,7 @@ class ClassificationEffects:
         )
 
     def _erase(self, tx: Tx, command: ClassificationCommand) -> ClassificationResult:
-        """Suppress a minor for good, and erase all that is stored of them but the hash."""
-        cancelled = messages.cancel_unsent_messages(
-            tx,
-            command.contact,
-            at=command.at,
-            reason_code=CLASSIFIED,
-            sentence=_CANCELLED_SENTENCE,
-            who=command.who,
-            commercial_only=False,
-            confirmations=True,
-        )
-        if erasure.has_message_on_its_way(tx, command.contact):
-            raise Conflict(
-                "A message to them is on its way, so their data can't be erased yet.",
-                hint="Wait until it was sent, or say whether it was, and classify this again.",
-            )
-        self._suppression.enter(
-            tx,
-            self._suppression.resolve_target(tx, command.contact),
-            # As their own, which nobody here can undo.
-            source=SuppressionSource.CONTACT,
-            reason=_MINOR_REASON,
-            who=command.who,
-            at=command.at,
-        )
-        erasure.erase_person(tx, command.contact)
+        cancelled = self.erase_minor(tx, command.contact, who=command.who, at=command.at)
         return ClassificationResult(
             inbound=command.review.inbound,
             meaning=Meaning.MINOR,
@@ -209,6 +184,20 @@ class ClassificationEffects:
             suppressed=True,
             erased=True,
         )
+
+    def erase_minor(self, tx: Tx, contact: str, *, who: str, at: datetime) -> int:
+        """Suppress a minor for good, and erase all that is stored of them but the hash.
+
+        Returns how many messages that cancelled. Raises Conflict while one is on its way.
+        """
+        command = ErasureCommand(
+            who=who,
+            at=at,
+            reason=_MINOR_REASON,
+            reason_code=CLASSIFIED,
+            sentence=_CANCELLED_SENTENCE,
+        )
+        return erase_person(tx, self._suppression, contact, command)
 
 
 def _replace_reading(tx: Tx, command: ClassificationCommand) -> None:
@@ -233,6 +222,7 @@ def _replace_reading(tx: Tx, command: ClassificationCommand) -> None:
         source=command.source,
         quote=review.quote,
         inbound=review.inbound,
+        imported=record is not None and record.origin == Origin.IMPORTED,
     )
 
 
@@ -259,14 +249,12 @@ def _settle_stop(tx: Tx, review: InboundReview) -> None:
         contacts.lift_contact_stop(tx, review.contact)
 
 
-def _settle_hold(tx: Tx, review: InboundReview) -> None:
-    """End the hold of this message; what else of theirs is not read yet holds on."""
-    contacts.end_contact_review(tx, review.contact, reason=review.sentence)
-    for each in reversed(_list_open_reviews(tx, review.contact)):
+def settle_hold(tx: Tx, contact: str, sentence: str) -> None:
+    """End the hold for this reason; what else of theirs is not read yet holds on."""
+    contacts.end_contact_review(tx, contact, reason=sentence)
+    for each in reversed(_list_open_reviews(tx, contact)):
         scope = HoldScope.ALL if each.cause is _HOLDS_ALL else HoldScope.COMMERCIAL
-        contacts.request_contact_review(
-            tx, review.contact, each.sentence, each.asked_at, scope=scope
-        )
+        contacts.request_contact_review(tx, contact, each.sentence, each.asked_at, scope=scope)
 
 
 def _list_open_reviews(tx: Tx, contact: str) -> list[InboundReview]:

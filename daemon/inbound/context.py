@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from daemon.api.signals import Origin
 from daemon.inbound.reading import InboundReading
 from storage.inbound import InboundRecord
+
+THEIR_MESSAGE: Final = "their own message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +23,15 @@ class InboundContext:
     """Where an answer goes: E.164; None while only a hidden id is known."""
     now: datetime
     """When it came in; ``record.at`` is when it was written."""
+    source: str = THEIR_MESSAGE
+    """Where its evidence comes from, in a few words."""
 
     @property
     def contact(self) -> str:
         """Return the contact that wrote."""
         return self.record.contact
+
+    @property
+    def imported(self) -> bool:
+        """Return whether it is from the history of a former system."""
+        return self.record.origin == Origin.IMPORTED

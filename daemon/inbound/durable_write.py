@@ -21,7 +21,7 @@ RETRY_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class DurableWriter:
-    """Writes in the urgent lane; while the disk refuses it waits and tries again.
+    """Writes in the urgent lane and into the ballast's room; while the disk refuses, tries again.
 
     The session that reported waits meanwhile, so that no opt-out is lost. What a job itself
     raises is raised at once.
@@ -34,7 +34,7 @@ class DurableWriter:
         """Return what the job returned, once its transaction is on the disk."""
         while True:
             try:
-                return await self.database.write(job, urgent=True)
+                return await self.database.write(job, urgent=True, uses_ballast=True)
             except WriteFailed as error:
                 log.critical("news_not_stored", error=str(error), retry_seconds=RETRY_SECONDS)
             await self.clock.sleep(RETRY_SECONDS)

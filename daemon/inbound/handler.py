@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 from daemon.api.clock import Clock
 from daemon.api.effects import ContactRequest, ContactView, InboundEffect
@@ -13,42 +12,39 @@ from daemon.api.signals import InboundMessage
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
 from daemon.events import InboundReceived
-from daemon.gate.consent import QUESTION_ABOUT_US, Permission, derive_permission
+from daemon.gate.consent import derive_permission
 from daemon.gate.scoring import Scoring
 from daemon.inbound import plugin_effects
-from daemon.inbound.classification import build_inbound_review
 from daemon.inbound.contact_requests import ContactRequestReader
 from daemon.inbound.context import InboundContext
 from daemon.inbound.conversation import set_read_intent, stop_messages
 from daemon.inbound.durable_write import DurableWriter
+from daemon.inbound.message_effects import (
+    MessageEffects,
+    insert_message_evidence,
+    insert_push_name,
+    renew_validation,
+    withdraw_validation,
+)
 from daemon.inbound.reading import InboundReading, read_inbound
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
-from statemachines.prospect import ValidationState
-from statemachines.vocabulary import MessageKind, WaitsFor
-from storage import contacts, evidence, inbound, inbound_reviews, prospects, queue, suppressions
-from storage.contacts import Alias, HoldScope
+from storage import (
+    contacts,
+    conversation_queries,
+    evidence,
+    imports,
+    inbound,
+    outcomes,
+    private_contacts,
+    prospects,
+    suppressions,
+)
+from storage.contacts import Alias
 from storage.db import Database
-from storage.evidence import EvidenceKind
 from storage.ids import new_id
 from storage.inbound import InboundRecord
-from storage.prospects import ProspectRecord
-from storage.suppressions import SuppressionSource
 from storage.tx import Reader, Tx
-
-CONFIRMATION_WINDOW: Final = timedelta(minutes=5)
-OPT_OUT_REASON: Final = "asked us to stop, in a message"
-
-_INBOUND_SOURCE: Final = "their own message"
-_RENEWABLE_STATES: Final = frozenset(
-    {
-        ValidationState.UNCHECKED,
-        ValidationState.CHECKING,
-        ValidationState.VALIDATED,
-        ValidationState.EXPIRED,
-    }
-)
-"""Whoever writes is on WhatsApp; but a number known as not reachable needs an operator."""
 
 
 class InboundHandler:
@@ -74,6 +70,7 @@ class InboundHandler:
         self._writer = DurableWriter(database, clock)
         self._plugins = plugins
         self._suppression = suppression
+        self._effects = MessageEffects(suppression, settings.sending)
         self._scoring = scoring
         self._aliases = aliases
         self._request_reader = request_reader
@@ -85,6 +82,10 @@ class InboundHandler:
         if await self._database.read(lambda r: self._is_stored(r, session, signal)):
             return
         reading = read_inbound(self._request_reader, signal, self._clock.now())
+        # Of somebody private nothing is kept, but who opts out has to stay suppressed.
+        opts_out = reading.words.says(ContactRequest.OPT_OUT)
+        if not opts_out and await self._database.read(lambda r: self._is_private(r, signal)):
+            return
         effects = await self._collect_effects(signal) if reading.asks_plugins else []
         lifted = await self._writer.write(
             lambda tx: self._store_inbound(tx, session, signal, reading, effects)
@@ -95,6 +96,14 @@ class InboundHandler:
         """Tell whether a message was stored before, and shows no name that is new to us."""
         contact = contacts.find_owner_of_all(reader, self._list_sender_aliases(signal))
         return contact is not None and inbound.has_inbound(reader, session, contact, signal.wire_id)
+
+    def _is_private(self, reader: Reader, signal: InboundMessage) -> bool:
+        """Tell whether a person said that this sender is private, and nobody wrote to them."""
+        aliases = self._list_sender_aliases(signal)
+        if not private_contacts.is_private(reader, [each.hash for each in aliases]):
+            return False
+        contact = contacts.find_contact_by_aliases(reader, aliases)
+        return contact is None or not conversation_queries.is_known(reader, contact)
 
     async def _collect_effects(self, signal: InboundMessage) -> list[tuple[str, InboundEffect]]:
         aliases, now = self._list_sender_aliases(signal), self._clock.now()
@@ -118,8 +127,13 @@ class InboundHandler:
             self._suppression.extend_to_new_aliases(tx, context.contact, at=context.now)
             return []
         inbound.insert_inbound(tx, context.record)
-        _insert_evidence(tx, context)
-        cancelled, lifted = self._apply_request(tx, context)
+        insert_message_evidence(tx, context)
+        insert_push_name(tx, context, signal.push_name)
+        if reading.opens_conversation and not reading.past:
+            outcomes.end_unanswered_outcomes(
+                tx, context.contact, at=context.now, who="contact", inbound=context.record.id
+            )
+        cancelled, lifted = self._effects.apply_request(tx, context)
         cancelled += stop_messages(tx, context)
         self._renew_validation(tx, context)
         set_read_intent(tx, context, effects)
@@ -163,61 +177,6 @@ class InboundHandler:
     def _reply_expires(self) -> timedelta:
         return timedelta(hours=self._settings.sending.reply_expires_hours)
 
-    def _apply_request(self, tx: Tx, context: InboundContext) -> tuple[int, list[str]]:
-        """Do what their message asks of us: suppress, reopen, or ask for a review.
-
-        Returns how many messages that cancelled, and the hashes whose suppression it lifted.
-        """
-        contact, at, reading = context.contact, context.record.at, context.reading
-        lifted: list[str] = []
-        if reading.review_reason:
-            scope = reading.effects.holds or HoldScope.COMMERCIAL
-            contacts.request_contact_review(
-                tx, contact, reading.review_reason, context.now, scope=scope
-            )
-        if review := build_inbound_review(context):
-            inbound_reviews.insert_inbound_review(tx, review)
-        if reading.words.says(ContactRequest.OPT_OUT):
-            if not _asked_later(tx, context, ContactRequest.OPT_IN):
-                return self._suppress_contact(tx, context), []
-        elif reading.words.says(ContactRequest.OPT_IN) and not _asked_later(
-            tx, context, ContactRequest.OPT_OUT
-        ):
-            lifted = self._suppression.reopen(tx, contact, at=at)
-        # A message may show another name of somebody who is suppressed.
-        self._suppression.extend_to_new_aliases(tx, contact, at=context.now)
-        return 0, lifted
-
-    def _suppress_contact(self, tx: Tx, context: InboundContext) -> int:
-        """Suppress them and, where the settings have a text for it, confirm that once."""
-        said_at = context.record.at
-        done = self._suppression.enter(
-            tx,
-            self._suppression.resolve_target(tx, context.contact),
-            source=SuppressionSource.CONTACT,
-            reason=OPT_OUT_REASON,
-            who="contact",
-            at=context.now,
-            said_at=said_at,
-        )
-        text, not_after = (
-            self._settings.sending.opt_out_confirmation,
-            said_at + CONFIRMATION_WINDOW,
-        )
-        reading = context.reading
-        # Nobody waits, a program would answer, or nothing may go to whoever reads it.
-        silent = reading.past or reading.automatic or reading.effects.stops
-        if text and done.new and not silent and context.now < not_after:
-            plugin_effects.queue_reply(
-                tx,
-                context,
-                text,
-                kind=MessageKind.OPT_OUT_CONFIRMATION,
-                who="suppression",
-                not_after=not_after,
-            )
-        return done.cancelled_messages
-
     def _renew_validation(self, tx: Tx, context: InboundContext) -> None:
         """Count their message as a number check: it proves that they can be reached.
 
@@ -227,87 +186,10 @@ class InboundHandler:
         if prospect is None:
             return
         if context.reading.words.says(ContactRequest.WRONG_PERSON):
-            _withdraw_validation(tx, prospect, context.now)
+            withdraw_validation(tx, prospect, context.now)
             return
-        at, now = context.record.at, context.now
-        expires_at = at + timedelta(days=self._settings.validation.valid_days)
-        if expires_at <= now:
-            return  # it proved that once
-        columns: dict[str, object] = {}
-        if prospect.checked_at is None or prospect.checked_at < at:
-            columns["on_whatsapp"] = "yes"
-        newer = prospect.validated_at is None or prospect.validated_at < at
-        if prospect.validation in _RENEWABLE_STATES and newer:
-            columns |= {
-                "validation": ValidationState.VALIDATED.value,
-                "validado_tecnicamente": True,
-                "validated_at": at,
-                "expires_at": expires_at,
-            }
-        prospects.update_prospect(tx, prospect.id, at=now, **columns)
-        queue.requeue_waiting_messages(tx, now, WaitsFor.CHECKED, contact=context.contact)
-
-
-def _withdraw_validation(tx: Tx, prospect: ProspectRecord, now: datetime) -> None:
-    """Leave it undecided whether the number is the prospect's, until a person has decided."""
-    if prospect.validation in _RENEWABLE_STATES:
-        prospects.update_prospect(
-            tx,
-            prospect.id,
-            at=now,
-            validation=ValidationState.UNCHECKED.value,
-            validado_tecnicamente=None,
-            validated_at=None,
-            expires_at=None,
-        )
-
-
-def _asked_later(tx: Tx, context: InboundContext, request: ContactRequest) -> bool:
-    """Tell whether they asked for this after they wrote the message that is being stored."""
-    latest = evidence.get_latest_evidence_time(
-        tx, context.contact, EvidenceKind.INBOUND, request.value
-    )
-    return latest is not None and latest > context.record.at
-
-
-def _insert_evidence(tx: Tx, context: InboundContext) -> None:
-    """Add what the message proves, each piece by the date of its writing."""
-    record, reading = context.record, context.reading
-    found = [(EvidenceKind.ON_WHATSAPP, "yes", "")]
-    found += [(EvidenceKind.INBOUND, value, "") for value in _list_inbound_values(reading)]
-    if reading.words.says(ContactRequest.DECLINED):
-        found.append((EvidenceKind.DECLINED, Permission.REFUSED.value, record.text))
-    if reading.words.says(ContactRequest.COMPLAINT):
-        found.append((EvidenceKind.COMPLAINT, "hostile_refusal", record.text))
-    if reading.words.says(ContactRequest.OPT_IN):
-        found.append((EvidenceKind.PERMISSION, "opted_in", record.text))
-    for kind, value, quote in found:
-        evidence.insert_evidence(
-            tx,
-            record.contact,
-            kind,
-            value,
-            at=record.at,
-            source=_INBOUND_SOURCE,
-            quote=quote,
-            inbound=record.id,
-        )
-
-
-def _list_inbound_values(reading: InboundReading) -> list[str]:
-    """Return what they wrote as values of evidence: nothing for what was no message of theirs.
-
-    Beside a no, what was not understood says nothing more.
-    """
-    if not (reading.opens_conversation or reading.is_refusal):
-        return []
-    values = {
-        QUESTION_ABOUT_US if each.about_us else each.request.value
-        for each in reading.words.findings
-    }
-    if len(values) > 1:
-        values.discard(ContactRequest.UNCLEAR.value)
-    return sorted(values)
+        valid_for = timedelta(days=self._settings.validation.valid_days)
+        renew_validation(tx, prospect, context.record.at, context.now, valid_for)
 
 
 def _emit_received(tx: Tx, context: InboundContext, cancelled: int) -> None:
@@ -340,6 +222,9 @@ def _build_contact_view(
         cartera_origen=prospect.cartera_origen if prospect else None,
         permission=derive_permission(known, now).value,
         suppressed=contact is not None and suppressions.is_contact_suppressed(reader, contact),
+        origen_en_palabras=imports.get_origin_in_words(
+            reader, prospect.import_id if prospect else None
+        ),
     )
 
 

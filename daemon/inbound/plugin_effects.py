@@ -152,6 +152,7 @@ def set_intent(tx: Tx, context: InboundContext, intent: str, quote: str, source:
         at=context.record.at,
         source=source,
         quote=quote,
+        inbound=context.record.id,
     )
     if latest and latest > context.record.at:
         return  # messages come in any order: what they wrote later counts

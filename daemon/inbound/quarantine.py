@@ -16,7 +16,7 @@ from daemon.errors import Conflict, NotFound, require_reason
 from daemon.events import SignalQuarantined, SignalSettled
 from daemon.inbound.contact_requests import ContactRequestReader
 from daemon.inbound.durable_write import DurableWriter
-from daemon.inbound.handler import OPT_OUT_REASON
+from daemon.inbound.message_effects import OPT_OUT_REASON
 from daemon.sessions.signal_check import RejectedSignal
 from storage import audit, contacts, evidence, quarantine
 from storage.db import Database

@@ -8,12 +8,14 @@ from typing import Final
 
 from daemon.api.effects import ContactRequest
 from daemon.api.signals import InboundKind, InboundMessage, Origin
+from daemon.gate.consent import QUESTION_ABOUT_US
 from daemon.inbound.contact_requests import ContactRequestReader, Finding, Reading
 from daemon.inbound.request_effects import RequestEffects, unite_effects
 
 PAST_AFTER: Final = timedelta(days=14)
 """A linked device that is away for longer is unlinked: what is older is replayed history."""
 
+_PAST_ORIGINS: Final = frozenset({Origin.HISTORY, Origin.IMPORTED})
 _NO_CONVERSATION_KINDS: Final = frozenset(
     {InboundKind.REACTION, InboundKind.EDIT, InboundKind.DELETION, InboundKind.POLL}
 )
@@ -106,8 +108,12 @@ def read_inbound(
 
     Words of every kind are read for a no, an edit's once more; only a text can be an opt-in.
     """
-    past = signal.origin is Origin.HISTORY or now - signal.written_at > PAST_AFTER
-    words = _read_words(reader, signal)
+    return assess_words(read_words(reader, signal), signal, now)
+
+
+def assess_words(words: Reading, signal: InboundMessage, now: datetime) -> InboundReading:
+    """Return what a signal may change, as of ``now``, by what its words say."""
+    past = signal.origin in _PAST_ORIGINS or now - signal.written_at > PAST_AFTER
     automatic = signal.automatic or words.says(ContactRequest.AUTOMATIC)
     is_own_message = signal.kind not in _NO_CONVERSATION_KINDS
     counts = is_own_message or bool(words.requests & _REFUSALS)
@@ -122,7 +128,23 @@ def read_inbound(
     )
 
 
-def _read_words(reader: ContactRequestReader, signal: InboundMessage) -> Reading:
+def list_evidence_values(reading: InboundReading) -> list[str]:
+    """Return what they wrote, as values of evidence: nothing for what was no message of theirs.
+
+    Beside a no, what was not understood says nothing more.
+    """
+    if not (reading.opens_conversation or reading.is_refusal):
+        return []
+    values = {
+        QUESTION_ABOUT_US if each.about_us else each.request.value
+        for each in reading.words.findings
+    }
+    if len(values) > 1:
+        values.discard(ContactRequest.UNCLEAR.value)
+    return sorted(values)
+
+
+def read_words(reader: ContactRequestReader, signal: InboundMessage) -> Reading:
     """Return what the words say, as far as it counts in a message of this kind."""
     words = reader.read(signal.text)
     if _is_wordless(signal) and not words.requests & _REFUSALS:
@@ -158,11 +180,13 @@ def _find_review_reason(
             return reason
         if finding.may_ask_to_stop:
             return WORDS_REVIEW_REASON
-        if past or not counts or signal.automatic:
+        if not counts or signal.automatic:
             continue
-        if finding.about_us:
+        if finding.about_us and not past:
             return ABOUT_US_REASON
-        if finding.request is ContactRequest.UNCLEAR:
+        # A former system's answers were read by nobody here; a phone's history was by its owner.
+        unread = not past or signal.origin is Origin.IMPORTED
+        if finding.request is ContactRequest.UNCLEAR and unread:
             wordless = UNREADABLE_REASONS if _is_wordless(signal) else {}
             return wordless.get(signal.kind, NOT_UNDERSTOOD_REASON)
     return None

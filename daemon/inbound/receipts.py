@@ -13,9 +13,10 @@ from daemon.gate.scoring import Scoring
 from daemon.inbound.durable_write import DurableWriter
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
-from storage import contacts, evidence, prospects, receipts
+from storage import contacts, evidence, outcomes, prospects, receipts
 from storage.db import Database
 from storage.evidence import EvidenceKind
+from storage.outcomes import Outcome
 from storage.receipts import ReceiptRecord
 from storage.tx import Tx
 
@@ -24,6 +25,8 @@ UNDELIVERABLE: Final = "undeliverable"
 REFUSED_MARKETING: Final = "refused_marketing"
 """A failed receipt with this reason says that they want no marketing through this platform."""
 
+_ARRIVED: Final = frozenset({MessageState.DELIVERED, MessageState.READ})
+_REFUTED: Final = (Outcome.NOT_DELIVERED, Outcome.NUMBER_DOES_NOT_EXIST)
 _RECEIPT_SOURCE: Final = "a receipt of the platform"
 
 
@@ -60,6 +63,10 @@ class ReceiptHandler:
             ),
         )
         moved = receipts.store_receipt(tx, receipt, now)
+        if moved is not None and moved.state in _ARRIVED:
+            outcomes.end_unanswered_outcomes(
+                tx, moved.contact, at=now, who="receipt", message=moved.id, of=_REFUTED
+            )
         if moved is None or moved.state is not MessageState.FAILED:
             return
         if signal.reason_code == UNDELIVERABLE:

@@ -42,12 +42,15 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", required=True, type=Path, help="the session's own folder")
     parser.add_argument("--permit-key", required=True, help="the gate's public key, as hex")
     parser.add_argument("--heartbeat", type=float, default=HEARTBEAT_SECONDS, help="seconds")
+    parser.add_argument("--trace", action="store_true", help="record the shapes of frames")
 
 
 def build_settings(options: argparse.Namespace) -> WorkerSettings:
     """Return the settings from the options."""
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(options.permit_key))
-    return WorkerSettings(options.session, options.folder, key, options.heartbeat)
+    return WorkerSettings(
+        options.session, options.folder, key, options.heartbeat, traced=options.trace
+    )
 
 
 def open_channel() -> socket.socket:

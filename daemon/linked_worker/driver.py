@@ -22,14 +22,18 @@ class DriverUnavailable(Exception):
 class DriverEnvironment:
     """What a driver is opened with.
 
-    ``folder`` is the session's own. ``report`` may be called from any thread. ``end`` ends the
-    process; call it when the connection has ended, with the reason or, where the last signal gave
-    it, with an empty text.
+    ``folder`` is the session's own. ``report`` may be called from any thread, and ``report_past``
+    by one that may wait: it returns once the daemon has stored most of what was reported before.
+    ``end`` ends the process; call it when the connection has ended, with the reason or, where the
+    last signal gave it, with an empty text. With ``traced``, what the platform and the device say
+    to each other is recorded, without anything that somebody wrote.
     """
 
     folder: Path
     report: Callable[[Signal], None]
+    report_past: Callable[[Signal], None]
     end: Callable[[str], None]
+    traced: bool = False
 
 
 class LinkedDriver(Protocol):

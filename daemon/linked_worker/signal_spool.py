@@ -84,6 +84,11 @@ class SignalSpool:
         with self._changed:
             self._changed.wait_for(lambda: not self.is_full)
 
+    def wait_for_fewer(self, count: int) -> None:
+        """Return once fewer signals than that are unstored."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._lines) < count)
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)

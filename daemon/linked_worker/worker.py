@@ -68,6 +68,7 @@ from daemon.linked_worker.signal_spool import (
     SignalSpool,
     SpoolUnreadable,
 )
+from daemon.linked_worker.storage_check import StorageCheck
 from daemon.linked_worker.systemd_unit import feed_watchdog
 from daemon.worker_protocol import (
     HEARTBEAT_SECONDS,
@@ -84,6 +85,8 @@ from daemon.worker_protocol import (
 
 _CONTACTS_A_FRAME: Final = 500
 _MAX_OUTGOING: Final = 20_000
+_PAST_AHEAD: Final = 50
+"""So many signals may be unstored when a part of the past is reported."""
 _FLUSH_SECONDS: Final = 3.0
 _FINISH_SECONDS: Final = 0.8
 """Less than the daemon waits for a worker that it closes."""
@@ -102,7 +105,8 @@ class WorkerSettings:
     """The session that the worker serves, and what it needs for that.
 
     ``folder`` is the session's own; ``permit_key`` verifies the gate's signature. ``spool_bytes``
-    is how much may be received that the daemon has not stored.
+    is how much may be received that the daemon has not stored; ``traced``, whether the frames are
+    recorded.
     """
 
     session: str
@@ -110,6 +114,7 @@ class WorkerSettings:
     permit_key: Ed25519PublicKey
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     spool_bytes: int = MAX_SPOOL_BYTES
+    traced: bool = False
 
 
 def run_worker(
@@ -136,6 +141,7 @@ class LinkedWorker:
         )
         self._protocol = build_protocol()
         self._verifier = PermitVerifier(settings.permit_key)
+        self._storage = StorageCheck(settings.folder)
         self._left: list[SignalReport] = []
         """What the last worker received and the daemon has not stored."""
         self._driver: LinkedDriver | None = None
@@ -158,10 +164,18 @@ class LinkedWorker:
         try:
             # Two connections with one login would replace each other, again and again.
             self._lock = lock_session(self._settings.folder)
+            if fault := self._storage.find_fault():
+                self._refuse(fault, retryable=True)
             self._spool = SignalSpool(self._settings.folder, self._settings.spool_bytes)
             self._left = self._spool.list_unstored()
             driver = self._driver = open_driver(
-                DriverEnvironment(self._settings.folder, self._report, self._end)
+                DriverEnvironment(
+                    self._settings.folder,
+                    self._report,
+                    self._report_past,
+                    self._end,
+                    self._settings.traced,
+                )
             )
         except SessionLocked:
             self._refuse("Another worker still serves this session.", retryable=True)
@@ -236,10 +250,15 @@ class LinkedWorker:
         written.wait(_FLUSH_SECONDS)
 
     def _send_heartbeats(self) -> None:
-        pause = threading.Event()
+        """Say that the process lives; end it where nothing could be stored twice in a row."""
+        pause, before = threading.Event(), ""
         while not pause.wait(self._settings.heartbeat_seconds):
             feed_watchdog()
             self._outgoing.put(Heartbeat())
+            fault = self._storage.find_fault()
+            if fault and fault == before:
+                self._end(fault)
+            before = fault
 
     def _read_requests(self) -> None:
         """Queue requests until the daemon has ended."""
@@ -297,6 +316,11 @@ class LinkedWorker:
         self._outgoing.put(Event(report))
         if self._spool.is_full:
             self._end(_SPOOL_FULL)
+
+    def _report_past(self, reported: Signal) -> None:
+        """Report a part of the past, which would hold up what is live if it came all at once."""
+        self._spool.wait_for_fewer(_PAST_AHEAD)
+        self._report(reported)
 
     def _end(self, reason: str) -> NoReturn:
         """End the process; without a reason where the last signal gave it."""

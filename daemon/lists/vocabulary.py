@@ -58,7 +58,7 @@ class ColumnUse(StrEnum):
     BODY = "body"
     """What a message of the past said."""
     DIRECTION = "direction"
-    """Who wrote a message of the past."""
+    """Who wrote a message of the past, or that they said no."""
     WRITTEN_AT = "written_at"
     """When a message of the past was written."""
     FIELD = "field"
@@ -153,7 +153,8 @@ HEADER_NAMES: Final[Mapping[ColumnUse, tuple[str, ...]]] = {
     ),
     ColumnUse.DIRECTION: (
         *("sentido", "direction", "direccion", "direcao", "from me", "fromme", "enviado recibido"),
-        *("in out", "tipo", "type", "tipo de mensaje", "message type"),
+        *("is from me", "in out", "tipo", "type", "tipo de mensaje", "message type"),
+        *("estado", "status", "resultado", "result", "outcome"),
     ),
     ColumnUse.WRITTEN_AT: (
         *("fecha y hora", "fecha hora", "fecha", "datetime", "date time", "timestamp", "date"),
@@ -169,9 +170,7 @@ USES_BY_KIND: Final[Mapping[ListKind, frozenset[ColumnUse]]] = {
     - {ColumnUse.REASON, ColumnUse.BODY, ColumnUse.DIRECTION, ColumnUse.WRITTEN_AT},
     ListKind.SUPPRESSIONS: _PHONE_LIST_USES,
     ListKind.DO_NOT_CALL: _PHONE_LIST_USES,
-    ListKind.HISTORY: frozenset(
-        {ColumnUse.NAME, ColumnUse.BODY, ColumnUse.DIRECTION, ColumnUse.WRITTEN_AT}
-    ),
+    ListKind.HISTORY: frozenset({ColumnUse.BODY, ColumnUse.DIRECTION, ColumnUse.WRITTEN_AT}),
 }
 """The uses, besides the phone's, that headers of each kind of list are searched for."""
 
@@ -183,6 +182,7 @@ _PHONE_NOUNS: Final = frozenset(
 )
 _BARE_NUMBERS: Final = frozenset(
     {"numero", "numeros", "number", "numbers", "nro", "alias", "jid", "wa id", "waid", "lid"}
+    | {"remote jid", "remotejid"}
 )
 """Headers that are a phone number only as a whole: "numero de cliente" is none."""
 _LANDLINE_PLACES: Final = frozenset(

@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from daemon.logs.journal import JournalHandler, is_journal
 from daemon.logs.rate_limit import RepeatedErrorFilter, shorten_expected_error
 
 _HTTP_ERRORS_MODULE: Final = "aiohttp.http_exceptions"
@@ -105,7 +106,8 @@ _NOISY_LIBRARIES: Final = ("apscheduler", "asyncio", "watchfiles")
 def configure_logging(*, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send all logs, ours and the libraries', to `stream` (standard error where None).
 
-    A terminal gets coloured lines, anything else one JSON object a line.
+    A terminal gets coloured lines, anything else one JSON object a line; where systemd connected
+    the stream with its journal, the line's values are fields of the entry too.
     """
     out = stream or sys.stderr
     own: list[Processor] = [
@@ -113,23 +115,7 @@ def configure_logging(*, level: int = logging.INFO, stream: TextIO | None = None
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    handler = logging.StreamHandler(out)
-    handler.addFilter(UnreadableRequestFilter())
-    handler.addFilter(RepeatedErrorFilter())
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=own,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                shorten_expected_error,
-                structlog.processors.format_exc_info,
-                drop_secrets,
-                mask_phone_numbers,  # in the traceback too, which is a text by now
-                _choose_renderer(out),
-            ],
-        )
-    )
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[_build_handler(out, own)], force=True)
     for library in _NOISY_LIBRARIES:
         logging.getLogger(library).setLevel(max(level, logging.WARNING))
     structlog.configure(
@@ -141,6 +127,28 @@ def configure_logging(*, level: int = logging.INFO, stream: TextIO | None = None
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+def _build_handler(out: TextIO, own: list[Processor]) -> logging.Handler:
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=own,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            shorten_expected_error,
+            structlog.processors.format_exc_info,
+            drop_secrets,
+            mask_phone_numbers,  # in the traceback too, which is a text by now
+            _choose_renderer(out),
+        ],
+    )
+    handler: logging.Handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter)
+    if is_journal(out):
+        handler = JournalHandler(fallback=handler)
+        handler.setFormatter(formatter)
+    handler.addFilter(UnreadableRequestFilter())
+    handler.addFilter(RepeatedErrorFilter())
+    return handler
 
 
 def _choose_renderer(out: TextIO) -> Processor:

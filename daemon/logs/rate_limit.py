@@ -1,4 +1,4 @@
-"""Limits how often the same error is logged, and shortens expected errors to a sentence."""
+"""Limits how often the same fault is logged, and shortens expected errors to a sentence."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ _CODES_WITH_TRACEBACK: Final = frozenset({"internal", "storage", "write_failed",
 
 
 class RepeatedErrorFilter(logging.Filter):
-    """Passes the same error once in an interval; every other record passes.
+    """Passes the same warning or error once in an interval; every other record passes.
 
-    An error is a record of level ERROR, or a warning with an error in it. Two are the same where
-    event, class of error and its text are; without an error, where all values are. Errors of
-    requests are never the same.
+    Two are the same where event, class of error and its text are; without an error, where all
+    values are. Errors of requests are never the same.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -34,15 +33,17 @@ class RepeatedErrorFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to log the record; count those that are not logged."""
-        if not _is_error_record(record):
+        if record.levelno < logging.WARNING:
             return True
         key, now = _build_error_key(record), self._now()
         if now - self._logged_at.get(key, -INTERVAL_SECONDS) < INTERVAL_SECONDS:
             self._held_back[key] = self._held_back.get(key, 0) + 1
             return False
+        self._logged_at.pop(key, None)
         if len(self._logged_at) >= _MAX_REMEMBERED:
-            self._logged_at.clear()
-            self._held_back.clear()
+            oldest = next(iter(self._logged_at))
+            del self._logged_at[oldest]
+            self._held_back.pop(oldest, None)
         self._logged_at[key] = now
         if (held := self._held_back.pop(key, 0)) and isinstance(record.msg, dict):
             record.msg = {**record.msg, "repeated": held}
@@ -57,13 +58,6 @@ def shorten_expected_error(_logger: WrappedLogger, _method: str, event: EventDic
         return event
     kept = {key: value for key, value in event.items() if key != "exc_info"}
     return {**kept, "fault": code, "error": str(error), "hint": getattr(error, "hint", "")}
-
-
-def _is_error_record(record: logging.LogRecord) -> bool:
-    message: Any = record.msg
-    keys = message.keys() if isinstance(message, dict) else ()
-    has_error = record.exc_info or "error" in keys or "exc_info" in keys
-    return record.levelno >= (logging.WARNING if has_error else logging.ERROR)
 
 
 def _build_error_key(record: logging.LogRecord) -> object:

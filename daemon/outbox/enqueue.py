@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -104,8 +106,10 @@ class SendRequest:
     """A request to send a message. ``to`` is a number as people write it; times are aware.
 
     ``typed`` is what a person typed of a text that is made with ``template``; None: all of it. Both
-    are stored as said; they take nothing out of the likeness of the text, since no template can be
-    approved yet.
+    are stored as said. ``template`` is the reference of a version (:func:`format_text_reference`):
+    where a person approved that, the gate finds by itself what its variables were filled with, and
+    compares this alone with other messages. With ``delay_seconds`` it can be taken back for so long
+    after it was stored; two requests at different moments are the same one all the same.
     """
 
     to: str
@@ -118,12 +122,54 @@ class SendRequest:
     key: str | None = None
     not_before: datetime | None = None
     not_after: datetime | None = None
+    delay_seconds: int = 0
 
     @property
     def fingerprint(self) -> str:
         """A hash of everything in the request except the idempotency key."""
         asked = msgspec.json.encode(replace(self, key=None), order="sorted")
         return hashlib.sha256(asked).hexdigest()
+
+
+class SessionChoices:
+    """The sessions that a message may go by, read once for all requests that come at one time.
+
+    Many producers ask at once, and each answer takes a handful of queries for each session.
+    """
+
+    def __init__(self, database: Database, pacing: Pacing, clock: Clock) -> None:
+        self._database = database
+        self._pacing = pacing
+        self._clock = clock
+        self._reading = asyncio.Lock()
+        self._begun = 0
+        self._latest = 0
+        self._choices: Sequence[SessionChoice] = ()
+
+    async def list_choices(self) -> Sequence[SessionChoice]:
+        """Return every session with what it has left, as read after this was called."""
+        begun_before = self._begun
+        async with self._reading:
+            if self._latest <= begun_before:
+                self._begun += 1
+                self._choices = await self._database.read(self._read_choices)
+                self._latest = self._begun
+            return self._choices
+
+    def _read_choices(self, reader: Reader) -> tuple[SessionChoice, ...]:
+        now = self._clock.now()
+        return tuple(
+            SessionChoice(
+                name=session.name,
+                channel=session.channel,
+                phone=session.phone,
+                ready=session.connection in CAN_SEND_STATES,
+                new_chats_left=self._pacing.count_new_chats_left(
+                    reader, evaluation_context.read_session_context(reader, session.name, now), now
+                ),
+            )
+            for session in sessions.list_sessions(reader)
+        )
 
 
 class MessageEnqueuer:
@@ -140,28 +186,29 @@ class MessageEnqueuer:
     ) -> None:
         self._database = database
         self._plugins = plugins
-        self._pacing = pacing
+        self._choices = SessionChoices(database, pacing, clock)
         self._aliases = aliases
         self._clock = clock
         self._settings = settings
 
-    async def enqueue(self, request: SendRequest, who: str) -> MessageRecord:
+    async def enqueue(
+        self, request: SendRequest, who: str, *, first: Callable[[Tx], None] | None = None
+    ) -> MessageRecord:
         """Store a message as ``queued`` and return it; for a repeated request, the stored one.
 
-        Raises :class:`NumberRejected`, :class:`BadRequest`, or :class:`IdempotencyConflict` when
-        the idempotency key was used for another request.
+        ``first`` runs in the transaction that stores the message, and not for a repeated request;
+        what it raises keeps the message from being stored. Raises :class:`NumberRejected`,
+        :class:`BadRequest`, or :class:`IdempotencyConflict` when the idempotency key was used for
+        another request.
         """
         _validate_request(request)
         if (known := await self._find_by_key(request)) is not None:
             return known
-        try:
-            number = numbers.parse_phone(request.to, self._settings.daemon.default_region)
-        except numbers.NumberUnusable as error:
-            raise NumberRejected(f"to: {error.sentence}") from error
-        prepared = await self._prepare(request, number.e164)
+        recipient = self._parse_recipient(request)
+        prepared = await self._prepare(request, recipient)
         at = self._clock.now()
         return await self._database.write(
-            lambda tx: self._insert(tx, request, prepared, number.e164, at, who)
+            lambda tx: self._insert(tx, request, prepared, recipient, at, who, first)
         )
 
     async def _find_by_key(self, request: SendRequest) -> MessageRecord | None:
@@ -182,26 +229,13 @@ class MessageEnqueuer:
             request.template,
             request.campaign,
         )
-        choices = await self._database.read(self._list_session_choices)
+        choices = await self._choices.list_choices()
+        if request.session is not None:
+            choices = [each for each in choices if each.name == request.session]
         prepared = await self._plugins.prepare(draft, choices)
         if prepared is None:
             raise _build_no_session_error(request)
         return prepared
-
-    def _list_session_choices(self, reader: Reader) -> list[SessionChoice]:
-        now = self._clock.now()
-        return [
-            SessionChoice(
-                name=session.name,
-                channel=session.channel,
-                phone=session.phone,
-                ready=session.connection in CAN_SEND_STATES,
-                new_chats_left=self._pacing.count_new_chats_left(
-                    reader, evaluation_context.read_session_context(reader, session.name, now), now
-                ),
-            )
-            for session in sessions.list_sessions(reader)
-        ]
 
     def _insert(
         self,
@@ -211,14 +245,57 @@ class MessageEnqueuer:
         recipient: str,
         at: datetime,
         who: str,
+        first: Callable[[Tx], None] | None,
     ) -> MessageRecord:
         """Insert the message, or return the one of its idempotency key."""
         # Looked up again in the transaction: another caller may have used the key meanwhile.
         if request.key and (found := messages.find_message_by_idempotency_key(tx, request.key)):
             return _require_same_request(found, request)
+        if first is not None:
+            first(tx)
         contact = contacts.resolve_contact(tx, self._aliases.from_phone(recipient), at)
-        not_after, by_default = self._choose_expiry(tx, request, contact, at)
-        message = build_message(
+        message = self._build(tx, request, prepared, recipient, contact, at)
+        return messages.insert_message(tx, message, who=who)
+
+    async def draft(self, request: SendRequest) -> MessageRecord:
+        """Return the message that :meth:`enqueue` would store, and store nothing.
+
+        Its contact is empty where the number belongs to nobody that is known. Raises what
+        :meth:`enqueue` raises.
+        """
+        _validate_request(request)
+        recipient = self._parse_recipient(request)
+        prepared, at = await self._prepare(request, recipient), self._clock.now()
+        aliases = self._aliases.from_phone(recipient)
+        return await self._database.read(
+            lambda reader: self._build(
+                reader,
+                request,
+                prepared,
+                recipient,
+                contacts.find_contact_by_aliases(reader, aliases) or "",
+                at,
+            )
+        )
+
+    def _parse_recipient(self, request: SendRequest) -> str:
+        try:
+            return numbers.parse_phone(request.to, self._settings.daemon.default_region).e164
+        except numbers.NumberUnusable as error:
+            raise NumberRejected(f"to: {error.sentence}") from error
+
+    def _build(
+        self,
+        reader: Reader,
+        request: SendRequest,
+        prepared: Prepared,
+        recipient: str,
+        contact: str,
+        at: datetime,
+    ) -> MessageRecord:
+        not_after, by_default = self._choose_expiry(reader, request, contact, at)
+        delayed = at + timedelta(seconds=request.delay_seconds) if request.delay_seconds else None
+        return build_message(
             at=at,
             contact=contact,
             recipient=recipient,
@@ -233,12 +310,11 @@ class MessageEnqueuer:
             template=request.template,
             typed=request.typed,
             campaign=request.campaign,
-            not_before=request.not_before,
+            not_before=request.not_before or delayed,
         )
-        return messages.insert_message(tx, message, who=who)
 
     def _choose_expiry(
-        self, tx: Tx, request: SendRequest, contact: str, at: datetime
+        self, reader: Reader, request: SendRequest, contact: str, at: datetime
     ) -> tuple[datetime, bool]:
         """Return until when a message may wait, and whether a wait of days may move that.
 
@@ -248,7 +324,7 @@ class MessageEnqueuer:
         if request.not_after:
             return request.not_after, False
         begins, sending = max(at, request.not_before or at), self._settings.sending
-        said = evidence.list_contact_evidence(tx, contact)
+        said = evidence.list_contact_evidence(reader, contact)
         if not request.campaign and derive_permission(said, at) is Permission.CONVERSATION:
             return begins + timedelta(hours=sending.reply_expires_hours), False
         return begins + timedelta(days=sending.expires_days), True

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Final, TypeAlias
 
 import structlog
 
+from daemon.api.clock import Clock
 from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.events import GateFaulted
 from daemon.gate.gate import Evaluation, EvaluationFault, EvaluationPhase, Gate
@@ -24,12 +30,16 @@ from storage import decisions, messages, queue
 from storage.db import Database
 from storage.ids import new_id
 from storage.messages import MessageRecord, MessageStateConflict
-from storage.tx import Tx
+from storage.tx import Reader, Tx
 
 log = structlog.get_logger("outbox")
 
 GATE_ACTOR = "gate"
 _BATCH_SIZE = 32
+_AT_ONCE: Final = 6
+"""How many contacts' messages are evaluated at once."""
+_Result: TypeAlias = bool | Exception
+"""Whether an evaluation was stored, or was stale instead; or why there is none."""
 _MAX_UNKNOWN_CHECKS = 3
 _WAITS_FOR: Mapping[DeferKind, WaitsFor] = {
     DeferKind.UNTIL_CHECKED: WaitsFor.CHECKED,
@@ -60,48 +70,106 @@ class MessageEvaluator:
     """Evaluates queued messages in order, and stores the decision and the new state of each."""
 
     def __init__(
-        self, database: Database, gate: Gate, checks: NumberCheckPolicy, settings: SendingSettings
+        self,
+        database: Database,
+        gate: Gate,
+        checks: NumberCheckPolicy,
+        settings: SendingSettings,
+        clock: Clock,
     ) -> None:
         self._database = database
+        self._clock = clock
         self._gate = gate
         self._checks = checks
         self._settings = settings
+        self._begun: dict[str, float] = {}
         self.busy_since: float | None = None
-        """Since when (`time.monotonic()`) a message is being evaluated; None if there is none."""
+        """Since when (`time.monotonic()`) a message is being evaluated, the longest of those that
+        are; None if there is none."""
 
     async def evaluate_queued(self) -> EvaluatedBatch:
         """Evaluate a batch of queued messages. Raises an error only where no message was stored."""
         waiting = await self._database.read(
             lambda reader: queue.list_queued_messages(reader, _BATCH_SIZE)
         )
-        failed: Exception | None = None
-        stored = stale = 0
+        by_contact: dict[str, list[MessageRecord]] = {}
         for message in waiting:
-            self.busy_since = time.monotonic()
-            try:
-                evaluation = await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
-                if await self.store_evaluation(evaluation) is None:
-                    stale += 1
-                else:
-                    stored += 1
-            # The others are evaluated all the same: one bad message must not stop the queue.
-            except Exception as error:
-                log.exception("evaluation_failed", message=message.id)
-                failed = error
-            finally:
-                self.busy_since = None
-        if failed is not None and not stored:
+            by_contact.setdefault(message.contact, []).append(message)
+        places = asyncio.Semaphore(_AT_ONCE)
+        results: list[_Result] = []
+        # Several people at once, because each evaluation waits for the disk; the messages of one
+        # after each other, because the second is judged by what became of the first.
+        async with asyncio.TaskGroup() as group:
+            for own in by_contact.values():
+                group.create_task(self._evaluate_in_order(own, places, results))
+        counts = Counter(each for each in results if isinstance(each, bool))
+        failed = next((each for each in results if isinstance(each, Exception)), None)
+        if failed is not None and not counts[True]:
             raise failed
-        return EvaluatedBatch(stored, stale)
+        return EvaluatedBatch(stored=counts[True], stale=counts[False])
+
+    async def _evaluate_in_order(
+        self, own: Sequence[MessageRecord], places: asyncio.Semaphore, results: list[_Result]
+    ) -> None:
+        """Evaluate one contact's messages; add for each whether it was stored, or its error."""
+        for message in own:
+            async with places:
+                with self._noting_begin(message.id):
+                    results.append(await self._evaluate_message(message))
+
+    @contextlib.contextmanager
+    def _noting_begin(self, message: str) -> Iterator[None]:
+        """Let `busy_since` count this message for the length of the block."""
+        self._begun[message] = time.monotonic()
+        self.busy_since = min(self._begun.values())
+        try:
+            yield
+        finally:
+            del self._begun[message]
+            self.busy_since = min(self._begun.values(), default=None)
+
+    async def _evaluate_message(self, message: MessageRecord) -> _Result:
+        """Return whether the evaluation was stored, False where it was stale, or the error."""
+        try:
+            if unreadable := message.list_unreadable_columns():
+                return await self._hold_unreadable(message, unreadable)
+            evaluation = await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
+            return await self.store_evaluation(evaluation) is not None
+        # The others are evaluated all the same: one bad message must not stop the queue.
+        except Exception as error:
+            log.exception("evaluation_failed", message=message.id)
+            return error
+
+    async def _hold_unreadable(self, message: MessageRecord, columns: Sequence[str]) -> bool:
+        """Hold a message whose row another program altered; return False where it has moved on."""
+        log.warning("message_row_unreadable")  # the page names which, the log says it once a minute
+        sentence = (
+            f"Its row in the database was altered: {', '.join(columns)} can't be read. "
+            "Reject it, and send it again."
+        )
+        transition = partial(
+            messages.transition_message,
+            message=message.id,
+            target=MessageState.HELD,
+            at=self._clock.now(),
+            reason_code="row_unreadable",
+            sentence=sentence,
+            who=GATE_ACTOR,
+        )
+        try:
+            await self._database.write(transition)
+        except MessageStateConflict:
+            return False
+        return True
 
     async def store_evaluation(self, evaluation: Evaluation) -> MessageRecord | None:
         """Store the decision and move the message; None where the evaluation is stale."""
-        chosen = self._choose_transition(evaluation)
+        chosen = self.choose_transition(evaluation)
 
         def job(tx: Tx) -> MessageRecord:
             require_fresh(tx, evaluation)
             transition = _hold_routing_loop(tx, evaluation, chosen)
-            transition = self._name_check_obstacle(tx, evaluation, transition)
+            transition = self.name_check_obstacle(tx, evaluation, transition)
             decision = new_id("dec", evaluation.at)
             store_decision(tx, evaluation, decision)
             if isinstance(evaluation.outcome, EvaluationFault):
@@ -133,7 +201,8 @@ class MessageEvaluator:
             log.info("evaluation_stale", message=evaluation.message.id, reason=str(stale))
             return None
 
-    def _choose_transition(self, evaluation: Evaluation) -> EvaluationTransition:
+    def choose_transition(self, evaluation: Evaluation) -> EvaluationTransition:
+        """Return the transition that follows from an evaluation; nothing is stored."""
         if isinstance(evaluation.outcome, EvaluationFault):
             return self._build_fault_transition(
                 evaluation.message, evaluation.outcome, evaluation.at
@@ -196,13 +265,13 @@ class MessageEvaluator:
         begins_then = until + timedelta(days=self._settings.expires_days)
         return {"not_after": max(message.not_after, begins_then)}
 
-    def _name_check_obstacle(
-        self, tx: Tx, evaluation: Evaluation, transition: EvaluationTransition
+    def name_check_obstacle(
+        self, reader: Reader, evaluation: Evaluation, transition: EvaluationTransition
     ) -> EvaluationTransition:
         """Name the date from which the number may be checked, or that no phone can check it."""
         if transition.columns.get("waits_for") is not WaitsFor.CHECKED:
             return transition
-        obstacle = self._checks.find_obstacle(tx, evaluation.at)
+        obstacle = self._checks.find_obstacle(reader, evaluation.at)
         if obstacle is None:
             return transition
         return replace(

@@ -130,7 +130,8 @@ def _find_obstacle(
     reader: Reader, sessions: Sessions, message: MessageRecord, now: datetime
 ) -> str | None:
     """Return the wait that comes before any budget, in the order of the sender's checks."""
-    if halts.get_current_halt(reader) is not None:
+    halt = halts.get_current_halt(reader)
+    if halt is not None and halt.stops(message.kind):
         return WaitsFor.HALT
     if message.not_before is not None and message.not_before > now:
         return "due"

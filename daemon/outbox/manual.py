@@ -8,9 +8,10 @@ from daemon.api import numbers
 from daemon.api.clock import Clock
 from daemon.errors import Conflict, NotAllowed, NotFound, require_reason
 from daemon.gate.gate import EvaluationPhase, Gate
+from daemon.numbers.breaker import Breaker
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.pacing import Pacing
-from daemon.outbox.release import Release
+from daemon.outbox.release import BREAKER_OBSTACLE, Release
 from daemon.outbox.staleness import EvaluationStale
 from daemon.settings import SendingSettings
 from statemachines.message import LEASED_STATES, MessageState
@@ -27,6 +28,11 @@ _STALE_SENTENCES = {
     "contact_busy": "Another message to this contact is being sent, or unconfirmed.",
     "manual_new_chat_budget": "Today's new chats by hand of this number are used up.",
     "no_manual_new_chats": "No new chats by hand are allowed for this number.",
+    BREAKER_OBSTACLE: "New chats of this number are stopped.",
+    "new_chats_stopped": "New chats of this number are stopped.",
+    "number_banned": "WhatsApp banned this number.",
+    "reply_only_after_ban": "After a ban, this number only replies for 14 days.",
+    "other_number_banned": ("Another number was banned: no number begins new chats for 72 hours."),
 }
 
 
@@ -42,6 +48,7 @@ class ManualSending:
         gate: Gate,
         evaluator: MessageEvaluator,
         pacing: Pacing,
+        breaker: Breaker,
         clock: Clock,
         settings: SendingSettings,
     ) -> None:
@@ -49,6 +56,7 @@ class ManualSending:
         self._gate = gate
         self._evaluator = evaluator
         self._pacing = pacing
+        self._breaker = breaker
         self._clock = clock
         self._settings = settings
 
@@ -108,6 +116,8 @@ class ManualSending:
         try:
             return await self._database.write(job)
         except EvaluationStale as stale:
+            if stale.reason_code == BREAKER_OBSTACLE:
+                await self._breaker.review()
             sentence = _STALE_SENTENCES.get(
                 stale.reason_code, "Something changed meanwhile: try again."
             )

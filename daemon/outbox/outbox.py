@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -18,9 +19,11 @@ from daemon.outbox.enqueue import MessageEnqueuer, SendRequest
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.sender import SessionSender
 from daemon.sessions.status import describe_block
+from daemon.settings import SendingSettings
 from statemachines.message import SETTLEMENT_STATES, MessageState
-from storage import audit, messages, queue, sessions
+from storage import audit, messages, queue, receipts, sessions
 from storage.db import Database
+from storage.errors import StorageError
 from storage.messages import MessageRecord, MessageStateConflict
 from storage.session_queue import refresh_blocked_messages
 from storage.tx import Tx
@@ -45,12 +48,14 @@ class Outbox:
         checks: NumberCheckPolicy,
         clock: Clock,
         make_sender: Callable[[str], SessionSender],
+        settings: SendingSettings,
     ) -> None:
         self._database = database
         self._evaluator = evaluator
         self._enqueuer = enqueuer
         self._checks = checks
         self._clock = clock
+        self._own_message_time = timedelta(seconds=settings.own_message_seconds)
         self._evaluation_wakeup = ClockEvent(clock)
         self._timer_wakeup = ClockEvent(clock)
         self._make_sender = make_sender
@@ -105,9 +110,15 @@ class Outbox:
         self._tasks.clear()
         self._senders.clear()
 
-    async def enqueue(self, request: SendRequest, who: str) -> MessageRecord:
+    async def enqueue(
+        self, request: SendRequest, who: str, *, first: Callable[[Tx], None] | None = None
+    ) -> MessageRecord:
         """Store a message as ``queued``; see :meth:`MessageEnqueuer.enqueue`."""
-        return await self._enqueuer.enqueue(request, who)
+        return await self._enqueuer.enqueue(request, who, first=first)
+
+    async def draft(self, request: SendRequest) -> MessageRecord:
+        """Return a message and store nothing; see :meth:`MessageEnqueuer.draft`."""
+        return await self._enqueuer.draft(request)
 
     # `wakeups` calls the following when a committed event means that there is something to do.
 
@@ -204,7 +215,7 @@ class Outbox:
                 await self._evaluation_wakeup.wait(_STALE_SECONDS if batch.stale else None)
 
     async def _run_timer(self) -> None:
-        """Move messages by the clock: due, expired, `not_before` reached, leases ended."""
+        """Move messages by the clock: due, expired, leases ended, doubts that a receipt settles."""
         since = self._clock.now()
         while True:
             self._last_active = time.monotonic()
@@ -220,26 +231,51 @@ class Outbox:
                 log.exception("timer_failed")
             await self._timer_wakeup.wait(wait)
 
+    def _list_due_steps(
+        self, at: datetime, *, sessions_changed: bool
+    ) -> list[Callable[[Tx], object]]:
+        """Return what the clock does with messages, in its order."""
+        return [
+            *([partial(queue.requeue_sendable_messages, at=at)] if sessions_changed else []),
+            # Expired before due: past its window a message must not be evaluated once more.
+            partial(queue.expire_messages, at=at),
+            partial(queue.end_expired_leases, at=at),
+            partial(queue.requeue_due_messages, at=at),
+            partial(queue.requeue_unreadable_messages, at=at),
+            partial(receipts.settle_doubts, at=at, received_before=at - self._own_message_time),
+            partial(refresh_blocked_messages, at=at, describe=describe_block),
+            lambda tx: requeue_outdated_check_waits(tx, self._checks.find_obstacle(tx, at), at),
+            partial(announce_expiries, at=at),
+        ]
+
+    async def _run_apart(self, steps: Sequence[Callable[[Tx], object]]) -> None:
+        """Run each step in its own transaction: one that fails keeps no other from being done."""
+        for step in steps:
+            try:
+                await self._database.write(step)
+            except StorageError:
+                raise
+            except Exception:
+                log.exception("timer_step_failed")
+
     async def _process_due(self, since: datetime, at: datetime) -> None:
         # Cleared before the job: a change that comes meanwhile must not be lost.
         sessions_changed, self._sessions_changed = self._sessions_changed, False
 
+        steps = self._list_due_steps(at, sessions_changed=sessions_changed)
+
         def job(tx: Tx) -> None:
-            if sessions_changed:
-                queue.requeue_sendable_messages(tx, at)
-            # Expired before due: past its window a message must not be evaluated once more.
-            queue.expire_messages(tx, at)
-            queue.end_expired_leases(tx, at)
-            queue.requeue_due_messages(tx, at)
-            refresh_blocked_messages(tx, at, describe_block)
-            requeue_outdated_check_waits(tx, self._checks.find_obstacle(tx, at), at)
-            announce_expiries(tx, at)
+            for step in steps:
+                step(tx)
 
         try:
             await self._database.write(job)
-        except BaseException:
+        except BaseException as error:
             self._sessions_changed |= sessions_changed
-            raise
+            # Of the storage: it would fail for each of them, and tells by itself why.
+            if isinstance(error, StorageError) or not isinstance(error, Exception):
+                raise
+            await self._run_apart(steps)
         for session in await self._database.read(
             lambda reader: queue.list_sessions_with_newly_due(reader, since, at)
         ):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
 
+from daemon.numbers.budgets import Budgets
 from daemon.settings import PacingSettings
 from storage import spends
+from storage.bans import OTHER_NUMBERS_STOPPED
 from storage.evaluation_context import SessionContext
 from storage.spends import SpendKind
 from storage.tx import Reader, Tx
@@ -14,6 +19,8 @@ from storage.tx import Reader, Tx
 _DAY = timedelta(hours=24)
 _MINUTE = timedelta(minutes=1)
 _WEEK_DAYS, _MONTH_DAYS = 7, 30
+NEW_CHATS_STOPPED_SENTENCE: Final = "New chats of this number are stopped."
+NUMBER_BANNED_SENTENCE: Final = "WhatsApp banned this number."
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +36,11 @@ class PacingSlot:
         return self.at is not None and self.at <= now
 
 
-# The stop is of the number, so it holds for sending by hand, too.
-_NEW_CHATS_STOPPED = PacingSlot(None, "new_chats_stopped", "New chats of this number are stopped.")
-
-
 class Pacing:
     """Computes slots from the ledger of spends, which outlives restarts and new pairings."""
 
-    def __init__(self, settings: PacingSettings) -> None:
-        self._settings = settings
+    def __init__(self, budgets: Budgets) -> None:
+        self._budgets = budgets
 
     def find_slot(
         self,
@@ -49,16 +52,15 @@ class Pacing:
         by_hand: bool,
     ) -> PacingSlot:
         """Return the slot of a message of this kind through this session."""
+        slots = [_open_slot(now)]
         # By hand only first contacts are limited: a person can't send many a minute.
-        if by_hand:
-            return (
-                self._find_manual_slot(reader, session, now) if first_contact else _open_slot(now)
-            )
-        slots = [self._find_minute_slot(reader, session, now)]
+        if not by_hand:
+            slots.append(self._find_minute_slot(reader, session, now))
         if first_contact:
-            slots.append(self._find_new_chat_slot(reader, session, now))
-        # The last to open; a slot without a time is later than any.
-        return max(slots, key=lambda slot: (slot.at is None, slot.at or now))
+            find_budget_slot = self._find_manual_slot if by_hand else self._find_new_chat_slot
+            # The stops are of the number, so they hold for sending by hand, too.
+            slots += [*list_new_chat_stops(session, now), find_budget_slot(reader, session, now)]
+        return get_last_slot(slots)
 
     def record_spends(
         self,
@@ -81,82 +83,139 @@ class Pacing:
 
     def count_new_chats_left(self, reader: Reader, session: SessionContext, now: datetime) -> int:
         """Return how many new chats the number has left in the rolling 24 hours."""
-        if session.new_chats_stopped:
+        if any(not stop.is_open(now) for stop in list_new_chat_stops(session, now)):
             return 0
         used = spends.count_spends(reader, get_budget_key(session), SpendKind.NEW_CHAT, now - _DAY)
-        return max(0, self.get_new_chat_budget(session, now) - used)
+        return max(0, self.get_new_chat_budget(reader, session, now) - used)
 
-    def get_new_chat_budget(self, session: SessionContext, now: datetime) -> int:
+    def count_new_chats_until(
+        self, reader: Reader, session: SessionContext, until: datetime
+    ) -> int:
+        """Return how many new chats the number may have begun by then that it has not begun yet."""
+        since = until - _DAY  # what was begun before is free again by then
+        used = spends.count_spends(reader, get_budget_key(session), SpendKind.NEW_CHAT, since)
+        return max(0, self.get_new_chat_budget(reader, session, until) - used)
+
+    def read_limits(self, reader: Reader, session: SessionContext) -> PacingSettings:
+        """Return the budgets in force for a session's channel."""
+        return self._budgets.read(reader, session.channel)
+
+    def get_new_chat_budget(self, reader: Reader, session: SessionContext, now: datetime) -> int:
         """Return the number's new chats a day by its age here; an unlinked one counts as new."""
-        days = (now - session.linked_at).days if session.linked_at else 0
+        limits, days = self.read_limits(reader, session), _get_age_days(session, now)
         if days < _WEEK_DAYS:
-            return self._settings.new_chats_first_week
+            return limits.new_chats_first_week
         if days < _MONTH_DAYS:
-            return self._settings.new_chats_to_day_30
-        return self._settings.new_chats_later
+            return limits.new_chats_to_day_30
+        return limits.new_chats_later
+
+    def get_manual_budgets(
+        self, reader: Reader, session: SessionContext, now: datetime
+    ) -> tuple[int, int]:
+        """Return the number's first contacts by hand in a day of its own, and in 24 hours."""
+        limits = self.read_limits(reader, session)
+        if _get_age_days(session, now) < _MONTH_DAYS:
+            return limits.manual_new_chats_first_month, limits.manual_new_chats_24h_first_month
+        return limits.manual_new_chats_later, limits.manual_new_chats_24h_later
 
     def _find_minute_slot(
         self, reader: Reader, session: SessionContext, now: datetime
     ) -> PacingSlot:
+        limit = self.read_limits(reader, session).messages_per_minute
         newest = spends.get_nth_newest_spend(
-            reader, "session", session.name, SpendKind.MESSAGE, self._settings.messages_per_minute
+            reader, "session", session.name, SpendKind.MESSAGE, limit
         )
-        return _slot_after(
-            newest,
-            _MINUTE,
-            now,
-            "messages_per_minute",
-            f"Waiting its turn: at most {self._settings.messages_per_minute} messages a minute.",
-        )
+        sentence = f"Waiting its turn: at most {limit} messages a minute."
+        return _slot_after(newest, _MINUTE, now, "messages_per_minute", sentence)
 
     def _find_new_chat_slot(
         self, reader: Reader, session: SessionContext, now: datetime
     ) -> PacingSlot:
         phone = get_budget_key(session)
-        if session.new_chats_stopped:
-            return _NEW_CHATS_STOPPED
-        budget = self.get_new_chat_budget(session, now)
+        budget = self.get_new_chat_budget(reader, session, now)
         if budget == 0:
             return PacingSlot(None, "no_new_chats", "No new chats are allowed for this number.")
         # With a budget of n, the next is free a day after the n-th newest one was spent.
         full = spends.get_nth_newest_spend(reader, "phone", phone, SpendKind.NEW_CHAT, budget)
-        gap = timedelta(minutes=self._settings.new_chat_gap_minutes)
+        minutes = self.read_limits(reader, session).new_chat_gap_minutes
         newest = spends.get_nth_newest_spend(reader, "phone", phone, SpendKind.NEW_CHAT, 1)
-        return max(
-            _slot_after(
-                full, _DAY, now, "new_chat_budget", "Today's new chats of this number are used up."
-            ),
-            _slot_after(
-                newest,
-                gap,
-                now,
-                "new_chat_gap",
-                f"Waiting its turn: one new chat every {self._settings.new_chat_gap_minutes} min.",
-            ),
-            key=lambda slot: slot.at or now,
+        waiting = f"Waiting its turn: one new chat every {minutes} min."
+        used_up = "Today's new chats of this number are used up."
+        return get_last_slot(
+            [
+                _slot_after(full, _DAY, now, "new_chat_budget", used_up),
+                _slot_after(newest, timedelta(minutes=minutes), now, "new_chat_gap", waiting),
+            ]
         )
 
     def _find_manual_slot(
         self, reader: Reader, session: SessionContext, now: datetime
     ) -> PacingSlot:
-        if session.new_chats_stopped:
-            return _NEW_CHATS_STOPPED
-        budget = self._settings.manual_new_chats
-        if budget == 0:
+        per_day, per_24_hours = self.get_manual_budgets(reader, session, now)
+        if not min(per_day, per_24_hours):
             return PacingSlot(
                 None, "no_manual_new_chats", "No new chats by hand are allowed for this number."
             )
-        full = spends.get_nth_newest_spend(
-            reader, "phone", get_budget_key(session), SpendKind.MANUAL_NEW_CHAT, budget
+        phone, code = get_budget_key(session), "manual_new_chat_budget"
+        rolling = spends.get_nth_newest_contact_by_hand(reader, phone, per_24_hours)
+        daily = spends.get_nth_newest_contact_by_hand(reader, phone, per_day)
+        opening = _find_next_midnight(daily, _get_time_zone(session)) if daily else now
+        sentence = "Today's new chats by hand are used up."
+        return get_last_slot(
+            [
+                _slot_after(rolling, _DAY, now, code, sentence),
+                _open_slot(now) if opening <= now else PacingSlot(opening, code, sentence),
+            ]
         )
-        return _slot_after(
-            full, _DAY, now, "manual_new_chat_budget", "Today's new chats by hand are used up."
-        )
+
+
+def list_new_chat_stops(session: SessionContext, now: datetime) -> list[PacingSlot]:
+    """Return what stops the new chats of a session's number now, whatever its budgets are."""
+    stops = []
+    number = session.number
+    if number is not None and number.new_chats_stopped_at is not None:
+        stops.append(PacingSlot(None, "new_chats_stopped", NEW_CHATS_STOPPED_SENTENCE))
+    if number is not None and number.banned_at is not None:
+        stops.append(PacingSlot(None, "number_banned", NUMBER_BANNED_SENTENCE))
+    if number is not None and number.reply_only_until is not None:
+        sentence = "After a ban, this number only replies for 14 days."
+        stops.append(PacingSlot(number.reply_only_until, "reply_only_after_ban", sentence))
+    if session.other_banned_at is not None:
+        until = session.other_banned_at + OTHER_NUMBERS_STOPPED
+        sentence = "Another number was banned: no number begins new chats for 72 hours."
+        stops.append(PacingSlot(until, "other_number_banned", sentence))
+    return [stop for stop in stops if not stop.is_open(now)]
+
+
+def get_last_slot(slots: Sequence[PacingSlot]) -> PacingSlot:
+    """Return the slot that opens last; one without a time is later than any."""
+    latest = datetime.max.replace(tzinfo=UTC)
+    return max(slots, key=lambda slot: slot.at or latest)
 
 
 def get_budget_key(session: SessionContext) -> str:
     """Return the key of a session's budgets: its phone number, or its name before pairing."""
     return session.phone or session.name
+
+
+def _get_age_days(session: SessionContext, now: datetime) -> int:
+    return (now - session.linked_at).days if session.linked_at else 0
+
+
+def _get_time_zone(session: SessionContext) -> ZoneInfo:
+    """Return the zone whose days count; that of the number, whatever session it is linked to."""
+    return ZoneInfo(session.number.time_zone if session.number else session.time_zone)
+
+
+def get_day_start(session: SessionContext, now: datetime) -> datetime:
+    """Return the beginning of the number's present day, whose first contacts are counted."""
+    zone = _get_time_zone(session)
+    return datetime.combine(now.astimezone(zone).date(), time(), zone).astimezone(UTC)
+
+
+def _find_next_midnight(at: datetime, zone: ZoneInfo) -> datetime:
+    tomorrow = at.astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), zone).astimezone(UTC)
 
 
 def _open_slot(now: datetime) -> PacingSlot:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,7 @@ import rules
 from daemon.api.permit import Permit
 from daemon.gate import facts
 from daemon.gate.gate import Evaluation, EvaluationFault
+from daemon.numbers.breaker import count_for_breaker, find_trip
 from daemon.outbox.pacing import Pacing
 from daemon.outbox.staleness import EvaluationStale, require_fresh
 from statemachines.message import MessageState
@@ -31,8 +33,12 @@ from storage import (
     suppressions,
 )
 from storage.decisions import DecisionRecord
+from storage.evaluation_context import read_session_context
 from storage.messages import MessageRecord
 from storage.tx import Tx
+
+BREAKER_OBSTACLE: Final = "breaker"
+"""The reason of a release that the breaker's counts forbid, before the breaker has stored that."""
 
 
 def store_decision(tx: Tx, evaluation: Evaluation, decision: str) -> None:
@@ -159,7 +165,8 @@ def _list_obstacles(tx: Tx, evaluation: Evaluation) -> Iterator[str]:
     # Though the revision is compared too: these promises must not depend on every writer's
     # remembering to count it up.
     seen = evaluation.message
-    if halts.get_current_halt(tx):
+    halt = halts.get_current_halt(tx)
+    if halt and halt.stops(str(evaluation.facts["message.kind"])):
         yield "halted"
     if not (seen.not_before or evaluation.at) <= evaluation.at < seen.not_after:
         yield "not_its_time"
@@ -190,9 +197,16 @@ def _is_approved(tx: Tx, message: MessageRecord, at: datetime) -> bool:
 
 
 def _find_pacing_obstacle(tx: Tx, evaluation: Evaluation, pacing: Pacing, *, by_hand: bool) -> str:
+    session = evaluation.context.session
+    if evaluation.first_contact:
+        # Read again: a ban or the breaker may have stopped new chats since the gate evaluated.
+        session = read_session_context(tx, session.name, evaluation.at)
+        number = session.number
+        if number is not None and find_trip(count_for_breaker(tx, number, evaluation.at)):
+            return BREAKER_OBSTACLE
     slot = pacing.find_slot(
         tx,
-        evaluation.context.session,
+        session,
         evaluation.at,
         first_contact=evaluation.first_contact,
         by_hand=by_hand,

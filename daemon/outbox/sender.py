@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -16,9 +17,10 @@ from daemon.api.permit import Permit
 from daemon.api.transport import Acknowledged, Outgoing, Refused, SendResult, Text, Unknown
 from daemon.clock_event import ClockEvent
 from daemon.gate.gate import EvaluationPhase, Gate
+from daemon.numbers.breaker import Breaker
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.pacing import Pacing, PacingSlot
-from daemon.outbox.release import Release
+from daemon.outbox.release import BREAKER_OBSTACLE, Release
 from daemon.outbox.staleness import EvaluationStale
 from daemon.sessions import Sessions, SessionUnavailable
 from daemon.settings import SendingSettings
@@ -55,8 +57,7 @@ def apply_send_result(
         case Acknowledged(wire_id, acknowledged_at):
             return _mark_sent(tx, message, wire_id, acknowledged_at, at)
         case Unknown(reason_code, sentence):
-            after = _move_message(tx, message, MessageState.IN_DOUBT, at, reason_code, sentence)
-            return receipts.settle_doubt(tx, after.contact, at) or after
+            return _move_message(tx, message, MessageState.IN_DOUBT, at, reason_code, sentence)
         case Refused():
             if waits_for:
                 return _defer_message(tx, message, result, at, waits_for=waits_for)
@@ -176,6 +177,8 @@ class SessionSender:
         gate: Gate,
         evaluator: MessageEvaluator,
         pacing: Pacing,
+        breaker: Breaker,
+        look_at_clock: Callable[[], Awaitable[None]],
         sessions: Sessions,
         clock: Clock,
         settings: SendingSettings,
@@ -186,6 +189,8 @@ class SessionSender:
         self._gate = gate
         self._evaluator = evaluator
         self._pacing = pacing
+        self._breaker = breaker
+        self._look_at_clock = look_at_clock
         self._sessions = sessions
         self._clock = clock
         self._settings = settings
@@ -211,13 +216,18 @@ class SessionSender:
         """Send until nothing can be sent now; return how many seconds to wait."""
         # Skipped in this round: a message whose facts keep changing must not hold up the others.
         stale: set[str] = set()
-        while not self._stopping and self._sessions.can_send(self.session, new_chat=False):
+        while not self._stopping and self._can_release():
             next_message = await self._find_next_message(tuple(stale))
             if next_message.message is None:
                 return min(next_message.wait, _STALE_SECONDS) if stale else next_message.wait
             if not await self._release_and_send_safely(next_message.message):
                 stale.add(next_message.message.id)
         return _IDLE_SECONDS
+
+    def _can_release(self) -> bool:
+        return self._database.refusal is None and self._sessions.can_send(
+            self.session, new_chat=False
+        )
 
     async def _release_and_send_safely(self, message: MessageRecord) -> bool:
         """Evaluate, release and send one message; an error is logged, and False returned."""
@@ -234,7 +244,8 @@ class SessionSender:
         new_chats = self._sessions.can_send(self.session, new_chat=True)
 
         def query(reader: Reader) -> NextMessage:
-            if halts.get_current_halt(reader):
+            halt = halts.get_current_halt(reader)
+            if halt and not halt.replies_go:
                 return NextMessage(None, _IDLE_SECONDS)
             session = evaluation_context.read_session_context(reader, self.session, now)
             known, new = (
@@ -249,6 +260,7 @@ class SessionSender:
                 now,
                 new_chats=new_chats and new.is_open(now),
                 skipped_messages=skip,
+                answers_only=halt is not None,
             )
             return NextMessage(message, _seconds_until(new, now))
 
@@ -256,6 +268,9 @@ class SessionSender:
 
     async def _release_and_send(self, message: MessageRecord) -> bool:
         """Evaluate, release and send one message; False where the evaluation is stale."""
+        # A clock that was set ahead a moment ago must not make budgets and ages look different.
+        if message.first_contact:
+            await self._look_at_clock()
         evaluation = await self._gate.evaluate(message, EvaluationPhase.RELEASE)
         if not evaluation.is_allowed:
             return await self._evaluator.store_evaluation(evaluation) is not None
@@ -273,19 +288,30 @@ class SessionSender:
                 )
             )
         except (EvaluationStale, MessageStateConflict) as stale:
-            log.info("release_stale", message=message.id, reason=str(stale))
+            log.warning("release_stale", message=message.id, reason=str(stale))
+            if isinstance(stale, EvaluationStale) and stale.reason_code == BREAKER_OBSTACLE:
+                await self._breaker.review()
             return False
         await self._send_committed(sending, release.permit)
         return True
 
     async def _send_committed(self, message: MessageRecord, permit: Permit) -> None:
         """Give a message in ``sending`` to the transport, once, and store its result."""
-        # The last check before the wire, for a halt that came right after the commit.
-        if await self._database.read(halts.get_current_halt):
+        # The last check before the wire, for a halt that came right after the commit. A halt that
+        # the disk refused is no row.
+        halt = await self._database.read(halts.get_current_halt)
+        if (halt and halt.stops(message.kind)) or self._database.refusal is not None:
             result: SendResult = Refused("halted", "Sending was halted before it left.", True)
             await self._store_result(message, result, waits_for=WaitsFor.HALT)
             return
         result = await self._await_result(message, permit)
+        log.info(
+            "send_answered",
+            session=self.session,
+            message=message.id,
+            decision=permit.decision,
+            result=type(result).__name__,
+        )
         # The session refused before the wire: that is no attempt, and waits for the session.
         unavailable = isinstance(result, SessionUnavailable)
         waits_for = WaitsFor.SESSION if unavailable else None

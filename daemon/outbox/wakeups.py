@@ -1,4 +1,4 @@
-"""Wakes evaluation, senders and number checks when a committed event means work for them.
+"""Wakes evaluation, senders, number checks and breaker when a committed event concerns them.
 
 No message depends on an event: what waits is a row. At a start, after lost events and every minute
 all rows are checked.
@@ -13,17 +13,22 @@ from typing import Final
 import structlog
 
 from daemon.api.clock import Clock
+from daemon.api.effects import ContactRequest
 from daemon.background import run_in_background
 from daemon.bus import EventBus, EventSubscription, SubscriberLagged
 from daemon.contacts.validation import ValidationService
 from daemon.events import (
     ClockStepped,
     DomainEvent,
+    InboundClassified,
+    InboundReceived,
     MessageChanged,
+    NewChatsResumed,
     RulesLoaded,
     SendingResumed,
     SessionChanged,
 )
+from daemon.numbers.breaker import Breaker
 from daemon.outbox.outbox import Outbox
 from statemachines.message import BUSY_STATES, MessageState
 from statemachines.session import CAN_SEND_STATES
@@ -33,17 +38,36 @@ log = structlog.get_logger("outbox")
 
 _MAX_QUEUED_EVENTS: Final = 4096
 _RETRY_SECONDS: Final = 1.0
+_KINDS: Final = (
+    MessageChanged,
+    SessionChanged,
+    InboundReceived,
+    InboundClassified,
+    SendingResumed,
+    NewChatsResumed,
+    RulesLoaded,
+    ClockStepped,
+)
+"""Those of the cases of :meth:`Wakeups._handle_event`: others never arrive there."""
+_NO_ANSWERS: Final = frozenset({ContactRequest.OPT_OUT, ContactRequest.COMPLAINT})
+"""What contacts write that counts for the breaker of a number."""
 
 
 class Wakeups:
     """A task that follows the event bus, and wakes what an event concerns."""
 
     def __init__(
-        self, bus: EventBus, outbox: Outbox, validation: ValidationService, clock: Clock
+        self,
+        bus: EventBus,
+        outbox: Outbox,
+        validation: ValidationService,
+        breaker: Breaker,
+        clock: Clock,
     ) -> None:
         self._bus = bus
         self._outbox = outbox
         self._validation = validation
+        self._breaker = breaker
         self._clock = clock
 
     @contextlib.asynccontextmanager
@@ -55,11 +79,13 @@ class Wakeups:
 
     async def _wake_all(self) -> None:
         """Wake everything."""
+        await self._breaker.review()
         await self._outbox.wake()
         self._validation.wake()
 
     def _subscribe(self) -> EventSubscription:
-        return self._bus.subscribe(_MAX_QUEUED_EVENTS)
+        # Of the kinds that mean work: an import's thousands of others must not fill the queue.
+        return self._bus.subscribe(_MAX_QUEUED_EVENTS, kinds=_KINDS)
 
     async def _run(self, subscription: EventSubscription) -> None:
         while True:
@@ -87,12 +113,18 @@ class Wakeups:
                 await self._handle_message(event)
             case SessionChanged():
                 self._handle_session(event)
-            case SendingResumed() | RulesLoaded() | ClockStepped():
+            case InboundReceived() if event.request in _NO_ANSWERS:
+                await self._breaker.review()
+            case InboundClassified():
+                await self._breaker.review()
+            case SendingResumed() | RulesLoaded() | ClockStepped() | NewChatsResumed():
                 await self._wake_all()
             case _:
                 pass
 
     async def _handle_message(self, event: MessageChanged) -> None:
+        if event.state == MessageState.FAILED:
+            await self._breaker.review()
         if event.state == MessageState.QUEUED:
             self._outbox.wake_evaluation()
         elif event.state == MessageState.CLEARED:

@@ -130,7 +130,7 @@ async def leadmaster_interpret_inbound(
 
 def _build_origin_answer(contact: ContactView) -> str:
     """Return the reason for the review, with a prepared answer, in Spanish."""
-    origin = contact.cartera_origen
+    origin = contact.origen_en_palabras or contact.cartera_origen
     if origin is None:
         return "Pregunta de dónde sacamos su número, y no consta en ninguna cartera."
     return (

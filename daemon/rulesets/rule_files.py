@@ -60,15 +60,16 @@ def read_shadow_files(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
 
 
 def _existing_folder(name: str) -> list[Path]:
-    """Return the folder that a setting names, if it exists."""
+    """Return the folder that a setting names, if it exists, or a link that leads to none."""
     path = Path(name)
     try:
-        return [path] if name and path.is_dir() else []
+        return [path] if name and (path.is_dir() or path.is_symlink()) else []
     except OSError:  # not readable; reading it reports why, with a location
         return [path]
 
 
 _NO_EXECUTE_BITS: Final = 0o666
+_GROUP_BITS: Final = 0o060
 
 
 def require_writable_folder(settings: RulesSettings) -> Path:
@@ -106,6 +107,43 @@ def write_rule_files(files: Iterable[rules.RuleFile]) -> None:
             raise Unavailable(f"The file {path} could not be written: {error.strerror}.") from error
 
 
+_UNDONE_SUFFIX: Final = ".undone"
+
+
+def restore_rule_files(
+    settings: RulesSettings, live: Iterable[rules.RuleFile], former: Iterable[rules.RuleFile]
+) -> list[str]:
+    """Give the files of the operator's folder their former texts; return the paths of those.
+
+    A file whose text is not the live one stays as it is: somebody changed it meanwhile. One that
+    did not exist then gets the ending `.undone`, so that it is no rule file any more. Raises
+    :class:`Conflict` and :class:`Unavailable` as the writing does, `RulesInvalid` as the reading.
+    """
+    folder = require_writable_folder(settings)
+    present = {file.path: file.text for file in read_own_files([folder])}
+    texts = {file.path: file.text for file in live if file.own}
+    wanted = {file.path: file for file in former if file.own}
+    restored = []
+    for path in sorted(texts.keys() | wanted.keys()):
+        file, text = wanted.get(path), texts.get(path)
+        is_changed = text != (file.text if file else None)
+        if not is_changed or present.get(path) != text or Path(path).parent != folder:
+            continue
+        if file is not None:
+            write_rule_files([file])
+        else:
+            _set_aside(Path(path))
+        restored.append(path)
+    return restored
+
+
+def _set_aside(path: Path) -> None:
+    try:
+        path.replace(path.with_name(path.name + _UNDONE_SUFFIX))
+    except OSError as error:
+        raise Unavailable(f"The file {path} could not be renamed: {error.strerror}.") from error
+
+
 def _replace_file(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.new")  # hidden, so that it is not read as a rule file
     draft.unlink(missing_ok=True)
@@ -120,8 +158,12 @@ def _replace_file(path: Path, content: bytes) -> None:
 
 def _choose_mode(path: Path) -> int:
     # The rights of the old file, or of the folder: who could edit it by hand still can.
-    like = path if path.exists() else path.parent
-    return stat.S_IMODE(like.stat().st_mode) & _NO_EXECUTE_BITS
+    folder = path.parent.stat().st_mode
+    mode = path.stat().st_mode if path.exists() else folder
+    if folder & stat.S_ISGID:
+        # The file is ours from now on: its old owner is left with what the group may do.
+        mode |= folder & _GROUP_BITS
+    return stat.S_IMODE(mode) & _NO_EXECUTE_BITS
 
 
 class RuleFileContent(msgspec.Struct, frozen=True):

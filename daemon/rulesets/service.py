@@ -14,7 +14,7 @@ import structlog
 
 import rules
 from daemon.api.clock import Clock
-from daemon.errors import Conflict, NotFound, RulesRejected
+from daemon.errors import Conflict, LeadMasterError, NotFound, RulesRejected
 from daemon.events import RuleFilesRejected as RulesWereRejected
 from daemon.events import RulesAwaitingAcceptance
 from daemon.rulesets import history, rule_files
@@ -197,6 +197,9 @@ class RulesetService:
     async def rollback(self, hash_: str, who: str, reason: str) -> RulesetStatus:
         """Make a ruleset live that was live before; that of the other format stays as it is.
 
+        The files of the operator's folder get their former texts, but for those that were changed
+        since the live ruleset was read: these wait.
+
         Raises :class:`NotFound`, :class:`Conflict` where several hashes have the prefix or it is
         live already, and :class:`RulesRejected` where it does not pass its check any more.
         """
@@ -212,10 +215,31 @@ class RulesetService:
             )
             if compiled.is_equivalent_to(self._active.compiled):
                 raise Conflict(f"The rules {hash_} are in force already.")
+            undone = self._active.compiled
             await self._activate(compiled, RulesetActivationKind.ROLLED_BACK, who, reason)
-            # The folder still has the rules that were rolled back: they wait from now on.
+            await self._restore_files(undone, compiled, who, reason)
+            # What the folder still has of the rules that were rolled back waits from now on.
             await self._reload(who, "", undone=True)
             return self.get_status()
+
+    async def _restore_files(
+        self, undone: CompiledRulesets, former: CompiledRulesets, who: str, reason: str
+    ) -> None:
+        """Take what was rolled back out of the folder; where that fails, the rules are in force."""
+        try:
+            restored = await asyncio.to_thread(
+                rule_files.restore_rule_files, self._settings, undone.sources, former.sources
+            )
+        except (LeadMasterError, rules.RulesInvalid) as error:
+            log.warning("rule_files_not_restored", sentence=str(error))
+            return
+        if restored:
+            at, subject, detail = self._clock.now(), self._settings.dir, {"files": restored}
+            await self._database.write(
+                lambda tx: audit.insert_audit_entry(
+                    tx, at, who, "rule_files_restored", subject, reason, detail
+                )
+            )
 
     async def _reload(self, who: str, reason: str, *, undone: bool = False) -> None:
         await self._reload_shadow()

@@ -35,10 +35,17 @@ class RulesetWatcher:
         self._poll_seconds = poll_seconds
         self._folders = [Path(name) for name in (settings.dir, settings.shadow) if name]
         self._reload_requested = asyncio.Event()
+        self._reloads: list[asyncio.Future[None]] = []
 
-    def request_reload(self) -> None:
-        """Reload now, and watch the folders that exist now."""
+    async def reload(self) -> None:
+        """Reload, and watch the folders that exist now; return once the files were checked.
+
+        Never raises for a faulty file. Waits as long as a check may take, while the watch runs.
+        """
+        reloaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reloads.append(reloaded)
         self._reload_requested.set()
+        await reloaded
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -48,14 +55,19 @@ class RulesetWatcher:
 
     async def _run(self) -> None:
         while True:
-            self._reload_requested.clear()
             try:
                 await self._watch(self._list_existing_folders())
             # For one, no more inotify watches; a reload by hand still works meanwhile.
             except Exception:
                 log.exception("watching_failed")
                 await self._pause()
-            await self._reload("operator" if self._reload_requested.is_set() else _SAVED_BY)
+            # Cleared before the reload: a request that comes while it runs may not be lost.
+            self._reload_requested.clear()
+            requests, self._reloads = self._reloads, []
+            await self._reload("operator" if requests else _SAVED_BY)
+            for request in requests:
+                if not request.done():
+                    request.set_result(None)
 
     async def _pause(self) -> None:
         """Wait until a reload is requested, but at most for the poll interval."""

@@ -6,11 +6,13 @@ Each runs in the session's mailbox, and returns when its effect is stored.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from daemon.errors import BadRequest, Conflict
 from daemon.sessions.connection import CLOSE_SECONDS, run_with_timeout, unlink_device
 from daemon.sessions.queue_disposal import QueueDisposal
+from daemon.sessions.repository import acknowledge_number
 from daemon.sessions.session import Session
 from daemon.sessions.signal_mapping import ConnectionTrigger
 from statemachines.qr import PairingMethod
@@ -23,8 +25,11 @@ from statemachines.session import (
     DesiredState,
     SendingState,
 )
+from statemachines.vocabulary import ReportedBan
+from storage import bans
 from storage.audit import insert_audit_entry
 from storage.linking_answers import LinkingAnswers, insert_linking_answers
+from storage.numbers import extend_reply_only, find_number, find_reply_only_end
 from storage.sessions import SessionRecord
 from storage.tx import Tx
 
@@ -84,12 +89,28 @@ async def answer_linking_questions(session: Session, answers: LinkingAnswers) ->
     def store(tx: Tx) -> None:
         insert_linking_answers(tx, name, answers)
         said = {"number_age": answers.number_age.value, "banned": answers.banned.value}
+        if answers.banned is ReportedBan.YES:
+            _store_reported_ban(tx, session.record, answers)
         action = "linking_questions_answered"
         insert_audit_entry(tx, answers.at, answers.who, action, name, detail=said)
 
     await session.dependencies.database.write(store)
     if session.is_linked and session.record.phone:
-        await session.commit(await session.limit_after_reported_ban(session.record))
+        await session.commit(await session.limit_after_ban(session.record))
+
+
+def _store_reported_ban(tx: Tx, record: SessionRecord, answers: LinkingAnswers) -> None:
+    """Store a ban that a person reported, which counts as one that was seen here.
+
+    On an unknown day it may have been a moment ago; else it counts from the end of its day.
+    """
+    at = answers.at
+    if answers.banned_on is not None:
+        next_day = answers.banned_on + timedelta(days=1)
+        at = min(at, datetime.combine(next_day, time(), ZoneInfo(record.time_zone)))
+    bans.insert_ban(tx, phone=None, session=record.name, at=at, reason_code=bans.REPORTED_BAN)
+    if record.phone and (until := find_reply_only_end(tx, record.phone, record.name, answers.at)):
+        extend_reply_only(tx, record.phone, until)
 
 
 async def stop_session(session: Session, who: str) -> None:
@@ -139,12 +160,41 @@ async def acknowledge_session(session: Session, who: str) -> None:
             session.transitions.apply_trigger(trigger, session.now()), desired=DesiredState.OFF
         )
     elif record.sending is SendingState.REPLY_ONLY and record.sending_until is None:
-        after = session.transitions.reopen_sending("sending_reopened")
+        after = await session.reopen_sending("sending_reopened")
+    elif await _acknowledge_number_ban(session, who):
+        return
     else:
         raise Conflict(
             f"There is nothing to acknowledge about {record.name}: it is {record.connection}."
         )
     await _commit_command(session, after, who, "session_acknowledged")
+
+
+async def _acknowledge_number_ban(session: Session, who: str) -> bool:
+    """Confirm the ban of the session's number that another session has, if there is one.
+
+    That session may be deleted. Return whether there was one.
+
+    Raises :class:`Conflict` while the ban lasts.
+    """
+    record, at = session.record, session.now()
+
+    def job(tx: Tx) -> bool:
+        number = find_number(tx, record.phone) if record.phone else None
+        if number is None or number.banned_at is None:
+            return False
+        ban = bans.find_latest_ban(tx, number.phone)
+        if ban is not None and ban.until is not None and ban.until > at:
+            raise Conflict(
+                f"The ban on the number of {record.name} lasts until {ban.until:%Y-%m-%d %H:%M}"
+                " UTC.",
+                hint="Wait until then, and acknowledge it afterwards.",
+            )
+        acknowledge_number(tx, number.phone, at)
+        insert_audit_entry(tx, at, who, "session_acknowledged", record.name)
+        return True
+
+    return await session.dependencies.database.write(job)
 
 
 async def restore_session(session: Session, at: datetime) -> None:

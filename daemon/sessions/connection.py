@@ -186,7 +186,7 @@ class SessionConnection:
                 await self._take_signal(checker.check(signal))
         except CannotOpen as error:
             log.warning("channel_not_opened", session=self._context.session.name, error=str(error))
-            await self._on_signal(self, ConnectionNotOpened(str(error)))
+            await self._on_signal(self, ConnectionNotOpened(str(error), retryable=error.retryable))
         except Exception as fault:  # noqa: BLE001 - as above
             kind = type(fault).__name__
             log.warning("line_failed", session=self._context.session.name, error=kind)

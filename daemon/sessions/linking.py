@@ -13,11 +13,6 @@ from typing import Final, TypeAlias
 from daemon.api.numbers import list_phone_spellings
 from daemon.api.signals import PairingCodeIssued, QrIssued
 from daemon.events import SessionPairingCodeShown, SessionQrShown
-from daemon.sessions.transitions import REPLY_ONLY_AFTER_BAN
-from statemachines.vocabulary import ReportedBan
-from storage.linking_answers import get_linking_answers
-from storage.sessions import SessionRecord, get_first_linked_at
-from storage.tx import Reader
 
 ShownCode: TypeAlias = SessionQrShown | SessionPairingCodeShown
 _HALF = 4
@@ -74,18 +69,6 @@ class PairingInProgress:
         Every spelling of a line is the same number.
         """
         return self.phone is not None and linked not in list_phone_spellings(self.phone)
-
-
-def find_end_of_limit(reader: Reader, record: SessionRecord, now: datetime) -> datetime | None:
-    """Return until when a session may only reply because of a ban that was reported, or None.
-
-    Counted from the number's first link here, so that linking it again does not prolong it.
-    """
-    answers = get_linking_answers(reader, record.name)
-    if answers is None or answers.banned is not ReportedBan.YES or record.phone is None:
-        return None
-    until = (get_first_linked_at(reader, record.phone) or now) + REPLY_ONLY_AFTER_BAN
-    return until if until > now else None
 
 
 def format_pairing_code(code: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,14 @@ from zoneinfo import available_timezones
 from daemon.api.clock import Clock
 from daemon.api.permit import Permit, PermitVerifier
 from daemon.api.signals import AliasLearned, InboundMessage, OwnMessage, Receipt
-from daemon.api.transport import Channel, KnownContact, NumberAnswer, Outgoing, SendResult
+from daemon.api.transport import (
+    CannotOpen,
+    Channel,
+    KnownContact,
+    NumberAnswer,
+    Outgoing,
+    SendResult,
+)
 from daemon.bus import EventBus
 from daemon.errors import BadRequest, Conflict, NotFound, StartRefused
 from daemon.events import SessionPairingCodeShown, SessionQrShown
@@ -33,8 +41,9 @@ from daemon.sessions.commands import (
     stop_session,
 )
 from daemon.sessions.connection import SessionUnavailable
+from daemon.sessions.dependencies import SessionDependencies
 from daemon.sessions.queue_disposal import NOTHING_CHOSEN, QueueDisposal
-from daemon.sessions.session import Session, SessionDependencies
+from daemon.sessions.session import Session
 from daemon.sessions.signal_check import RejectedSignal
 from daemon.sessions.status import SessionView, build_session_changed, build_session_view
 from daemon.sessions.transitions import SHIPPED_SETTINGS
@@ -51,7 +60,7 @@ from storage.tx import Tx
 async def load_usable_channels(
     plugins: Plugins, settings: Settings, database: Database
 ) -> Mapping[str, Channel]:
-    """Return the channels that may be used; with an injected clock, only simulated and manual ones.
+    """Return the channels that may be used; with an injected clock, only simulated ones.
 
     Raises :class:`StartRefused` where a stored session is on another channel.
     """
@@ -59,10 +68,8 @@ async def load_usable_channels(
     if settings.clock.start is None:
         return channels
     # On a clock that runs ahead, pauses and daily budgets of a real account would shrink to
-    # nothing.
-    harmless = {
-        name: each for name, each in channels.items() if each.simulated or not each.connects
-    }
+    # nothing; by hand too, real people would be written to.
+    harmless = {name: each for name, each in channels.items() if each.simulated}
     for session in await database.read(sessions.list_sessions):
         if session.channel not in harmless:
             raise StartRefused(
@@ -129,11 +136,11 @@ class Sessions:
 
     def views(self) -> list[SessionView]:
         """Return every session, in the order of creation."""
-        return [build_session_view(session.record) for session in self._sessions.values()]
+        return [build_session_view(session.repository.shown) for session in self._sessions.values()]
 
     def view(self, name: str) -> SessionView:
         """Return one session; raise :class:`NotFound` for an unknown name."""
-        return build_session_view(self._require_session(name).record)
+        return build_session_view(self._require_session(name).repository.shown)
 
     def qr(self, name: str) -> SessionQrShown | None:
         """Return the QR code that can be scanned now, or None; raise :class:`NotFound`."""
@@ -177,8 +184,12 @@ class Sessions:
         """Create a session, stopped. Raises :class:`BadRequest` or :class:`Conflict`."""
         options = dict(options or {})
         self._validate_new_session(name, channel, time_zone)
-        record = self._build_record(name, channel, time_zone, options)
-        await self._dependencies.database.write(partial(_insert_session, record, who))
+        self._refuse_file_options(channel, options)
+        record = await self._dependencies.database.write(
+            partial(
+                self._insert_session, self._build_record(name, channel, time_zone, options), who
+            )
+        )
         self._sessions[name] = Session(record, self._dependencies)
         return self.view(name)
 
@@ -335,6 +346,13 @@ class Sessions:
                 f"{time_zone!r} is not a time zone.", hint="Write it like America/Bogota."
             )
 
+    def _refuse_file_options(self, channel: str, options: Mapping[str, object]) -> None:
+        for option in sorted(self._dependencies.channels[channel].settings_only & options.keys()):
+            raise BadRequest(
+                f"The option {option} names a file, which a session's own options can't do.",
+                hint=f"Set it in leadmaster.toml, in the section of the channel: [{channel}].",
+            )
+
     def _build_record(
         self, name: str, channel: str, time_zone: str, options: Mapping[str, object]
     ) -> SessionRecord:
@@ -357,16 +375,32 @@ class Sessions:
             created_at=now,
         )
 
+    def _insert_session(self, new: SessionRecord, who: str, tx: Tx) -> SessionRecord:
+        """Store a session with the options that its channel chooses; return it."""
+        # Deleted names count too: events and messages name their session, and must stay
+        # unambiguous.
+        if sessions.is_session_name_used(tx, new.name):
+            raise Conflict(
+                f"The name {new.name!r} is taken, by a session or by a deleted one"
+                " whose messages are kept.",
+                hint="Choose another name.",
+            )
+        record = replace(new, options=self._choose_options(new, tx))
+        sessions.insert_session(tx, record)
+        at = record.created_at
+        audit.insert_audit_entry(tx, at=at, who=who, action="session_created", subject=record.name)
+        tx.emit(build_session_changed(record, at))
+        return record
 
-def _insert_session(record: SessionRecord, who: str, tx: Tx) -> None:
-    # Deleted names count too: events and messages name their session, and must stay unambiguous.
-    if sessions.is_session_name_used(tx, record.name):
-        raise Conflict(
-            f"The name {record.name!r} is taken, by a session or by a deleted one"
-            " whose messages are kept.",
-            hint="Choose another name.",
-        )
-    sessions.insert_session(tx, record)
-    at = record.created_at
-    audit.insert_audit_entry(tx, at=at, who=who, action="session_created", subject=record.name)
-    tx.emit(build_session_changed(record, at))
+    def _choose_options(self, new: SessionRecord, tx: Tx) -> Mapping[str, object]:
+        """Return the options of a new session; raise :class:`Conflict` where none can be had."""
+        choose = self._dependencies.channels[new.channel].choose_options
+        if choose is None:
+            return new.options
+        settings = self._dependencies.channel_options.get(new.channel, {})
+        stored = sessions.list_sessions(tx)
+        others = [each.options for each in stored if each.channel == new.channel]
+        try:
+            return choose(settings, new.options, others)
+        except CannotOpen as error:
+            raise Conflict(str(error), hint="Then add the session again.") from error

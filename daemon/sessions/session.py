@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
-from random import Random
-from typing import Any, TypeAlias
 
 import structlog
 
-from daemon.api.clock import Clock
-from daemon.api.permit import Permit, PermitVerifier
+from daemon.api.permit import Permit
 from daemon.api.signals import (
     KeepAlive,
     Paired,
@@ -26,7 +21,6 @@ from daemon.api.signals import (
     Signal,
 )
 from daemon.api.transport import (
-    Channel,
     KnownContact,
     NumberAnswer,
     OnWhatsApp,
@@ -35,7 +29,6 @@ from daemon.api.transport import (
     SendResult,
     SessionInfo,
 )
-from daemon.bus import EventBus
 from daemon.events import SessionPairingCodeShown, SessionQrShown
 from daemon.sessions.connection import (
     NOT_CONNECTED,
@@ -43,7 +36,8 @@ from daemon.sessions.connection import (
     SessionUnavailable,
     store_with_retries,
 )
-from daemon.sessions.linking import PairingInProgress, find_end_of_limit
+from daemon.sessions.dependencies import SessionDependencies
+from daemon.sessions.linking import PairingInProgress
 from daemon.sessions.mailbox import Mailbox
 from daemon.sessions.queue_disposal import QueueDisposal
 from daemon.sessions.repository import SessionRepository
@@ -57,11 +51,9 @@ from daemon.sessions.signal_mapping import (
 )
 from daemon.sessions.timers import ClockTimer, SessionTimer, SessionTimers
 from daemon.sessions.transitions import (
-    SHIPPED_SETTINGS,
     STATES_WITHOUT_CONNECTION,
     SessionTransitions,
 )
-from daemon.settings import SessionSettings
 from daemon.worker_launcher import launch_worker
 from statemachines.machine import IllegalTransition
 from statemachines.qr import PairingMethod
@@ -72,32 +64,8 @@ from statemachines.session import (
     PhoneState,
     SendingState,
 )
-from storage.db import Database
+from storage.numbers import find_reply_only_end
 from storage.sessions import SessionRecord
-
-SignalSink: TypeAlias = Callable[[str, Any], Awaitable[object]]
-"""Stores a signal of the session named; awaited before the next signal is read."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionDependencies:
-    """What every session is built with. ``sinks`` store signals that must not be lost, by class."""
-
-    clock: Clock
-    database: Database
-    bus: EventBus
-    verifier: PermitVerifier
-    channels: Mapping[str, Channel]
-    channel_options: Mapping[str, Mapping[str, object]]
-    folder: Path
-    rng: Random
-    sinks: Mapping[type[Signal], SignalSink]
-    on_rejected: Callable[[str, RejectedSignal], Awaitable[object]]
-    """Quarantines a signal that can't be stored; awaited as the sinks are."""
-    settings: SessionSettings = SHIPPED_SETTINGS
-    refused_signals: Counter[str] = field(default_factory=Counter)
-    """How many signals were refused, by session."""
-
 
 log = structlog.get_logger("sessions")
 
@@ -223,10 +191,11 @@ class Session:
         who: str = "",
         action: str = "",
         deletion: QueueDisposal | None = None,
+        restriction: str = "",
     ) -> None:
         """Make ``after`` the present record, store it, and connect or disconnect as it says.
 
-        With a ``deletion`` the session is deleted: see :meth:`SessionRepository.save`.
+        For ``deletion`` and ``restriction`` see :meth:`SessionRepository.save`.
         """
         before = self.record
         if (
@@ -236,7 +205,14 @@ class Session:
             self._timers.on_connection_lost()
         self.transitions.accept(after)
         try:
-            await self.repository.save(after, self.now(), who=who, action=action, deletion=deletion)
+            await self.repository.save(
+                after,
+                self.now(),
+                who=who,
+                action=action,
+                deletion=deletion,
+                restriction=restriction,
+            )
         finally:
             # Also where storing failed: the platform's change is a fact. A command that was not
             # stored did not happen, and is rolled back by its caller.
@@ -248,17 +224,31 @@ class Session:
         now = self.dependencies.clock.now()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
-    async def limit_after_reported_ban(self, record: SessionRecord) -> SessionRecord:
-        """Return ``record``, with replies only for a time where a person reported a ban."""
+    async def limit_after_ban(self, record: SessionRecord) -> SessionRecord:
+        """Return ``record``, with replies only for as long as a ban asks for."""
+        if record.phone is None or record.phone_state is PhoneState.UNLINKED:
+            return record
+        phone, now = record.phone, self.now()
         until = await self.dependencies.database.read(
-            lambda reader: find_end_of_limit(reader, record, self.now())
+            lambda reader: find_reply_only_end(reader, phone, self._name, now)
         )
-        return record if until is None else self.transitions.limit_after_reported_ban(record, until)
+        return record if until is None else self.transitions.limit_after_ban(record, until)
+
+    async def reopen_sending(self, reason_code: str) -> SessionRecord:
+        """Return the record with new chats open again, unless the number may only reply still."""
+        return await self._keep_limit_after_ban(self.transitions.reopen_sending(reason_code))
+
+    async def _keep_limit_after_ban(self, after: SessionRecord) -> SessionRecord:
+        limited = await self.limit_after_ban(after)
+        if limited.sending is after.sending:
+            return after
+        return replace(limited, reason_code="reply_only_after_ban")
 
     def context(self) -> OpenContext:
         """Return what a transport is opened with."""
         record = self.record
-        options = {**self.dependencies.channel_options.get(record.channel, {}), **record.options}
+        settings = self.dependencies.channel_options.get(record.channel, {})
+        options = self.channel.merge_options(settings, record.options)
         folder = self.dependencies.folder / record.name
         info = SessionInfo(
             record.name, self.is_linked, record.phone, folder, options, self.pairing.phone
@@ -392,9 +382,10 @@ class Session:
         if isinstance(signal, PhoneSeen):
             await self._apply_phone_seen(signal)
         elif isinstance(signal, SendingRestricted):
-            await self.commit(self.transitions.restrict_sending(signal.reason_code, signal.until))
+            after = self.transitions.restrict_sending(signal.reason_code, signal.until)
+            await self.commit(after, restriction=signal.reason_code)
         elif isinstance(signal, SendingReopened):
-            await self.commit(self.transitions.reopen_sending("sending_reopened"))
+            await self.commit(await self.reopen_sending("sending_reopened"))
         elif isinstance(signal, ConnectionOpened) and not self.is_linked:
             return  # no login is stored: a QR code comes next
         elif (trigger := map_signal(signal, self.record.connection)) is None:
@@ -412,7 +403,7 @@ class Session:
         after = self.transitions.apply_trigger(trigger, now)
         if isinstance(signal, Paired):
             after = self.transitions.link_phone(after, signal.phone, now)
-            after = await self.limit_after_reported_ban(after)
+            after = await self.limit_after_ban(after)
             self.pairing.phone = None
         if isinstance(signal, QrIssued | PairingCodeIssued):
             by_code = isinstance(signal, PairingCodeIssued)
@@ -494,4 +485,6 @@ class Session:
         if after is None:
             await self.repository.save(self.record, self.now())
             return
+        if after.sending is SendingState.ALL and self.record.sending is SendingState.REPLY_ONLY:
+            after = await self._keep_limit_after_ban(after)
         await self.commit(after)

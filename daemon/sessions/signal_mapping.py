@@ -43,9 +43,10 @@ class ConnectionOpened(Signal):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionNotOpened(Signal):
-    """The channel can't be opened as it is configured; ``sentence`` says why."""
+    """The channel can't be opened as it is configured, or not now; ``sentence`` says why."""
 
     sentence: str
+    retryable: bool = False
 
 
 SIGNAL_TRIGGERS: dict[type[Signal], ConnectionTrigger] = {
@@ -107,10 +108,9 @@ def map_signal(signal: Signal, connection: ConnectionState) -> ConnectionTrigger
     if isinstance(signal, ConnectionRefused):
         return _map_refusal(signal)
     if isinstance(signal, PairingFailed):
-        if signal.passkey_requested:
-            return ConnectionTrigger(ConnectionEvent.PASSKEY_REQUESTED, "passkey_requested")
-        reason = "pairing_code_refused" if signal.code_refused else "pairing_refused"
-        return ConnectionTrigger(ConnectionEvent.PAIRING_FAILED, reason)
+        return _map_pairing_failure(signal)
+    if isinstance(signal, ConnectionNotOpened) and signal.retryable:
+        return ConnectionTrigger(ConnectionEvent.DISCONNECTED, "channel_not_ready")
     # A code although a login was stored: the login is gone.
     issued = isinstance(signal, QrIssued | PairingCodeIssued)
     if issued and connection is ConnectionState.CONNECTING:
@@ -124,6 +124,13 @@ def map_signal(signal: Signal, connection: ConnectionState) -> ConnectionTrigger
 def is_valid_after_close(signal: Signal) -> bool:
     """Return whether a signal counts although its connection was closed before it was handled."""
     return isinstance(signal, ConnectionRefused) and signal.kind in BAN_AND_BLOCK_KINDS
+
+
+def _map_pairing_failure(signal: PairingFailed) -> ConnectionTrigger:
+    if signal.passkey_requested:
+        return ConnectionTrigger(ConnectionEvent.PASSKEY_REQUESTED, "passkey_requested")
+    reason = "pairing_code_refused" if signal.code_refused else "pairing_refused"
+    return ConnectionTrigger(ConnectionEvent.PAIRING_FAILED, reason)
 
 
 def _map_refusal(signal: ConnectionRefused) -> ConnectionTrigger:

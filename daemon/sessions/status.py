@@ -140,6 +140,7 @@ REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
         "server_trouble": "WhatsApp has trouble; the next attempt is at {deadline}.",
         "worker_died": "The channel's process ended; a new one starts at {deadline}.",
         "crashed_too_often": "The channel's process ended too often in a short time; see the log.",
+        "channel_not_ready": "The channel can't be opened now; the next attempt is at {deadline}.",
         "channel_not_opened": "The channel can't be opened as it is configured; see the log.",
         "connection_refused": "WhatsApp refused the connection{retry}.",
         "banned_too_many_unknown_people": (
@@ -158,6 +159,9 @@ REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
         "phone_seen": "The phone was online again.",
         "sending_reopened": "New chats are open again.",
         "restriction_ended": "The restriction is over; new chats are open again.",
+        "reply_only_after_ban": (
+            "WhatsApp's restriction is over. After a ban, this number only replies for 14 days."
+        ),
     }
 )
 """Sentences for reasons that say more than their state; other reasons have the state's."""
@@ -209,8 +213,8 @@ BLOCK_SENTENCES: Mapping[BlockedBy, str] = MappingProxyType(
             "It goes out when WhatsApp or a person opens them: leadmaster sessions list."
         ),
         BlockedBy.NUMBER_BANNED: (
-            "The number of the session {session} was banned; nothing goes from it by hand. "
-            "Cancel the message, or write from another number."
+            "WhatsApp banned the number of the session {session}; nothing goes from it. When the "
+            "ban is over, acknowledge it: leadmaster sessions acknowledge {session}."
         ),
     }
 )
@@ -222,6 +226,7 @@ def describe_block(block: BlockedBy, session: str) -> str:
     return BLOCK_SENTENCES[block].format(session=session)
 
 
+RETRY_SENTENCE = "The next attempt is at {deadline}."
 RESTRICTION_SENTENCE = "New chats are closed {until}; replies still go out."
 MISSING_PHONE_SENTENCE = (
     "The phone has been offline since {seen}; open WhatsApp on it, "
@@ -233,6 +238,8 @@ def describe_session(record: SessionRecord) -> StatusText:
     """Return the status text of a session."""
     state = STATE_TEXTS[record.connection]
     sentences = [record.fault or _describe_reason(record, state)]
+    if record.fault and record.connection is ConnectionState.BACKOFF:
+        sentences.append(_fill_sentence(RETRY_SENTENCE, record))
     action = state.action
     by_code = record.pairing_method is PairingMethod.CODE
     if record.connection is ConnectionState.AWAITING_SCAN and by_code:

@@ -31,6 +31,7 @@ from statemachines.session import (
     SendingMachine,
     SendingState,
 )
+from storage.numbers import REPLY_ONLY_AFTER_BAN
 from storage.sessions import SessionRecord
 
 SHIPPED_SETTINGS = SessionSettings()
@@ -51,7 +52,6 @@ def compute_backoff_delay(
 
 
 BAN_WITHOUT_EXPIRY = timedelta(hours=24)
-REPLY_ONLY_AFTER_BAN = timedelta(days=14)
 COMMAND_EVENTS = frozenset(
     {
         ConnectionEvent.START,
@@ -322,8 +322,8 @@ class SessionTransitions:
             until = record.sending_until
         return replace(record, sending=state, sending_until=until, reason_code=reason_code)
 
-    def limit_after_reported_ban(self, record: SessionRecord, until: datetime) -> SessionRecord:
-        """Return ``record`` with new chats closed, because of a reported ban; never for shorter."""
+    def limit_after_ban(self, record: SessionRecord, until: datetime) -> SessionRecord:
+        """Return ``record`` with new chats closed, because of a ban; never for shorter."""
         state = fire_event(self._machines.sending, SendingEvent.RESTRICTED)
         closed = record.sending is SendingState.REPLY_ONLY
         if state is SendingState.NONE or (closed and record.sending_until is None):

@@ -14,6 +14,7 @@ from tests.helpers.client.process import DemoProcess, run_demo
 
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 WINDOW: Final[ViewportSize] = {"width": 1280, "height": 800}
+MIDDLE: Final[ViewportSize] = {"width": 1280, "height": 960}
 TALL: Final[ViewportSize] = {"width": 1280, "height": 1460}
 RATE: Final = 4.0
 _QUIET: Final = "#live[data-state=live]"
@@ -48,7 +49,21 @@ async def session(page: Page) -> None:
     await page.locator(".pairing-code svg").wait_for()
 
 
-PICTURES: Final[tuple[Callable[[Page], Awaitable[None]], ...]] = (today, review, message, session)
+async def answer(page: Page) -> None:
+    """Somebody who asked what it costs, and all that is known of them."""
+    await page.goto("/prospects?text=Paula+Núñez")
+    await page.locator(".prospect-row", has_text="Paula Núñez").click()
+    await page.get_by_text("¿Cuánto sale?").first.wait_for()
+    await page.set_viewport_size(MIDDLE)
+
+
+PICTURES: Final[tuple[Callable[[Page], Awaitable[None]], ...]] = (
+    today,
+    answer,
+    review,
+    message,
+    session,
+)
 
 
 async def take(shown: DemoProcess) -> None:

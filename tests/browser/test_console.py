@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from playwright.async_api import Browser, expect
 
 from storage import audit, messages
 from tests.helpers.client.browser import PHONE_VIEWPORT, open_page, wait_until_live
-from tests.helpers.client.console import ANA_CSV, ConsoleServer, write_phone_script
+from tests.helpers.client.console import ANA_CSV, ConsoleServer
 
 TWO_SECONDS = 2_000
 
 
-async def test_a_phone_is_linked_without_reload(
-    console: ConsoleServer, browser: Browser, short_folder: Path
-) -> None:
+async def test_a_phone_is_linked_without_reload(console: ConsoleServer, browser: Browser) -> None:
     """The code appears, its ring counts down, it is scanned, and the card settles to ready."""
-    script = write_phone_script(short_folder, {"scan_after": 2.5})
-    await console.api.post(
-        "/v1/sessions", name="ventas", channel="simulated", options={"script": script}
-    )
+    await console.add_session(scan_after=2.5)
     async with open_page(browser, console, "/sessions") as page:
         await wait_until_live(page)
         await page.evaluate("window.sameDocument = true")
@@ -37,16 +31,11 @@ async def test_a_phone_is_linked_without_reload(
         assert await page.evaluate("window.sameDocument")
 
 
-async def test_a_scanned_code_fills_its_ring(
-    console: ConsoleServer, browser: Browser, short_folder: Path
-) -> None:
+async def test_a_scanned_code_fills_its_ring(console: ConsoleServer, browser: Browser) -> None:
     """Between the scan and ready the card says that the phone is being linked."""
-    script = write_phone_script(short_folder, {"scan_after": 1.0, "step": 1.0})
     async with open_page(browser, console, "/sessions") as page:
         await wait_until_live(page)
-        await console.api.post(
-            "/v1/sessions", name="ventas", channel="simulated", options={"script": script}
-        )
+        await console.add_session(scan_after=1.0, step=1.0)
         await page.goto("/sessions/ventas")
         await wait_until_live(page)
         await page.get_by_role("button", name="Start").click()
@@ -55,12 +44,10 @@ async def test_a_scanned_code_fills_its_ring(
 
 
 async def test_a_session_that_drops_is_seen_within_two_seconds(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """Whoever looks sees it at once, in the server's words, with when it tries again."""
-    script = write_phone_script(short_folder, {"line": [{"at": 0.5, "do": "disconnect"}]})
-    order = {"name": "ventas", "channel": "simulated", "options": {"script": script}}
-    await console.api.post("/v1/sessions", **order)
+    await console.add_session(line=[{"at": 0.5, "do": "disconnect"}])
     async with open_page(browser, console, "/sessions/ventas") as page:
         await wait_until_live(page)
         await console.api.post("/v1/sessions/ventas/start")

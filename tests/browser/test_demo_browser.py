@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
@@ -43,11 +44,15 @@ async def a_stranger(browser: Browser, shown: DemoProcess) -> AsyncIterator[Page
     assert complaints == []
 
 
-async def at(page: Page, place: str) -> None:
-    """Go to a page by its name, as it stands in the navigation."""
+async def at(page: Page, place: str, tab: str = "") -> None:
+    """Go to a place by its name in the navigation, and there to a tab."""
     pages = page.get_by_role("navigation", name="Pages")
     await pages.get_by_role("link", name=re.compile(f"^{place}")).click()
     await expect(pages.locator('[aria-current="page"]')).to_contain_text(place)
+    if tab:
+        tabs = page.locator("main nav")
+        await tabs.get_by_role("link", name=re.compile(f"^{tab}")).click()
+        await expect(tabs.locator('[aria-current="page"]')).to_contain_text(tab)
     await wait_until_live(page)
 
 
@@ -68,7 +73,7 @@ async def links_a_phone(page: Page) -> None:
 
 async def validates_three(page: Page) -> None:
     """Give a word and a reason on three numbers that only a person can find out about."""
-    await at(page, "Review")
+    await at(page, "Review", "Numbers")
     numbers = page.locator("section", has=page.get_by_role("heading", name="Numbers to validate"))
     for reason in ("I called the number", "I saw their WhatsApp profile", "my own client"):
         first = numbers.locator(".queue-row:visible").first
@@ -84,7 +89,7 @@ async def validates_three(page: Page) -> None:
 
 async def sends_one_by_hand(page: Page) -> None:
     """Take the next one, open its chat in another tab, and say that it was sent."""
-    await at(page, "By hand")
+    await at(page, "Review", "By hand")
     await page.get_by_role("button", name="Take it").click()
     async with page.context.expect_page() as opening:
         await page.get_by_role("button", name=re.compile("^Open the chat")).click()
@@ -97,7 +102,7 @@ async def sends_one_by_hand(page: Page) -> None:
 
 async def sees_why_one_was_blocked(page: Page) -> None:
     """From the list to the sentence, the rule and what would change it."""
-    await at(page, "Messages")
+    await at(page, "Chats", "Messages")
     await page.get_by_label("State").select_option(label="Blocked (3)")
     await page.get_by_role("link", name=re.compile("They said no")).click()
     verdict = page.locator(".verdict")
@@ -105,6 +110,30 @@ async def sees_why_one_was_blocked(page: Page) -> None:
     await verdict.get_by_text("Which rule?").first.click()
     await expect(verdict).to_contain_text("refused")
     await expect(verdict).to_contain_text("What would change it")
+
+
+async def changes_a_rule_and_undoes_it(page: Page, folder: Path) -> None:
+    """By form: tried on past messages, written, accepted; the undoing takes it out of the file."""
+    file = folder / "rules.d" / "gate.yaml"
+    await at(page, "Settings", "Rules")
+    await page.get_by_role("button", name="Change allow", exact=True).click()
+    await page.locator("#number-value").fill("90")
+    await page.get_by_role("button", name="See which decisions change").click()
+    await page.get_by_label("Why?").fill("look at more of them first")
+    await page.locator("#dialog").get_by_role("button", name="Change 70 to 90").click()
+    state = page.locator(".ruleset-admin")
+    await state.get_by_role("button", name="Accept").click()
+    await page.get_by_label("Why?").fill("agreed with sales")
+    await page.locator("#dialog").get_by_role("button", name="Accept").click()
+    await expect(page.locator("#ruleset-gate ~ .thresholds")).to_contain_text("from 90")
+    assert "90" in await asyncio.to_thread(file.read_text, encoding="utf-8")
+    await page.locator("#rules-history summary").click()
+    await page.get_by_role("button", name="Roll back to this").last.click()
+    await page.get_by_label("Why?").fill("too careful")
+    await page.locator("#dialog").get_by_role("button", name="Roll back to this").click()
+    await expect(page.locator("#ruleset-gate ~ .thresholds")).to_contain_text("from 70")
+    await expect(state.locator('[data-state="live"]')).to_be_visible()
+    assert not file.exists()
 
 
 async def stops_everything(page: Page) -> None:
@@ -127,15 +156,16 @@ async def kept(shown: DemoProcess) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(180)
 async def test_a_stranger_needs_no_documentation(browser: Browser) -> None:
-    """Links a phone, validates three, sends one, sees one blocked, stops all; no trace is left."""
+    """Links, validates, sends, sees one blocked, changes a rule, stops all; no trace is left."""
     async with run_demo(RATE) as shown:
         async with a_stranger(browser, shown) as page:
             await links_a_phone(page)
             await validates_three(page)
             await sends_one_by_hand(page)
             await sees_why_one_was_blocked(page)
+            await changes_a_rule_and_undoes_it(page, shown.folder)
             await stops_everything(page)
             audit = await kept(shown)
         assert await shown.interrupt() == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from playwright.async_api import Browser, Page, expect
 
@@ -19,7 +18,6 @@ from tests.helpers.client.console import (
     build_prospect_csv,
     hold_messages,
     wait_for_message_state,
-    write_phone_script,
 )
 
 CARLOS = "Carlos;+5491141234569;feria;relación previa\n"
@@ -59,10 +57,10 @@ async def walk(page: Page) -> None:
 
 
 async def test_each_press_counts_while_lists_are_fetched_anew(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """On Today, in the review and at the desk, j and k go on from where they were."""
-    await hold_messages(console, short_folder, ANA_ROW, BETO_ROW)
+    await hold_messages(console, ANA_ROW, BETO_ROW)
     await console.import_list(build_prospect_csv(3))
     for n in range(3):
         order = {"to": f"+54911412345{n:02d}", "text": "Hola"}
@@ -74,10 +72,10 @@ async def test_each_press_counts_while_lists_are_fetched_anew(
 
 
 async def test_a_row_that_goes_hands_the_focus_to_its_neighbour(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """Somebody else decides the case in focus: the one that takes its place has the focus."""
-    first, second, third = await hold_messages(console, short_folder, ANA_ROW, BETO_ROW, CARLOS)
+    first, second, third = await hold_messages(console, ANA_ROW, BETO_ROW, CARLOS)
     async with restless(browser, console, "/review") as page:
         for _ in range(2):
             await page.keyboard.press("j")
@@ -89,11 +87,9 @@ async def test_a_row_that_goes_hands_the_focus_to_its_neighbour(
         await expect(page.locator(f"#row-{first}")).to_be_focused()
 
 
-async def test_what_is_open_typed_and_shown_stays(
-    console: ConsoleServer, browser: Browser, short_folder: Path
-) -> None:
+async def test_what_is_open_typed_and_shown_stays(console: ConsoleServer, browser: Browser) -> None:
     """A menu, a fold, a number that was asked for, a reason half typed, words that are marked."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     async with restless(browser, console, f"/messages/{message}") as page:
         await page.locator(".reveal").click()
         await page.locator(".verdict summary").click()
@@ -131,12 +127,10 @@ async def test_a_long_page_keeps_its_place(console: ConsoleServer, browser: Brow
 
 
 async def test_what_somebody_else_takes_is_not_pressed_by_mistake(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """A button that becomes another one while it is held down does nothing."""
-    await console.add_ready_session(
-        "ventas", script=write_phone_script(short_folder, {"scan_after": 0.1})
-    )
+    await console.add_ready_session()
     await console.import_list(build_prospect_csv(2))
     found = []
     for n in range(2):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
@@ -52,10 +51,10 @@ async def at_the_desk(
 
 
 async def test_a_manual_send_is_worked_through_by_keyboard(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """Keys: t takes it, o opens the chat in a tab that can't reach back, y says it was sent."""
-    (message,) = await queue_manual_messages(console, short_folder, 1)
+    (message,) = await queue_manual_messages(console, 1)
     async with at_the_desk(browser, console) as page:
         await page.keyboard.press("t")
         await expect(page.locator(".countdown-seconds")).to_contain_text(":")
@@ -74,11 +73,9 @@ async def test_a_manual_send_is_worked_through_by_keyboard(
 
 
 @pytest.mark.timeout(300)
-async def test_forty_go_by_three_keys_each(
-    console: ConsoleServer, browser: Browser, short_folder: Path
-) -> None:
+async def test_forty_go_by_three_keys_each(console: ConsoleServer, browser: Browser) -> None:
     """Nobody touches a mouse, and nothing has to be waited for but the next one."""
-    found = await queue_manual_messages(console, short_folder, FORTY)
+    found = await queue_manual_messages(console, FORTY)
     async with at_the_desk(browser, console) as page:
         for _ in range(FORTY):
             await page.keyboard.press("t")
@@ -93,11 +90,9 @@ async def test_forty_go_by_three_keys_each(
         await wait_for_message_state(console, each, {MessageState.CONFIRMED_BY_HAND})
 
 
-async def test_an_own_deed_is_shown_at_once(
-    console: ConsoleServer, browser: Browser, short_folder: Path
-) -> None:
+async def test_an_own_deed_is_shown_at_once(console: ConsoleServer, browser: Browser) -> None:
     """A piece rests between two fetches; whoever pressed a key does not wait for that."""
-    await queue_manual_messages(console, short_folder, 2)
+    await queue_manual_messages(console, 2)
     async with at_the_desk(browser, console) as page:
         await page.clock.install()
         await page.reload()
@@ -110,10 +105,10 @@ async def test_an_own_deed_is_shown_at_once(
 
 
 async def test_what_was_not_sent_is_over_with_its_reason(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """Key n asks why; the message is cancelled and nobody else sends it."""
-    (message,) = await queue_manual_messages(console, short_folder, 1)
+    (message,) = await queue_manual_messages(console, 1)
     async with at_the_desk(browser, console) as page:
         await page.keyboard.press("t")
         await page.locator('[data-shortcut="o"]').wait_for()
@@ -128,10 +123,10 @@ async def test_what_was_not_sent_is_over_with_its_reason(
 
 @pytest.mark.parametrize("opened", [False, True])
 async def test_after_an_opt_out_it_says_do_not_send(
-    console: ConsoleServer, browser: Browser, short_folder: Path, *, opened: bool
+    console: ConsoleServer, browser: Browser, *, opened: bool
 ) -> None:
     """Whether the chat was open or not: nothing is left that would send."""
-    (message,) = await queue_manual_messages(console, short_folder, 1)
+    (message,) = await queue_manual_messages(console, 1)
     async with at_the_desk(browser, console) as page:
         await page.keyboard.press("t")
         await page.locator('[data-shortcut="o"]').wait_for()
@@ -148,10 +143,10 @@ async def test_after_an_opt_out_it_says_do_not_send(
 
 @pytest.mark.parametrize("look", APPEARANCES)
 async def test_axe_finds_nothing_serious_at_the_desk(
-    console: ConsoleServer, browser: Browser, short_folder: Path, look: str
+    console: ConsoleServer, browser: Browser, look: str
 ) -> None:
     """The next one, the one in hand, and the question how it ended."""
-    await queue_manual_messages(console, short_folder, 2)
+    await queue_manual_messages(console, 2)
     async with at_the_desk(browser, console, **dict(APPEARANCES[look])) as page:
         found = await list_axe_violations(page)
         await page.locator('[data-shortcut="t"]').click()

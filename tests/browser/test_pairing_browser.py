@@ -17,7 +17,7 @@ from tests.helpers.client.browser import (
     open_page,
     wait_until_live,
 )
-from tests.helpers.client.console import ConsoleServer, open_console, write_phone_script
+from tests.helpers.client.console import ConsoleServer, open_console
 from tests.helpers.client.http import build_settings
 
 NUMBER = "+54 9 11 5555-0001"
@@ -31,13 +31,10 @@ async def ask_for_code(page: Page, button: str, number: str = NUMBER) -> None:
 
 
 async def test_a_code_is_asked_for_typed_and_settles_to_ready(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """From the QR, for who has no camera at hand; nothing is loaded again."""
-    script = write_phone_script(short_folder, {"scan_after": 4})
-    await console.api.post(
-        "/v1/sessions", name="ventas", channel="simulated", options={"script": script}
-    )
+    await console.add_session(scan_after=4)
     async with open_page(browser, console, "/sessions/ventas") as page:
         await wait_until_live(page)
         await page.evaluate("window.sameDocument = true")
@@ -56,13 +53,10 @@ async def test_a_code_is_asked_for_typed_and_settles_to_ready(
 
 
 async def test_the_way_can_be_changed_and_a_wrong_number_is_told(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """The problem stands in the dialog; from the code a button leads back to the QR."""
-    script = write_phone_script(short_folder, {"scan_after": None})
-    await console.api.post(
-        "/v1/sessions", name="ventas", channel="simulated", options={"script": script}
-    )
+    await console.add_session(scan_after=None)
     async with open_page(browser, console, "/sessions/ventas") as page:
         await wait_until_live(page)
         await ask_for_code(page, "Link with a code instead", "nobody")
@@ -77,13 +71,10 @@ async def test_the_way_can_be_changed_and_a_wrong_number_is_told(
 
 @pytest.mark.parametrize("viewport", [LAPTOP_VIEWPORT, PHONE_VIEWPORT], ids=["laptop", "phone"])
 async def test_it_is_read_in_spanish_and_fits_the_screen(
-    console: ConsoleServer, browser: Browser, short_folder: Path, viewport: dict[str, int]
+    console: ConsoleServer, browser: Browser, viewport: dict[str, int]
 ) -> None:
     """The steps are those of WhatsApp's own menus; nothing leaves the screen sideways."""
-    script = write_phone_script(short_folder, {"scan_after": None})
-    await console.api.post(
-        "/v1/sessions", name="ventas", channel="simulated", options={"script": script}
-    )
+    await console.add_session(scan_after=None)
     async with open_page(
         browser, console, "/sessions/ventas", viewport=viewport, locale="es-AR"
     ) as page:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -56,12 +55,12 @@ async def wait_until(is_so: Callable[[], Awaitable[bool]]) -> None:
 
 @contextlib.asynccontextmanager
 async def open_review_page(
-    browser: Browser, console: ConsoleServer, **options: Json
+    browser: Browser, console: ConsoleServer, path: str = "/review", **options: Json
 ) -> AsyncIterator[Page]:
     """Open the review, with a clock of the page that a test can turn forward."""
     async with open_page(browser, console, "/sign-in", **options) as page:
         await page.clock.install()
-        await page.goto("/review")
+        await page.goto(path)
         await wait_until_live(page)
         yield page
 
@@ -75,10 +74,10 @@ async def decide(page: Page, key: str) -> None:
 
 
 async def test_a_held_message_approved_by_keyboard_goes_out(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """a, enter, ten seconds: it is with WhatsApp, and the audit says who let it go and why."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     async with open_review_page(browser, console) as page:
         await decide(page, "a")
         await expect(page.locator(".toast")).to_contain_text("Approved")
@@ -92,11 +91,9 @@ async def test_a_held_message_approved_by_keyboard_goes_out(
     ]
 
 
-async def test_what_is_taken_back_stays_held(
-    console: ConsoleServer, browser: Browser, short_folder: Path
-) -> None:
+async def test_what_is_taken_back_stays_held(console: ConsoleServer, browser: Browser) -> None:
     """Undo within ten seconds: nothing was sent to the server, and the case is back."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     async with open_review_page(browser, console) as page:
         await decide(page, "a")
         await expect(page.locator(f'#review-queue [data-case="{message}"]')).to_be_hidden()
@@ -112,11 +109,9 @@ async def test_what_is_taken_back_stays_held(
     )
 
 
-async def test_leaving_the_page_commits(
-    console: ConsoleServer, browser: Browser, short_folder: Path
-) -> None:
+async def test_leaving_the_page_commits(console: ConsoleServer, browser: Browser) -> None:
     """Who has decided and walks away has decided: it is carried out as the page goes."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     async with open_review_page(browser, console) as page:
         await decide(page, "x")
         await page.goto("/")
@@ -125,10 +120,10 @@ async def test_leaving_the_page_commits(
 
 
 async def test_the_next_case_comes_by_itself_until_there_is_none(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """Two decisions, four keys; then the page says that it was the last."""
-    first, second = await hold_messages(console, short_folder, ANA_ROW, BETO_ROW)
+    first, second = await hold_messages(console, ANA_ROW, BETO_ROW)
     async with open_review_page(browser, console) as page:
         await expect(page.locator("#case-name")).to_have_text("Ana")
         await decide(page, "a")
@@ -140,11 +135,9 @@ async def test_the_next_case_comes_by_itself_until_there_is_none(
         await wait_for_message_state(console, second, {MessageState.BLOCKED})
 
 
-async def test_j_k_and_enter_walk_the_queue(
-    console: ConsoleServer, browser: Browser, short_folder: Path
-) -> None:
+async def test_j_k_and_enter_walk_the_queue(console: ConsoleServer, browser: Browser) -> None:
     """The row that has the focus opens beside the queue, and its address can be kept."""
-    _, second = await hold_messages(console, short_folder, ANA_ROW, BETO_ROW)
+    _, second = await hold_messages(console, ANA_ROW, BETO_ROW)
     async with open_review_page(browser, console) as page:
         await page.keyboard.press("j")
         await page.keyboard.press("j")
@@ -155,11 +148,9 @@ async def test_j_k_and_enter_walk_the_queue(
         await expect(page.locator("#case-name")).to_have_text("Beto")
 
 
-async def test_two_operators_do_not_collide(
-    console: ConsoleServer, browser: Browser, short_folder: Path
-) -> None:
+async def test_two_operators_do_not_collide(console: ConsoleServer, browser: Browser) -> None:
     """What one has open the other sees taken, with nothing to press; left, it is free again."""
-    first, second = await hold_messages(console, short_folder, ANA_ROW, BETO_ROW)
+    first, second = await hold_messages(console, ANA_ROW, BETO_ROW)
     await console.services.review.take(second, "eva")
     async with open_review_page(browser, console) as page:
         await leased(console, first, "ana")
@@ -180,10 +171,10 @@ async def leased(console: ConsoleServer, message: str, who: str | None) -> None:
 
 
 async def test_a_suppression_is_at_once_and_its_undo_a_correction(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """s, enter: suppressed and cancelled, no ten seconds; undo asks why and is written down."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     async with open_review_page(browser, console) as page:
         await page.keyboard.press("s")
         await expect(page.locator("#dialog")).to_contain_text("Cancels 1 waiting message")
@@ -206,9 +197,9 @@ async def test_a_suppression_is_at_once_and_its_undo_a_correction(
 async def test_a_landline_waits_for_a_persons_word(
     console: ConsoleServer, browser: Browser
 ) -> None:
-    """It stands in the queue without any message; v and enter validate it."""
+    """It stands among the numbers without any message; v and enter validate it."""
     await console.import_list((PROSPECT_CSV_HEADER + LANDLINE_ROW).encode())
-    async with open_review_page(browser, console) as page:
+    async with open_review_page(browser, console, "/review/numbers") as page:
         await expect(page.locator("#case")).to_contain_text("It is a landline")
         await decide(page, "v")
         await page.clock.run_for(PAST_UNDO)
@@ -253,17 +244,17 @@ async def test_what_comes_in_while_nothing_is_open_opens_by_itself(
     console: ConsoleServer, browser: Browser
 ) -> None:
     """Whoever keeps the empty page open need not reload it."""
-    async with open_review_page(browser, console) as page:
-        await expect(page.get_by_text("Nothing to review")).to_be_visible()
+    async with open_review_page(browser, console, "/review/numbers") as page:
+        await expect(page.get_by_text("No number to validate")).to_be_visible()
         await console.import_list((PROSPECT_CSV_HEADER + LANDLINE_ROW).encode())
         await expect(page.locator("#case-name")).to_have_text("Carla")
 
 
 async def test_a_name_is_put_right_and_the_case_stays(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """C corrects and goes nowhere: the message still waits for its decision."""
-    await hold_messages(console, short_folder, ANA_ROW)
+    await hold_messages(console, ANA_ROW)
     async with open_review_page(browser, console) as page:
         await page.keyboard.press("c")
         await page.locator("#dialog input[name=name]").fill("Ana María")
@@ -275,10 +266,10 @@ async def test_a_name_is_put_right_and_the_case_stays(
 
 @pytest.mark.parametrize("look", APPEARANCES)
 async def test_axe_finds_nothing_serious_in_a_case(
-    console: ConsoleServer, browser: Browser, short_folder: Path, look: str
+    console: ConsoleServer, browser: Browser, look: str
 ) -> None:
     """The case, its dialogs and the toast with its countdown."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     async with open_page(browser, console, f"/review/{message}", **dict(APPEARANCES[look])) as page:
         await wait_until_live(page)
         found = await list_axe_violations(page)
@@ -294,10 +285,10 @@ async def test_axe_finds_nothing_serious_in_a_case(
 
 
 async def test_on_a_phone_the_case_has_the_screen_to_itself(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """First the queue; a case opens over it, and leads back."""
-    await hold_messages(console, short_folder, ANA_ROW)
+    await hold_messages(console, ANA_ROW)
     async with open_page(
         browser, console, "/review", viewport=PHONE_VIEWPORT, has_touch=True
     ) as page:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from playwright.async_api import Browser, expect
 
 from tests.helpers.client.browser import list_axe_violations, open_page, wait_until_live
@@ -11,10 +9,10 @@ from tests.helpers.client.console import ANA_ROW, ConsoleServer, hold_messages
 
 
 async def test_a_rule_shows_its_lines_and_how_often_it_fired(
-    console: ConsoleServer, browser: Browser, short_folder: Path
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """By keyboard: down to a rule, enter unfolds what stands in the file."""
-    await hold_messages(console, short_folder, ANA_ROW)
+    await hold_messages(console, ANA_ROW)
     async with open_page(browser, console, "/rules") as page:
         await wait_until_live(page)
         row = page.locator("tr", has=page.locator("#rule-gate-first_time_relationship"))

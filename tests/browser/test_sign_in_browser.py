@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, ViewportSize, expect
 
+from daemon.http.problems import PROBLEM_JSON
 from daemon.settings import ClockSettings
-from tests.helpers.client.browser import LAPTOP_VIEWPORT, wait_until_live
+from tests.helpers.client.browser import (
+    LAPTOP_VIEWPORT,
+    PHONE_VIEWPORT,
+    list_axe_violations,
+    wait_until_live,
+)
 from tests.helpers.client.http import HttpServer, build_settings, open_http_server
 
 PASSWORD = "correct horse battery staple"
@@ -107,3 +114,64 @@ async def test_a_browser_that_is_signed_out_elsewhere_is_led_to_the_door(
         await page.get_by_label("Password").fill(PASSWORD)
         await page.get_by_role("button", name="Sign in").click()
         await page.wait_for_url("**/?of=today")
+
+
+@pytest.mark.parametrize(
+    ("locale", "viewport", "title", "back"),
+    [
+        ("es-AR", PHONE_VIEWPORT, "En /mensajes no hay ninguna página.", "Volver a Hoy"),
+        ("en-GB", LAPTOP_VIEWPORT, "There is no page at /mensajes.", "Back to Today"),
+    ],
+)
+async def test_an_address_that_leads_nowhere_is_a_page(
+    server: HttpServer,
+    browser: Browser,
+    locale: str,
+    viewport: ViewportSize,
+    title: str,
+    back: str,
+) -> None:
+    """In the reader's language, with the menu and a way back; a page that is not for them too."""
+    made = await server.control.post("/v1/sign-in-links", user="ana")
+    context = await browser.new_context(
+        base_url=server.public.base, viewport=viewport, locale=locale
+    )
+    async with context:
+        page = await context.new_page()
+        await page.goto(made.document["url"])
+        await wait_until_live(page)
+        answer = await page.goto("/mensajes")
+        assert answer is not None
+        assert answer.status == 404
+        await expect(page.get_by_role("heading", level=1)).to_have_text(title)
+        assert await list_axe_violations(page) == []
+        if folder := os.environ.get("SCREENSHOTS"):
+            await page.screenshot(path=f"{folder}/unknown-{locale}.png")
+        await page.get_by_role("link", name=back).click()
+        await page.wait_for_url(server.public.base + "/")
+        refused = await page.goto("/audit")
+        assert refused is not None
+        assert refused.status == 403
+        await expect(page.get_by_role("navigation").first).to_be_visible()
+        data = await context.request.get("/v1/mensajes", headers={"Accept": "text/html"})
+        assert (data.status, data.headers["content-type"].partition(";")[0]) == (404, PROBLEM_JSON)
+
+
+async def test_while_nothing_can_be_served_a_browser_is_shown_a_page(
+    server: HttpServer, browser: Browser
+) -> None:
+    """A sentence with a way back, and no document for programs."""
+    made = await server.control.post("/v1/sign-in-links", user="ana")
+    services = server.health.services
+    try:
+        async with a_stranger(browser, server) as page:
+            await page.goto(made.document["url"])
+            await wait_until_live(page)
+            server.health.services = None
+            answer = await page.goto("/")
+            assert answer is not None
+            assert answer.status == 503
+            await expect(page.get_by_role("heading", level=1)).to_contain_text("LeadMaster is")
+            await expect(page.get_by_role("link", name="Back to Today")).to_be_visible()
+    finally:
+        server.health.services = services

@@ -7,7 +7,9 @@ import itertools
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from daemon.http.console.language import load_language
@@ -18,13 +20,22 @@ from tests.helpers.client.browser import open_page, wait_until_live
 from tests.helpers.client.console import (
     ConsoleServer,
     move_message_to_state,
+    open_console,
     update_session_record,
 )
+from tests.helpers.client.http import build_wall_clock_settings
 from tests.helpers.client.websocket import StreamClient
 
 ENGLISH = load_language("en")
 BY_HAND = {MessageState.TAKEN, MessageState.REVEALED, MessageState.CONFIRMED_BY_HAND}
 FIRST_NUMBER = 5491141230000
+
+
+@pytest.fixture
+async def timely_console(short_folder: Path) -> AsyncIterator[ConsoleServer]:
+    """Open a console by the machine's own clock, as a manual session needs it."""
+    async with open_console(build_wall_clock_settings(short_folder)) as made:
+        yield made
 
 
 async def test_every_state_of_a_session_has_one_word(
@@ -64,9 +75,10 @@ async def listening(console: ConsoleServer) -> AsyncIterator[StreamClient]:
 
 
 async def test_every_state_of_a_message_has_one_word(
-    console: ConsoleServer, browser: Browser
+    timely_console: ConsoleServer, browser: Browser
 ) -> None:
     """Each pill's state is that of the row, REST and the WebSocket, its word the catalogue's."""
+    console = timely_console
     house, numbers = console.services, itertools.count(FIRST_NUMBER)
     for channel in ("simulated", "manual"):
         await console.api.post("/v1/sessions", name=channel, channel=channel)

@@ -139,7 +139,7 @@ def test_the_typescript_client_compiles(document: Path, tmp_path: Path) -> None:
 def run_node(program: str, *arguments: str) -> None:
     """Run a program of the installed packages; fail with what it said."""
     path = NODE_MODULES / program
-    assert path.exists(), "`make typescript` installs it, and `make test` calls that"
+    assert path.exists(), "`make node` installs it, and `make test` calls that"
     done = node(
         [str(path), *arguments],
         return_completed_process=True,

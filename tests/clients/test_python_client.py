@@ -65,7 +65,7 @@ async def event_from(client: EventStream) -> Event:
 
 async def test_news_are_typed(stream: StreamServer, token: str) -> None:
     """First the snapshot in classes, then each event as its own."""
-    await stream.services.sessions.create("ventas", "manual", "America/Bogota")
+    await stream.services.sessions.create("ventas", "simulated", "America/Bogota")
     await stream.services.halt.halt("ana", "a storm")
     async with EventStream(stream.base, token) as client:
         snapshot = await snapshot_of(client)
@@ -159,9 +159,9 @@ async def test_a_narrowed_stream_moves_on_with_what_it_does_not_hear(
     ) as client:
         snapshot = await snapshot_of(client)
         listening = asyncio.create_task(event_from(client))
-        await stream.services.sessions.create("cobros", "manual", "America/Bogota")
+        await stream.services.sessions.create("cobros", "simulated", "America/Bogota")
         await stream.commit_halts()
-        await stream.services.sessions.create("ventas", "manual", "America/Bogota")
+        await stream.services.sessions.create("ventas", "simulated", "America/Bogota")
         event = await listening
     assert isinstance(event, SessionChanged)
     assert event.subject == "ventas"
@@ -306,7 +306,7 @@ async def test_the_example_of_the_readme_runs(stream: StreamServer, token: str) 
     (example,) = re.findall(
         r"```python\n(.*?)```", (CLIENT / "README.md").read_text("utf-8"), re.DOTALL
     )
-    await stream.services.sessions.create("ventas", "manual", "America/Bogota")
+    await stream.services.sessions.create("ventas", "simulated", "America/Bogota")
     program = await asyncio.create_subprocess_exec(
         sys.executable,
         "-u",

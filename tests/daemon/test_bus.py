@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from daemon.bus import EventBus, EventSubscription, PublishedEvent, SubscriberLagged
-from daemon.events import ContactReopened
+from daemon.events import ContactReopened, SendingHalted, SendingResumed
 from tests.helpers.clock import MIDDAY
 
 
@@ -37,6 +37,17 @@ async def test_every_subscriber_gets_every_event_in_order_with_its_place() -> No
         got = [(each.event.subject, each.seq) async for each in subscription]
         assert got == [("1", 2), ("2", None)]
     assert bus.subscriber_count == 0
+
+
+async def test_a_subscription_to_some_kinds_is_not_filled_by_others() -> None:
+    """An import's thousands of events let nobody lag who listens for something else."""
+    bus = EventBus()
+    subscription = bus.subscribe(limit=1, kinds=(SendingHalted, SendingResumed))
+    for number in range(3):
+        bus.publish(news(number))
+    bus.publish(SendingResumed(subject="halt", at=MIDDAY, who="eva", reason="Over"))
+    subscription.close()
+    assert [each.event.subject async for each in subscription] == ["halt"]
 
 
 async def test_who_does_not_read_lags_and_is_told_after_what_was_queued() -> None:

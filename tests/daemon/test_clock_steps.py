@@ -46,7 +46,7 @@ LOOK = 5.0
 
 def build_watcher(services: MessagingServices) -> ClockStepWatcher:
     """Return a watcher over these services, as the daemon builds it."""
-    return ClockStepWatcher(services.clock, services.database, services.sessions)
+    return services.clock_steps
 
 
 @contextlib.asynccontextmanager

@@ -16,7 +16,8 @@ from daemon import subprocesses
 from daemon.api.transport import CannotOpen
 from daemon.backtest.messages import BacktestAnswer, BacktestRequest
 from daemon.backtest.process import run_backtest_process
-from daemon.cli.doctor_checks import run_checks
+from daemon.cli.client import ControlClient
+from daemon.cli.doctor_service import run_checks
 from daemon.cli.serve import open_service
 from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.process import ImportProcess
@@ -93,12 +94,12 @@ async def test_a_refused_start_leaves_nothing_open(
     settings = build_settings(short_folder)
     await lived(settings)
     settings = spoil(settings)
-    list(run_checks(settings))
+    run_checks(settings, ControlClient(settings.control_socket))
     with assert_none_left_open():
         for _ in range(2):
             with pytest.raises((LeadMasterError, StorageError)):
                 await lived(settings)
-        list(run_checks(settings))
+        run_checks(settings, ControlClient(settings.control_socket))
 
 
 async def test_a_start_that_is_interrupted_anywhere_leaves_nothing_open(

@@ -26,6 +26,7 @@ class RecordingService:
         self.stalled: list[str] = []
         self.ready = asyncio.Event()
         self.opening = asyncio.Event()
+        self.reload_allowed = asyncio.Event()
         self.hang_opening = False
         self.hang_closing = False
 
@@ -38,9 +39,10 @@ class RecordingService:
         """Return what hangs."""
         return self.stalled
 
-    def reload(self) -> None:
-        """Hear a hang-up."""
+    async def reload(self) -> None:
+        """Reload when the test lets it."""
         self.calls.append("reload")
+        await self.reload_allowed.wait()
 
     def closing(self) -> None:
         """Hear that the end begins."""
@@ -121,6 +123,24 @@ async def test_a_hang_up_does_not_end_the_daemon() -> None:
     assert not life.done()
     assert small.calls.count("reload") == 1
     kill(signal.SIGINT)
+    assert await ended(life) == 0
+
+
+async def test_a_reload_is_reported_from_its_begin_to_its_end(manager: socket.socket) -> None:
+    """`Type=notify-reload` waits for RELOADING, with the time of the signal or later, and READY."""
+    small = RecordingService()
+    life = asyncio.create_task(runtime(small, {"NOTIFY_SOCKET": manager.getsockname()}).run())
+    ready = await heard(manager)
+    signalled = time.monotonic_ns() // 1000
+    kill(signal.SIGHUP)
+    began = await heard(manager)
+    assert began.startswith("RELOADING=1\nMONOTONIC_USEC=")
+    assert signalled <= int(began.rpartition("=")[2]) <= time.monotonic_ns() // 1000
+    with pytest.raises(BlockingIOError):
+        manager.recv(4096)  # not before it is done
+    small.reload_allowed.set()
+    assert await heard(manager) == ready
+    kill(signal.SIGTERM)
     assert await ended(life) == 0
 
 

@@ -74,9 +74,18 @@ async def test_the_jobs_of_a_house_all_do_their_work(short_folder: Path) -> None
             await job.work()
     assert {job.name for job in jobs} == {
         "wake_outbox",
+        "storage",
         "high_water",
+        "breaker",
+        "backup_journal",
+        "backup",
+        "alerts",
+        "alert_notices",
+        "alert_ping",
         "checkpoint",
+        "outcomes",
         "validation_sweep",
+        "contact_sync",
         "event_trim",
         "retention",
     }

@@ -12,6 +12,8 @@ from daemon import severity
 from daemon.cli.console import STATE_COLOURS
 from daemon.gate.consent import Permission
 from daemon.http import console
+from daemon.outbox.message_check import SendOutlook
+from daemon.phases import PhaseState
 from daemon.sessions.status import build_session_view
 from daemon.severity import Severity
 from rules.verdict import Verdict, VetoEffect
@@ -33,6 +35,8 @@ def test_every_state_has_a_tone() -> None:
     assert severity.PHONE_SEVERITY.keys() == set(PhoneState)
     assert severity.VALIDATION_SEVERITY.keys() == set(ValidationState)
     assert severity.PERMISSION_SEVERITY.keys() == set(Permission)
+    assert severity.OUTLOOK_SEVERITY.keys() == set(SendOutlook)
+    assert severity.PHASE_SEVERITY.keys() == set(PhaseState)
     assert severity.EFFECT_SEVERITY.keys() == set(VetoEffect)
 
 

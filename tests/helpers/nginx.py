@@ -9,10 +9,12 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -72,12 +74,17 @@ class NginxProxy:
 
 
 @contextlib.contextmanager
-def run_nginx(upstream: int, folder: Path) -> Iterator[NginxProxy]:
-    """Run nginx in front of a port of this machine for the length of the block."""
+def run_nginx(
+    upstream: int, folder: Path, changes: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[NginxProxy]:
+    """Run nginx in front of a port of this machine for the length of the block.
+
+    ``changes`` are lines of the configuration that somebody edited: as shipped, and as they are.
+    """
     assert NGINX is not None, "nginx is not installed; on Debian: apt-get install nginx"
     proxy = NginxProxy(folder, free_port(), free_port())
     write_certificate(folder)
-    (folder / "leadmaster.conf").write_text(adapt_config(proxy, upstream))
+    (folder / "leadmaster.conf").write_text(adapt_config(proxy, upstream, changes))
     # Started by root, nginx becomes `nobody`, who may not read the test's folder.
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(MAIN_CONFIG.format(folder=folder, user=user))
@@ -91,8 +98,8 @@ def run_nginx(upstream: int, folder: Path) -> Iterator[NginxProxy]:
             process.wait(10)
 
 
-def adapt_config(proxy: NginxProxy, upstream: int) -> str:
-    """Return the shipped configuration with this test's addresses and files."""
+def adapt_config(proxy: NginxProxy, upstream: int, changes: Mapping[str, str]) -> str:
+    """Return the shipped configuration with this test's addresses, files and changes."""
     text = SHIPPED_CONFIG.read_text()
     for ours, theirs in (
         ("server 127.0.0.1:3012;", f"server 127.0.0.1:{upstream};"),
@@ -103,6 +110,7 @@ def adapt_config(proxy: NginxProxy, upstream: int) -> str:
         ("/etc/ssl/leadmaster/origin", f"{proxy.folder}/origin"),
         ("/var/log/nginx/", f"{proxy.folder}/"),
         ("set_real_ip_from 173.245.48.0/20;", f"set_real_ip_from {TRUSTED_PROXY};"),
+        *changes.items(),
     ):
         assert ours in text, ours  # else the shipped file has changed, and nothing is replaced
         text = text.replace(ours, theirs)
@@ -129,10 +137,10 @@ def wait_until_listening(process: subprocess.Popen[bytes], proxy: NginxProxy) ->
     raise AssertionError(proxy.read_log())
 
 
-def write_certificate(folder: Path) -> None:
-    """Write a key and a self-signed certificate."""
+def write_certificate(folder: Path, domain: str = "leads.example.org") -> None:
+    """Write a key and a self-signed certificate for a domain."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "leads.example.org")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
@@ -142,6 +150,9 @@ def write_certificate(folder: Path) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
         .sign(key, hashes.SHA256())
     )
     (folder / "origin.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))

@@ -28,6 +28,7 @@ from daemon.api.transport import (
     Transport,
 )
 from daemon.plugins.transport_simulated import open_simulated_transport
+from daemon.plugins.transport_simulated.script import SCRIPT_FILE
 from daemon.worker_launcher import launch_worker
 from tests.helpers.clock import FakeClock
 
@@ -109,9 +110,17 @@ class SimulatedTransportSession:
 def write_script(folder: Path, script: Mapping[str, object]) -> str:
     """Write a script file and return its path."""
     folder.mkdir(exist_ok=True)
-    path = folder / "script.json"
-    path.write_text(json.dumps(script))
+    path = folder / SCRIPT_FILE
+    path.write_text(json.dumps(script), encoding="utf-8")
     return str(path)
+
+
+def write_session_script(state_dir: Path, session: str, script: Mapping[str, object]) -> None:
+    """Write the script that a simulated session of this state folder follows when it starts."""
+    folder = state_dir / "sessions" / session
+    for each in (folder.parent, folder):  # `parents` would leave the first open to others
+        each.mkdir(mode=0o700, exist_ok=True)
+    write_script(folder, script)
 
 
 @contextlib.asynccontextmanager

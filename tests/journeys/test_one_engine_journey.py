@@ -78,13 +78,10 @@ def test_it_says_everywhere_that_one_engine_judges(daemon: DaemonProcess) -> Non
     lines = map(json.loads, daemon.log.read_text(encoding="utf-8").splitlines())
     assert [line["engine"] for line in lines if line["event"] == "listening"] == ["reference"]
     warning = {"code": "one_engine", "sentence": ONE_ENGINE_WARNING.sentence}
-    assert json.loads(_told(daemon, "/ready")) == {
-        "ready": True,
-        "blockers": [],
-        "warnings": [warning],
-        "halt": None,
-    }
-    assert daemon.client.get("status")["warnings"] == [warning]
+    ready = json.loads(_told(daemon, "/ready"))
+    assert ready["ready"]
+    assert warning in ready["warnings"]
+    assert warning in daemon.client.get("status")["warnings"]
     assert "Only one rule engine is in use" in daemon.run_command("status")
     state = daemon.client.get("rules")
     assert {state["gate"]["engine"], state["score"]["engine"]} == {"reference"}

@@ -49,6 +49,8 @@ async def test_a_code_is_typed_and_the_login_outlives_the_daemon(house: LinkedDa
 
     await house.whatsapp.unlink(phone, device)
     await house.wait_for_state("ventas", "logged_out")
+    # What is left of a login would be tried by the next worker, and refused.
+    assert not list((house.daemon.state_dir / "sessions" / "ventas").glob("linked.*"))
     again = json.loads(await house.run(*pair))
     assert again["code"] != given["code"]
     log = await asyncio.to_thread(house.daemon.log.read_text, "utf-8")

@@ -61,9 +61,13 @@ class RuleEditor:
 
     def save(self, text: str) -> None:
         """Save the file as most editors do: write beside it, rename over it."""
-        folder = self.daemon.folder / "rules.d"
-        (folder / ".gate.yaml.swp").write_text(text, encoding="utf-8")
-        (folder / ".gate.yaml.swp").rename(folder / "gate.yaml")
+        (self.folder / ".gate.yaml.swp").write_text(text, encoding="utf-8")
+        (self.folder / ".gate.yaml.swp").rename(self.folder / "gate.yaml")
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder with the operator's files."""
+        return self.daemon.folder / "rules.d"
 
     @property
     def client(self) -> ControlClient:
@@ -127,8 +131,9 @@ def test_a_day_of_edits(keeper: RuleEditor) -> None:
 
     back = ("rules", "rollback", shipped[:12], "--reason", "the fair is over", "--json")
     undone = json.loads(keeper.daemon.run_command(*back))
-    assert (undone["gate"]["hash"], undone["waiting"]["hash"]) == (shipped, waiting["hash"])
-    assert undone["waiting"]["undone"]
+    assert (undone["gate"]["hash"], undone["waiting"]) == (shipped, None)
+    assert [each.name for each in keeper.folder.iterdir()] == ["gate.yaml.undone"]
+    assert keeper.events("rules.loaded")[-2]["data"]["how"] == "rolled_back"
 
     keeper.save(GOOD)
     poll_until(

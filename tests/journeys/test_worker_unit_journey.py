@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.errors import Conflict
 from tests.helpers.worker_unit import WorkerUnit
 from tests.virtual_whatsapp.linked_daemon import LinkedDaemon, run_linked_daemon
 
@@ -25,10 +26,12 @@ async def test_a_phone_is_linked_by_a_unit_and_outlives_the_daemon(short_folder:
 
 
 async def walk(house: LinkedDaemon, unit: WorkerUnit) -> None:
-    """Walk through the life of a session whose worker has slot 1."""
+    """Walk through the life of a session, which gets the one slot that is there."""
     phone, ana = house.whatsapp.add_phone(NUMBER), house.whatsapp.add_contact(CONTACT, "Ana")
     await house.add_prospect(ana.phone)
-    await house.link("ventas", phone, slot=1)
+    await house.link("ventas", phone)
+    with pytest.raises(Conflict, match="leadmaster-linked@2"):
+        await house.post("sessions", name="soporte", channel="linked")
     assert house.list_workers() == []  # no child
     await house.whatsapp.write(ana, phone, "Hola, ¿cuánto sale el envío?")
     await house.wait_until(lambda: house.daemon.client.get("inbound")["items"], "her question")
@@ -55,10 +58,13 @@ async def walk(house: LinkedDaemon, unit: WorkerUnit) -> None:
 
 
 async def test_a_slot_whose_socket_is_not_there_waits_for_a_person(short_folder: Path) -> None:
-    """The session names the socket, and what to start."""
+    """The session names the socket, and what to start; one that asks for no slot is refused."""
     settings = f'[linked]\nworker_socket = "{short_folder}/{{slot}}.sock"\n'
     async with run_linked_daemon(short_folder, settings) as house:
-        await house.run("sessions", "add", "ventas", "--channel", "linked", "--start")
+        with pytest.raises(Conflict, match="leadmaster-linked@1"):
+            await house.post("sessions", name="ventas", channel="linked")
+        await house.post("sessions", name="ventas", channel="linked", options={"slot": 7})
+        await house.run("sessions", "start", "ventas")
         view = await house.wait_for_state("ventas", "failed")
-        assert f"Nobody listens at {short_folder}/ventas.sock" in view["sentence"]
+        assert f"Nobody listens at {short_folder}/7.sock" in view["sentence"]
         assert "start the socket unit" in view["sentence"]

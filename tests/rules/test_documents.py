@@ -25,13 +25,13 @@ NOT_A_MAPPING = "1:1: A rule file is a mapping that starts with `format: …`"
         ("", NOT_A_MAPPING),
         ("# a comment alone\n", NOT_A_MAPPING),
         ("- a\n- b\n", NOT_A_MAPPING),
-        ("a: [1\n", "2:1: This is not valid YAML: expected ',' or ']'"),
-        ("a: 1\n\tb: 2\n", "2:1: This is not valid YAML: found character '\\t'"),
-        ("a: b: c\n", "1:5: This is not valid YAML: mapping values are not allowed here"),
-        ("a: 1\n--- b\n", "This is not valid YAML: but found another document"),
+        ("a: [1\n", "2:1: A comma, bracket or quotation mark is missing before this"),
+        ("a: 1\n\tb: 2\n", "2:1: A tab can't indent in YAML: use spaces"),
+        ("a: b: c\n", "1:5: No `:` is possible here"),
+        ("a: 1\n--- b\n", "2:1: A rule file holds one document: delete this `---`"),
         ("a: *nowhere\n", "This is not valid YAML: found undefined alias 'nowhere'"),
         ("%YAML 9.9\n---\na: 1\n", "This is not valid YAML: found incompatible YAML document"),
-        ("a: \x01\n", "This is not valid YAML: special characters are not allowed"),
+        ("a: \x01\n", "1:4: This character has no place in a text file: delete it"),
         ("[" * 1_000, "1:1: This is nested too deeply: a rule file has at most 40 levels"),
         ("a: " + "[" * 60 + "]" * 60 + "\n", "1:44: This is nested too deeply"),
         ("format: !!python/object:os.system x\n", "The tag `python/object:os.system` is not used"),
@@ -67,7 +67,7 @@ def test_a_binary_file_is_told(tmp_path: Path) -> None:
     """A spreadsheet, say."""
     path = tmp_path / "gate.yaml"
     path.write_bytes(b"PK\x03\x04\xff\xfe\x00")
-    assert _problem(path) == "The file is not UTF-8 text: save it as UTF-8"
+    assert _problem(path) == "This character is not UTF-8: save the file as UTF-8"
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ HEAD_LINES = GATE_HEAD.count("\n")
     [
         ("{days: mon-fry, from: '09:00', to: '10:00'}", "`fry` is not a day (did you mean fri?)"),
         ("{days: [mon, 5], from: '09:00', to: '10:00'}", "`5` is not a day"),
-        ("{from: '09:00', to: '10:00'}", "`days` is mon-fri, or a list"),
+        ("{from: '09:00', to: '10:00'}", "`days` names no day: it is mon-fri"),
         ("{days: mon, from: '9:00', to: '10:00'}", "`from` is a time of the day in quotes"),
         ("{days: mon, from: 930, to: '10:00'}", "`from` is a time of the day in quotes"),
         ("{days: mon, from: '09:00', to: '24:01'}", "`to` is a time of the day in quotes"),

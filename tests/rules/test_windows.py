@@ -121,6 +121,20 @@ def test_zones_that_are_never_open_together_have_no_next_opening() -> None:
     assert _opens("2026-06-10T01:00", "Pacific/Auckland", MADRID, window=early) is None
 
 
+def test_the_next_opening_is_found_without_a_walk_through_the_year() -> None:
+    """The days are looked at in their order, up to the one on which the window opens."""
+    asked: list[object] = []
+
+    class CountedDays(frozenset[int]):
+        def __contains__(self, day: object) -> bool:
+            asked.append(day)
+            return super().__contains__(day)
+
+    window = TimeWindow("counted", CountedDays(range(5)), 570, 1110, holidays=False)
+    assert find_next_opening(window, _at("2026-03-06T23:00"), (BUENOS_AIRES,), "AR", MADRID)
+    assert len(asked) < 20
+
+
 def test_a_window_without_days_never_opens() -> None:
     """It is not waited for."""
     assert _opens("2026-06-10T01:00", window=TimeWindow("no", frozenset(), 0, 60, False)) is None

@@ -29,10 +29,10 @@ from statemachines.vocabulary import BuiltinChannel
 from tests.helpers.machine_walks import is_accepted
 
 EVERY_CHANNEL = """
-queued: cleared held deferred blocked queued cancelled expired
-cleared: held deferred blocked queued cancelled expired
-held: queued blocked expired cancelled
-deferred: queued blocked expired cancelled
+queued: cleared held deferred blocked queued cancelled expired in_doubt
+cleared: held deferred blocked queued cancelled expired in_doubt
+held: queued blocked expired cancelled in_doubt
+deferred: queued blocked expired cancelled in_doubt
 in_doubt: cancelled
 """
 AUTOMATIC_ONLY = """
@@ -44,7 +44,7 @@ delivered: read
 """
 MANUAL_ONLY = """
 cleared: taken
-taken: revealed cleared cancelled
+taken: revealed cleared cancelled in_doubt
 revealed: confirmed_by_hand cancelled in_doubt
 in_doubt: confirmed_by_hand
 """

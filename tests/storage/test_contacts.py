@@ -125,8 +125,8 @@ def rows_of(tx: Tx, contact: str) -> None:
         at,
     )
     tx.execute(
-        "INSERT INTO receipts (session, wire_id, kind, at, contact)"
-        " VALUES ('main', 'w', 'read', :now, :contact)",
+        "INSERT INTO receipts (session, wire_id, kind, at, received_at, contact)"
+        " VALUES ('main', 'w', 'read', :now, :now, :contact)",
         at,
     )
     tx.execute(

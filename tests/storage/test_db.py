@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import stat
 import threading
@@ -63,6 +64,27 @@ async def test_an_event_is_told_before_its_caller_is_answered(tmp_path: Path) ->
     async with open_notes_database(tmp_path, events=events) as database:
         seq = await database.write(add_note("one"))
         assert events == [CommittedEvent(seq, "note_added", NOON, "one", {"text": "one"})]
+
+
+async def test_what_follows_a_commit_runs_before_its_events_are_published(tmp_path: Path) -> None:
+    """Who hears of a change finds it made; what was undone is followed by nothing."""
+    events: list[CommittedEvent] = []
+    heard: list[list[CommittedEvent]] = []
+
+    def job(tx: Tx) -> None:
+        tx.after_commit.append(lambda: heard.append(list(events)))
+        add_note("one")(tx)
+
+    def failing(tx: Tx) -> None:
+        tx.after_commit.append(lambda: heard.append([]))
+        raise LookupError
+
+    async with open_notes_database(tmp_path, events=events) as database:
+        await database.write(job)
+        with pytest.raises(LookupError):
+            await database.write(failing)
+    assert heard == [[]]
+    assert len(events) == 1
 
 
 async def test_an_event_that_is_not_json_fails_its_job(tmp_path: Path) -> None:
@@ -189,6 +211,23 @@ async def test_a_checkpoint_empties_the_log(tmp_path: Path) -> None:
         assert wal.stat().st_size > 0
         await database.checkpoint()
         assert wal.stat().st_size == 0
+
+
+async def test_a_checkpoint_without_a_cut_moves_all_and_lets_the_log_be_filled_again(
+    tmp_path: Path,
+) -> None:
+    """The file has everything then, and what is written next makes the log no longer."""
+    async with open_notes_database(tmp_path) as database:
+        await database.write(add_note("one"))
+        wal = tmp_path / "leadmaster.db-wal"
+        size = wal.stat().st_size
+        await database.checkpoint(cut=False)
+        alone = f"{(tmp_path / 'leadmaster.db').as_uri()}?mode=ro&immutable=1"
+        with contextlib.closing(sqlite3.connect(alone, uri=True)) as connection:
+            assert connection.execute("SELECT text FROM notes").fetchall() == [("one",)]
+        assert wal.stat().st_size == size
+        await database.write(add_note("two"))
+        assert 0 < wal.stat().st_size <= size
 
 
 async def test_a_checkpoint_gives_way_to_a_reader(tmp_path: Path) -> None:

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 from sqlite_utils import Database as SchemaDatabase
-from sqlite_utils import Migrations
 
 from storage import contacts
 from storage.contacts import Alias, AliasKind
 from storage.db import Database
 from storage.errors import DatabaseCorrupt, DatabaseNewer, DatabaseOutdated, DiskFull
 from storage.integrity import check_state_folder
-from storage.migrations import MIGRATIONS, m001_schema
+from storage.migrations import MIGRATIONS, SchemaMigrations
 from storage.opening import adopt_database
 from storage.state_folder import StateFolder
 from storage.triggers import install_triggers
@@ -72,14 +71,14 @@ async def test_a_migration_that_fails_leaves_everything_as_it_was(
     tmp_path: Path, *, used: bool
 ) -> None:
     """The steps before it are undone as well, and the version before still opens the file."""
-    broken = Migrations("small")
-    broken()(m001_notes)
+    broken = SchemaMigrations("small")
+    broken.add(m001_notes)
 
-    @broken()
+    @broken.add
     def m002_half(db: SchemaDatabase) -> None:
         db.execute("ALTER TABLE notes ADD COLUMN half TEXT")
 
-    @broken()
+    @broken.add
     def m003_fails(db: SchemaDatabase) -> None:
         db.execute("ALTER TABLE nowhere ADD COLUMN x TEXT")
 
@@ -94,10 +93,10 @@ async def test_a_migration_that_fails_leaves_everything_as_it_was(
 
 async def test_a_migration_may_rebuild_a_table_that_others_refer_to(tmp_path: Path) -> None:
     """Foreign keys do not stand in the way, and hold again afterwards."""
-    rebuilt = Migrations("small")
-    rebuilt()(m001_notes)
+    rebuilt = SchemaMigrations("small")
+    rebuilt.add(m001_notes)
 
-    @rebuilt()
+    @rebuilt.add
     def m002_wider(db: SchemaDatabase) -> None:
         db.table("notes").transform(rename={"text": "words"})
 
@@ -113,10 +112,10 @@ async def test_a_migration_may_rebuild_a_table_that_others_refer_to(tmp_path: Pa
 
 async def test_a_migration_that_orphans_rows_is_refused(tmp_path: Path) -> None:
     """The check before the commit names the table, and nothing is changed."""
-    careless = Migrations("small")
-    careless()(m001_notes)
+    careless = SchemaMigrations("small")
+    careless.add(m001_notes)
 
-    @careless()
+    @careless.add
     def m002_forgets(db: SchemaDatabase) -> None:
         db.execute("INSERT INTO marks VALUES (99)")
 
@@ -149,10 +148,10 @@ async def test_what_must_hold_at_every_open_is_done_with_the_migrations(tmp_path
 
 async def test_a_migration_that_finds_the_disk_full_says_so(tmp_path: Path) -> None:
     """The person hears `disk_full`, and the file is as before."""
-    greedy = Migrations("small")
-    greedy()(m001_notes)
+    greedy = SchemaMigrations("small")
+    greedy.add(m001_notes)
 
-    @greedy()
+    @greedy.add
     def m002_greedy(db: SchemaDatabase) -> None:
         pages = db.execute("PRAGMA page_count").fetchone()[0]
         db.execute(f"PRAGMA max_page_count = {pages}")
@@ -165,20 +164,29 @@ async def test_a_migration_that_finds_the_disk_full_says_so(tmp_path: Path) -> N
         assert await database.read(list_note_texts) == ["one"]
 
 
-def test_the_schema_is_one_step() -> None:
-    """Until the first package is built, a change goes into `schema.sql` itself."""
+def test_the_schema_is_released_and_steps_follow() -> None:
+    """A change since the first release is a further step, each with its number."""
     with contextlib.closing(sqlite3.connect(":memory:")) as empty:
-        pending = MIGRATIONS.pending(SchemaDatabase(empty, execute_plugins=False))
-    assert [step.name for step in pending] == ["m001_schema"]
+        first, *others = MIGRATIONS.list_pending(empty)
+    assert (first, others) == (
+        "m001_schema",
+        [
+            "m002_outcome_changes",
+            "m003_halts_that_let_replies_go",
+            "m004_private_contacts",
+            "m005_outcomes_of_messages_and_clients",
+            "m006_texts",
+            "m007_alerts",
+        ],
+    )
 
 
-ADDED_LATER = Migrations("leadmaster")
-ADDED_LATER()(m001_schema)
+ADDED_LATER = SchemaMigrations("leadmaster", dict(MIGRATIONS.steps))
 
 
-@ADDED_LATER()
-def m002_made_up(db: SchemaDatabase) -> None:
-    """Change a table of the product, as the first migration after a release would."""
+@ADDED_LATER.add
+def m999_made_up(db: SchemaDatabase) -> None:
+    """Change a table of the product, as the next migration after a release would."""
     db.execute("ALTER TABLE contacts ADD COLUMN made_up TEXT NOT NULL DEFAULT 'filled in'")
 
 
@@ -218,12 +226,12 @@ async def test_the_products_schema_takes_a_second_migration(tmp_path: Path) -> N
         )
     await database.close()
     with connect_directly(
-        tmp_path / "backups" / "before-m002_made_up-20260302T120000Z.db"
+        tmp_path / "backups" / "before-m999_made_up-20260302T120000Z.db"
     ) as connection:
         assert connection.execute("SELECT id FROM messages").fetchall() == [("msg_1",)]
         with pytest.raises(sqlite3.OperationalError, match="made_up"):
             connection.execute("SELECT made_up FROM contacts")
-    with pytest.raises(DatabaseNewer, match="m002_made_up"):
+    with pytest.raises(DatabaseNewer, match="m999_made_up"):
         async with open_database(tmp_path):
             pass
 
@@ -251,6 +259,7 @@ async def test_a_database_from_before_the_first_release_is_refused_and_left_alon
     """Its tables are other ones; what it holds is exported by the version that made it."""
     await open_as_daemon(tmp_path)
     with connect_directly(tmp_path / "leadmaster.db") as connection, connection:
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_schema'")
         connection.execute("UPDATE _sqlite_migrations SET name = 'm001_first_tables'")
     before = (tmp_path / "leadmaster.db").read_bytes()
     with pytest.raises(DatabaseOutdated, match="from before the first release") as refused:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -113,6 +115,44 @@ async def test_a_search_narrows_and_pages(database: Database) -> None:
     ) == ["Ana 1"]
 
 
+FOUND_BY: Final = {
+    "Paula Núñez": ("nunez", "nuñez", "NÚÑEZ", "Nun\u0303ez", "paula n"),
+    "ÑANDÚ VIAJES": ("ñandu", "nandu", "Ñandú", "u viaj"),
+    "Gonçalo Straße": ("goncalo", "strasse"),
+}
+"""Names, and what finds each."""
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, t) for name in FOUND_BY for t in FOUND_BY[name]])
+async def test_a_search_folds_accents(database: Database, name: str, text: str) -> None:
+    """In the lists of the interface and of the console, and by the people of a message."""
+
+    def insert(tx: Tx) -> None:
+        for number, each in enumerate(FOUND_BY):
+            phone = f"+549114123000{number}"
+            contact = contacts.resolve_contact(
+                tx, [Alias(phone, phone[1:].zfill(14), AliasKind.PHONE)], AT
+            )
+            person = NewProspectRecord(
+                contact=contact, phone=phone, cartera_origen="x", line_type="mobile", name=each
+            )
+            prospects.insert_prospect(tx, person, at=AT)
+
+    await database.write(insert)
+    listed = await database.read(lambda r: prospect_search.search_prospects(r, now=AT, text=text))
+    shown = await database.read(
+        lambda r: prospect_search.search_prospect_directory(r, now=AT, text=text)
+    )
+    assert names(listed) == [each.prospect.name for each in shown] == [name]
+
+
+async def test_nobody_is_found_by_an_accent_alone(database: Database) -> None:
+    """A combining accent is no text: it finds nobody rather than everybody."""
+    await database.write(three)
+    for search in (prospect_search.search_prospects, prospect_search.search_prospect_directory):
+        assert await database.read(partial(search, now=AT, text="\u0301")) == []
+
+
 async def test_the_origin_is_never_changed(database: Database) -> None:
     """The database itself refuses, whoever asks."""
     first, *_ = await database.write(three)
@@ -166,7 +206,11 @@ async def test_who_checks_numbers_is_linked_and_not_banned(database: Database) -
         ):
             linked = f"2026-10-0{9 - n}T00:00:00.000Z"
             phone_state = "unlinked" if connection == "starting" else "seen"
-            tx.execute("INSERT INTO numbers VALUES (?, ?, NULL, ?)", (f"+{n}", linked, banned))
+            tx.execute(
+                "INSERT INTO numbers (phone, first_linked_at, time_zone, banned_at)"
+                " VALUES (?, ?, 'America/Bogota', ?)",
+                (f"+{n}", linked, banned),
+            )
             tx.execute(
                 "INSERT INTO sessions (name, channel, phone, time_zone, connection, phone_state,"
                 " since, created_at) VALUES (?, ?, ?, 'UTC', ?, ?, ?, ?)",
@@ -191,6 +235,7 @@ async def test_an_import_is_begun_once(database: Database) -> None:
         return imports.begin_import(
             tx,
             content_hash="abc",
+            file_hash="f",
             source="csv",
             filename="list.csv",
             who=who,
@@ -210,7 +255,14 @@ async def test_an_import_counts_its_records_when_it_ends(database: Database) -> 
 
     def job(tx: Tx) -> str:
         begun = imports.begin_import(
-            tx, content_hash="a", source="csv", filename="f", who="ana", options={}, at=AT
+            tx,
+            content_hash="a",
+            file_hash="f",
+            source="csv",
+            filename="f",
+            who="ana",
+            options={},
+            at=AT,
         )
         outcomes = [
             ImportRowRecord(record, outcome, None, None, "x", "X.")

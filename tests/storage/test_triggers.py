@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -12,7 +14,9 @@ from statemachines.vocabulary import NumberAge, ReportedBan
 from storage import audit, prospect_reviews, rulesets
 from storage.db import Database
 from storage.linking_answers import LinkingAnswers, insert_linking_answers
+from storage.outcomes import Outcome, insert_outcome
 from storage.prospect_reviews import ProspectReview, ProspectReviewOutcome
+from storage.texts import NewTextVersion, TextPurpose, insert_text, insert_text_version
 from storage.triggers import APPEND_ONLY_TABLES, ERASABLE_TABLES
 from storage.tx import Tx
 from tests.helpers.services.database import open_database
@@ -69,6 +73,11 @@ def _fill(tx: Tx) -> None:
     )
     answers = LinkingAnswers(AT, "ana", NumberAge.LONGER, ReportedBan.YES)
     insert_linking_answers(tx, "main", answers)
+    insert_outcome(tx, "con_1", Outcome.INTERESTED, at=AT, who="ana", inbound=None, quote="Sí")
+    text = insert_text(tx, "Saludo", TextPurpose.ANSWER, "es", at=AT, who="ana")
+    assert text is not None
+    new = NewTextVersion(body="Hola", footer="", fallbacks={})
+    insert_text_version(tx, text, new, at=AT, who="ana")
 
 
 CHANGED = {
@@ -77,8 +86,10 @@ CHANGED = {
     "message_history": "state = 'sent'",
     "audit": "who = 'nobody'",
     "linking_answers": "banned = 'no'",
+    "outcomes": "outcome = 'minor'",
     "prospect_reviews": "outcome = 'approved'",
     "ruleset_history": "who = 'nobody'",
+    "text_versions": "body = 'Otra cosa'",
 }
 
 
@@ -109,3 +120,55 @@ async def test_a_decisions_number_may_be_forgotten(database: Database) -> None:
     await database.write(lambda tx: tx.execute("UPDATE decisions SET recipient = ''"))
     left = await database.read(lambda reader: reader.value("SELECT recipient FROM decisions"))
     assert left == ""
+
+
+_SUPPRESSED: Final = (
+    "INSERT INTO suppressions (alias_hash, contact, source, reason, at)"
+    f" VALUES ('own', 'con_1', 'contact', 'STOP', '{STAMP}'),"
+    f" ('ours', NULL, 'import', 'x', '{STAMP}')"
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM suppressions WHERE alias_hash = 'own'",
+        (
+            "INSERT OR REPLACE INTO suppressions (alias_hash, source, reason, at, lifted_at)"
+            f" VALUES ('own', 'import', 'x', '{STAMP}', '{STAMP}')"
+        ),
+        "UPDATE suppressions SET alias_hash = 'another' WHERE alias_hash = 'own'",
+        "UPDATE suppressions SET source = 'operator' WHERE alias_hash = 'own'",
+        "UPDATE suppressions SET reason = 'another' WHERE alias_hash = 'ours'",
+        f"UPDATE suppressions SET lifted_at = '{STAMP}' WHERE alias_hash = 'own'",
+        f"UPDATE suppressions SET lifted_at = '{STAMP}', lifted_reason = ''",
+    ],
+)
+async def test_a_suppression_is_not_undone_by_sql(database: Database, change: str) -> None:
+    """It can't be deleted, replaced, moved to another alias, weakened, or lifted without a word."""
+    await database.write(lambda tx: tx.execute(_SUPPRESSED))
+    with pytest.raises(sqlite3.IntegrityError, match="suppression"):
+        await database.write(lambda tx: tx.execute(change))
+
+
+async def test_what_a_suppression_may_become_is_allowed(database: Database) -> None:
+    """Linked to its contact, replaced by the contact's own, lifted with a reason, entered anew."""
+
+    def change(tx: Tx) -> None:
+        tx.execute(_SUPPRESSED)
+        for assignment in (
+            "contact = 'con_1'",
+            "source = 'contact', reason = 'STOP'",
+            f"lifted_at = '{STAMP}', lifted_reason = 'ALTA'",
+            "source = 'import', reason = 'x', lifted_at = NULL, lifted_reason = NULL",
+        ):
+            tx.execute(f"UPDATE suppressions SET {assignment} WHERE alias_hash = 'ours'")
+
+    await database.write(change)
+    row = await database.read(
+        lambda r: r.one(
+            "SELECT contact, source, reason, lifted_at FROM suppressions WHERE alias_hash = 'ours'"
+        )
+    )
+    assert row is not None
+    assert tuple(row) == ("con_1", "import", "x", None)

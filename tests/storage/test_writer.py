@@ -136,7 +136,7 @@ async def test_bulk_work_is_cut_into_short_transactions(tmp_path: Path) -> None:
             jobs = [asyncio.create_task(database.write(slow)) for _ in range(3)]
             await yield_to_tasks()
         await asyncio.gather(*jobs)
-        assert database.commits - before == 3
+        assert database.commits - before == 1 + 3  # the first is that of the job that held it
 
 
 async def test_an_urgent_job_ends_the_bulk_part_of_a_transaction(tmp_path: Path) -> None:
@@ -158,6 +158,31 @@ async def test_an_urgent_job_ends_the_bulk_part_of_a_transaction(tmp_path: Path)
         await asyncio.gather(*bulk, urgent)
         assert await database.read(list_note_texts) == ["bulk 1", "opt-out", "bulk 2"]
         assert database.commits - before == 2
+
+
+async def test_no_bulk_is_added_behind_an_urgent_job(tmp_path: Path) -> None:
+    """An opt-out that comes first is committed by itself, whatever bulk waits behind it."""
+    async with open_notes_database(tmp_path) as database:
+        before = database.commits
+        async with hold_writer(database, urgent=True):
+            bulk = asyncio.create_task(database.write(add_note("bulk")))
+            await yield_to_tasks()
+        await bulk
+        assert database.commits - before == 2
+
+
+async def test_urgent_jobs_without_end_let_bulk_work_through(tmp_path: Path) -> None:
+    """After a transaction of urgent jobs alone, the next begins with one job of the bulk."""
+    async with open_notes_database(tmp_path) as database:
+        async with hold_writer(database, urgent=True):
+            jobs = [
+                asyncio.create_task(database.write(add_note(str(n)), urgent=True))
+                for n in range(3 * MAX_BATCH_JOBS)
+            ]
+            jobs.append(asyncio.create_task(database.write(add_note("bulk"))))
+            await yield_to_tasks()
+        await asyncio.gather(*jobs)
+        assert (await database.read(list_note_texts)).index("bulk") < MAX_BATCH_JOBS
 
 
 async def test_a_full_queue_makes_callers_wait(tmp_path: Path) -> None:

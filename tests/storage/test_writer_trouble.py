@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import resource
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -104,6 +105,24 @@ async def second_writer(database: Database, queue_limit: int = 8) -> AsyncIterat
         yield writer
     finally:
         await writer.close()
+
+
+async def test_without_a_free_descriptor_it_writes_on(tmp_path: Path) -> None:
+    """What the writer looks at is open already; what can't be opened is no swapped database."""
+    async with open_notes_database(tmp_path) as database:
+        await database.write(add_note("one"))
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+        try:
+            await database.write(add_note("two"))
+            database.path.touch()  # as after a checkpoint: the file is looked into
+            with pytest.raises(DiskFault):
+                await database.write(add_note("three"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert await database.check_files() is None
+        await database.write(add_note("four"))
+        assert await database.read(list_note_texts) == ["one", "two", "four"]
 
 
 async def test_a_lock_held_by_another_program_fails_the_job(tmp_path: Path) -> None:

@@ -19,10 +19,13 @@ import pytest
 from aiohttp import web
 
 from daemon.auth import ALL_SCOPES, Principal, Role, SignInMethod
+from daemon.cli.client import ControlClient
+from daemon.cli.doctor_service import check_proxy
 from daemon.errors import BodyTooLarge
 from daemon.http.middleware import BODY_LIMIT
 from daemon.http.problems import ProblemDetails
 from daemon.http.uploads import FILE_LIMIT
+from daemon.settings import AuthSettings, Settings
 from tests.helpers.client.http import (
     HttpServer,
     build_settings,
@@ -212,34 +215,90 @@ async def test_cloudflare_is_believed(listener: RecordingUpstream, tmp_path: Pat
     assert listener.heard[0]["x-forwarded-for"] == "203.0.113.7"
 
 
-async def test_a_send_is_never_repeated(tmp_path: Path) -> None:
-    """A daemon that dies in the middle of a POST gets it once; the client hears 502."""
-    seen = 0
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT", "DELETE"])
+async def test_a_send_is_never_repeated(tmp_path: Path, method: str) -> None:
+    """A daemon that dies in the middle of a request gets it once; the client hears 502.
 
-    async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal seen
-        if b"POST /v1/messages" in await reader.readuntil(b"\r\n\r\n"):
-            seen += 1
+    Over a connection that served another request before: there nginx would try again by itself.
+    """
+    seen: list[bytes] = []
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.readuntil(b"\r\n\r\n")
+        if seen:
+            seen.append(first.split()[0])
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        if not seen:
+            seen.append((await reader.readuntil(b"\r\n\r\n")).split()[0])
         writer.close()
+        await writer.wait_closed()
 
-    server = await asyncio.start_server(die, "127.0.0.1", 0)
+    server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
     async with server:
         with run_nginx(server.sockets[0].getsockname()[1], tmp_path) as proxy:
             async with browser() as client:
-                url = f"{proxy.base}/v1/messages"
-                async with client.post(url, json={"to": "+5491141234567"}) as answer:
+                async with client.get(f"{proxy.base}/health") as answer:
+                    assert answer.status == 200
+                async with client.request(method, f"{proxy.base}/v1/messages") as answer:
                     assert answer.status == 502
-    assert seen == 1
+                # Had it been tried again, over a new connection, this would come second there.
+                async with client.get(f"{proxy.base}/health") as answer:
+                    assert answer.status == 200
+    assert seen == [method.encode(), b"GET"]
 
 
-async def test_guessing_at_passwords_is_slowed_down(site: ProxiedServer) -> None:
-    """Beyond a few at once nginx answers 429 by itself."""
-    url = f"{site.proxy.base}/v1/sign-in/link"
+@pytest.mark.parametrize(
+    ("method", "path", "body", "most"),
+    [("POST", "/v1/sign-in/link", {"link": "x"}, 12), ("GET", "/health", None, 160)],
+)
+async def test_a_flood_is_refused_before_it_reaches_the_daemon(
+    site: ProxiedServer, method: str, path: str, body: dict[str, str] | None, most: int
+) -> None:
+    """Guessing at passwords beyond a few at once, and any other request beyond many."""
 
-    async def guess() -> int:
-        async with site.client.post(url, json={"link": "x"}) as answer:
-            return answer.status
+    async def ask() -> tuple[int, str]:
+        async with site.client.request(method, site.proxy.base + path, json=body) as answer:
+            return answer.status, await answer.text()
 
-    statuses = await asyncio.gather(*(guess() for _ in range(16)))
-    assert set(statuses) == {401, 429}
-    assert statuses.count(401) <= 12
+    answers = await asyncio.gather(*(ask() for _ in range(most + 140)))
+    refused = [json.loads(text) for status, text in answers if status == 429]
+    assert {status for status, _ in answers} == {429, 401 if body else 200}
+    # A slow machine takes its time, in which a few more may pass.
+    assert len(refused) >= 20
+    assert {each["code"] for each in refused} == {"too_many_requests"}
+    assert set(refused[0]) == set(ProblemDetails.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("shipped", "edited", "problem"),
+    [
+        ("", "", ""),
+        (
+            "X-Forwarded-For $remote_addr;",
+            "X-Forwarded-For $http_x_forwarded_for;",
+            "passes on what a client writes",
+        ),
+        ("X-Forwarded-Proto $scheme;", 'X-Forwarded-Proto "";', "nobody can sign in"),
+        ("Host $http_host;", "Host leads.example.com;", "answers /health with 421"),
+    ],
+)
+async def test_the_doctor_tells_what_the_daemon_sees_through_it(
+    short_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shipped: str,
+    edited: str,
+    problem: str,
+) -> None:
+    """As shipped it is well; each line that somebody edited is found, with what to compare."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "origin.pem"))
+    async with open_http_server(build_settings(short_folder)) as house:
+        port = int(house.public.base.rpartition(":")[2])
+        with run_nginx(port, tmp_path, {shipped: edited}) as proxy:
+            settings = Settings(auth=AuthSettings(public_url=proxy.base))
+            client = ControlClient(short_folder / "control.sock")
+            [found] = await asyncio.to_thread(lambda: list(check_proxy(settings, client)))
+    assert (problem in found.sentence, found.ok) == (True, not problem), found
+    assert found.command.startswith("diff ") if problem else "as 127.0.0.1" in found.sentence
+    [gone] = await asyncio.to_thread(lambda: list(check_proxy(settings, client)))
+    assert (gone.ok, gone.command) == (False, "nginx -t && systemctl restart nginx")

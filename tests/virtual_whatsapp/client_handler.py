@@ -14,6 +14,7 @@ from tests.virtual_whatsapp.directory import (
     Directory,
     answer_bundles,
     answer_usync,
+    describe_digest,
     is_number_check,
     store_keys,
 )
@@ -91,7 +92,10 @@ class ClientHandler:
         return [
             each
             for each in self._connections
-            if each.device is not None and (jid is None or each.device.jid == jid)
+            # One over which a device was just linked has not logged in, and takes no messages.
+            if each.device is not None
+            and each.payload.username
+            and (jid is None or each.device.jid == jid)
         ]
 
     async def _deliver(self, device: LinkedDevice, node: Node) -> None:
@@ -212,6 +216,8 @@ class ClientHandler:
             return answer_usync(node, self.directory, self.faults.unlisted)
         if space == "encrypt" and node.find("count") is not None:
             return (Node("count", {"value": str(len(device.one_time))}),)
+        if space == "encrypt" and node.find("digest") is not None:
+            return (describe_digest(device),)
         if space == "encrypt" and node.find("key") is not None:
             return answer_bundles(node, self.directory)
         if space == "encrypt" and node.find("list") is not None:

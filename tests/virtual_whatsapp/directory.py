@@ -178,6 +178,23 @@ def _describe_key(tag: str, number: int, public: bytes, signature: bytes | None 
     return Node(tag, {}, tuple(parts))
 
 
+def describe_digest(device: LinkedDevice) -> Node:
+    """Return what the server holds of a device's keys, for the device to compare."""
+    numbers = [Node("id", {}, each.to_bytes(_KEY_ID_BYTES, "big")) for each in device.one_time]
+    signed = device.signed
+    return Node(
+        "digest",
+        {},
+        (
+            Node("registration", {}, device.registration_id.to_bytes(_REGISTRATION_BYTES, "big")),
+            Node("type", {}, _KEY_TYPE),
+            Node("identity", {}, device.identity),
+            _describe_key("skey", signed.id, signed.public, signed.signature),
+            Node("list", {}, tuple(numbers)),
+        ),
+    )
+
+
 def store_keys(request: Node, device: LinkedDevice) -> None:
     """Store the keys that a device publishes."""
     for key in request.require("list").children:

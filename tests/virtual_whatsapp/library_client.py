@@ -7,17 +7,15 @@ standard error.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
 import threading
-from collections import defaultdict, deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.virtual_whatsapp.journal import PATIENCE_SECONDS
+from tests.virtual_whatsapp.client_process import ClientProcess
 
 _ROOT = Path(__file__).parents[2]
 _OPTIONS = "?_foreign_keys=on&_journal_mode=WAL&_synchronous=NORMAL&_busy_timeout=5000&_x="
@@ -26,56 +24,12 @@ _LAST_PAIRING_EVENT = 2
 """Codes and pairing come as events too, but late."""
 
 
-class LibraryProcess:
+class LibraryProcess(ClientProcess):
     """A process of the library; ``environment`` is that of the virtual WhatsApp it goes to."""
 
     def __init__(self, database: Path, environment: Mapping[str, str]) -> None:
-        self._database = database
-        self._environment = {**os.environ, **environment}
-        self._unread: defaultdict[str, deque[str]] = defaultdict(deque)
-
-    async def start(self) -> None:
-        """Start it, with the login that its database holds."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.virtual_whatsapp.library_client",
-            str(self._database),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd=_ROOT,
-            env=self._environment,
-        )
-
-    async def order(self, *words: str) -> None:
-        """Send an order: ``send NUMBER TEXT``, ``check NUMBER...``, ``logout`` and the like."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(words).encode() + b"\n")
-        await self._process.stdin.drain()
-
-    async def wait_for(self, event: str) -> str:
-        """Return the text of the next event of that name; others are kept until they are asked.
-
-        Raises :class:`ConnectionError` where the process ends before it.
-        """
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not self._unread[event]:
-                reported = json.loads(await self._read_line(event))
-                self._unread[reported["event"]].append(reported["text"])
-        return self._unread[event].popleft()
-
-    async def _read_line(self, event: str) -> bytes:
-        assert self._process.stdout is not None
-        if line := await self._process.stdout.readline():
-            return line
-        raise ConnectionError(f"the library's process ended before {event}")
-
-    async def kill(self) -> None:
-        """Kill it, wherever it is."""
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.communicate()
+        module = "tests.virtual_whatsapp.library_client"
+        super().__init__([sys.executable, "-m", module, str(database)], environment, _ROOT)
 
 
 def main() -> None:

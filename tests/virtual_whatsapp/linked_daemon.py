@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from daemon.errors import NotFound
@@ -19,20 +20,27 @@ from tests.virtual_whatsapp.server import VirtualWhatsApp
 
 T = TypeVar("T")
 WORKER_MODULE = b"daemon.linked_worker"
-SETTINGS = """
+RAISED_BUDGETS = {
+    "new_chats_first_week": 500,
+    "new_chat_gap_minutes": 0,
+    "messages_per_minute": 6000,
+    "number_check_min_age_days": 0,
+    "number_checks": 500,
+}
+_PACING = "\n".join(f"{budget} = {value}" for budget, value in RAISED_BUDGETS.items())
+SETTINGS = (
+    """
 [daemon]
 state_dir = "{folder}/state"
 port = 0
 restore_stagger_seconds = 0.05
-[pacing]
-new_chats_first_week = 500
-new_chat_gap_minutes = 0
-messages_per_minute = 6000
-number_check_min_age_days = 0
-number_checks = 500
 [rules]
 dir = "{folder}/rules.d"
+[pacing]
 """
+    + _PACING
+    + "\n"
+)
 OPEN_HOURS = """\
 format: leadmaster/gate@1
 windows:
@@ -65,6 +73,11 @@ class LinkedDaemon:
         waiting = (await self.get("rules"))["waiting"]
         await self.post("rules", "accept", hash=waiting["hash"], reason="a test at any hour")
 
+    async def raise_budgets(self) -> None:
+        """Record the decisions that the budgets of these settings need, on a channel of phones."""
+        for budget, value in RAISED_BUDGETS.items():
+            await self.post("decision-entries", budget=budget, value=value, reason="a test")
+
     def get_phone(self, number: str) -> Phone:
         """Return the phone with this number."""
         found = self.whatsapp.directory.find_phone(Jid(number.removeprefix("+")))
@@ -84,15 +97,28 @@ class LinkedDaemon:
 
         return await self.wait_until(look, f"{session} in {states}")
 
+    async def wait_for_attempts(self, session: str, number: int) -> dict[str, Any]:
+        """Return the session once it has tried so often to connect."""
+
+        def look() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.daemon.client.get("sessions", session)
+            return found if found["attempts"] >= number else None
+
+        return await self.wait_until(look, f"{session} after {number} attempts")
+
     async def link(self, session: str, phone: Phone, **options: object) -> LinkedDevice:
         """Add a session, let the phone scan its code, and wait until it is ready."""
         await self.post("sessions", name=session, channel="linked", options=options)
         await self.post("sessions", session, "start")
-        code = await self.wait_until(lambda: self._find_code(session), "a code")
+        code = await self.wait_for_code(session)
         assert (code["index"], code["maximum"]) == (1, 6)
         device = await self.whatsapp.scan(phone, code["code"])
         await self.wait_for_state(session, "ready")
         return device
+
+    async def wait_for_code(self, session: str) -> dict[str, Any]:
+        """Return the code that a session shows, once it shows one."""
+        return await self.wait_until(lambda: self._find_code(session), "a code")
 
     async def send(self, phone: str, text: str, session: str = "ventas") -> str:
         """Ask for a message of a session; return its id."""
@@ -202,17 +228,23 @@ class LinkedDaemon:
 
 
 @contextlib.asynccontextmanager
-async def run_linked_daemon(folder: Path, more_settings: str = "") -> AsyncIterator[LinkedDaemon]:
-    """Run a daemon with nothing in it, and a WhatsApp; ``more_settings`` are added to its own."""
+async def run_linked_daemon(
+    folder: Path, more_settings: str = "", environment: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[LinkedDaemon]:
+    """Run a daemon with nothing in it, and a WhatsApp.
+
+    ``more_settings`` are added to its own, and ``environment`` to that of its workers.
+    """
     async with VirtualWhatsApp(folder) as whatsapp:
         settings = SETTINGS.format(folder=folder) + more_settings
         (folder / "rules.d").mkdir()
         (folder / "rules.d" / "gate.yaml").write_text(OPEN_HOURS, encoding="utf-8")
-        daemon = DaemonProcess(folder, settings, environ=whatsapp.environment)
+        daemon = DaemonProcess(folder, settings, environ={**whatsapp.environment, **environment})
         await asyncio.to_thread(daemon.start)
         try:
             linked = LinkedDaemon(whatsapp, daemon)
             await linked.open_hours()
+            await linked.raise_budgets()
             yield linked
         finally:
             await asyncio.to_thread(daemon.kill)

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.virtual_whatsapp.binary_node import Node
+from tests.virtual_whatsapp.binary_node import Jid, Node
 from tests.virtual_whatsapp.certificates import HOST, create_certificates
 from tests.virtual_whatsapp.client_handler import ClientHandler
 from tests.virtual_whatsapp.connection import ClientConnection
@@ -24,6 +24,16 @@ from tests.virtual_whatsapp.messaging import (
     build_own_message,
     build_retry_receipt,
     create_wire_id,
+)
+from tests.virtual_whatsapp.other_traffic import (
+    PastChat,
+    build_call,
+    build_history_notice,
+    build_key_share,
+    build_message_to_many,
+    build_publication,
+    build_unreadable,
+    build_view_once_notice,
 )
 from tests.virtual_whatsapp.pairing import build_pair_success, parse_qr_code, read_pairing_payload
 from tests.virtual_whatsapp.phone import DeviceOffer, LinkedDevice, Phone
@@ -160,6 +170,16 @@ class VirtualWhatsApp(ClientHandler):
             await self._deliver(device, node)
         return wire_id
 
+    async def replay_history(self, phone: Phone, *chats: PastChat) -> None:
+        """Let a phone tell its devices what was written in the past."""
+        for device in phone.devices.values():
+            await self._deliver(device, build_history_notice(phone, device, chats))
+
+    async def share_keys(self, phone: Phone) -> None:
+        """Let a phone give its devices the keys of the account's settings."""
+        for device in phone.devices.values():
+            await self._deliver(device, build_key_share(phone, device))
+
     # What contacts do.
 
     async def write(
@@ -189,6 +209,39 @@ class VirtualWhatsApp(ClientHandler):
             )
             await self._deliver(device, node)
 
+    async def write_to_many(
+        self,
+        contact: Contact,
+        phone: Phone,
+        message: str | Any,  # noqa: ANN401 - as above
+        chat: Jid,
+    ) -> None:
+        """Let a contact write to a group or a broadcast list, or post a status update."""
+        content = Message(conversation=message) if isinstance(message, str) else message
+        for device in phone.devices.values():
+            await self._deliver(device, build_message_to_many(contact, device, content, chat))
+
+    async def publish(self, phone: Phone, text: str) -> None:
+        """Let a channel that an account follows publish a text."""
+        for device in phone.devices.values():
+            await self._deliver(device, build_publication(Message(conversation=text)))
+
+    async def send_view_once(self, contact: Contact, phone: Phone) -> None:
+        """Let a contact send what can be viewed once: only the phone itself gets it."""
+        for device in phone.devices.values():
+            await self._deliver(device, build_view_once_notice(contact))
+
+    async def send_unreadable(self, contact: Contact, phone: Phone, kind: str = "msg") -> None:
+        """Let a contact send what can't be decrypted."""
+        for device in phone.devices.values():
+            await self._deliver(device, build_unreadable(contact, kind))
+
+    async def call(self, contact: Contact, phone: Phone) -> None:
+        """Let a contact call an account; nobody takes it."""
+        for device in phone.devices.values():
+            for node in build_call(contact):
+                await self._deliver(device, node)
+
     async def announce_device(self, phone: Phone, contact: Contact, device: int) -> None:
         """Tell an account's devices that a contact linked another device."""
         for each in phone.devices.values():
@@ -214,6 +267,10 @@ class VirtualWhatsApp(ClientHandler):
     def close_network(self) -> None:
         """Let no client come here any more."""
         self._proxy.is_closed = True
+
+    def open_network(self) -> None:
+        """Let clients come here again."""
+        self._proxy.is_closed = False
 
     def fall_silent(self) -> None:
         """Keep every connection and answer nothing any more."""

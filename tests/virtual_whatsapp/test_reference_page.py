@@ -22,6 +22,7 @@ async def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
     exec(compile(example, str(PAGE), "exec"), names)  # noqa: S102 - our own page
     [test] = [value for name, value in names.items() if name.startswith("test_")]
     await test(tmp_path)
+    assert "assert " in example  # it shows what it says
 
 
 def test_every_file_is_on_the_page() -> None:
@@ -46,4 +47,11 @@ def test_it_knows_nothing_of_the_product() -> None:
             re.MULTILINE,
         )
     }
-    assert knowing == {"linked_channel.py", "linked_daemon.py", "linked_sessions.py"}
+    assert knowing == {
+        "linked_channel.py",
+        "linked_daemon.py",
+        "linked_demo.py",
+        "linked_recorder.py",
+        "linked_sessions.py",
+        "linked_trace.py",
+    }

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from daemon.contacts.imports.row_parser import ParsedImportRow
+from daemon.contacts.imports.row_parser import WITHOUT_EVIDENCE, ParsedImportRow
 from daemon.lists.consent_cells import ConsentAnswer, fold_consent
 from daemon.lists.dates import DateOrder
 
@@ -54,13 +54,16 @@ class OpenDates(msgspec.Struct, frozen=True):
 class ImportDoubts(msgspec.Struct, frozen=True):
     """All that a list leaves open; what is in no doubt is not in it.
 
-    ``further_words`` is the number of records whose word is none of the first 200.
+    ``further_words`` is the number of records whose word is none of the first 200;
+    ``without_evidence`` is the number of records that say yes, but not how they agreed: the option
+    ``statement`` answers for all of them.
     """
 
     mobiles: tuple[OpenMobiles, ...] = ()
     consent_words: tuple[ConsentWordCount, ...] = ()
     further_words: int = 0
     dates: OpenDates | None = None
+    without_evidence: int = 0
 
 
 @dataclass(slots=True)
@@ -85,7 +88,7 @@ class DoubtCounter:
         self._mobiles: dict[str, _MobileCount] = {}
         self._words: dict[str, _WordCount] = {}
         self._further_words = 0
-        self._dates = 0
+        self._dates = self._without_evidence = 0
         self._date_examples: list[str] = []
 
     def add(self, records: Iterable[ParsedImportRow]) -> None:
@@ -95,6 +98,9 @@ class DoubtCounter:
                 self._add_mobile(record)
             if record.consent_answer is not None:
                 self._add_word(record)
+            self._without_evidence += any(
+                remark.code == WITHOUT_EVIDENCE for remark in record.remarks
+            )
             if record.open_date:
                 self._dates += 1
                 _add_example(self._date_examples, record.open_date)
@@ -117,6 +123,7 @@ class DoubtCounter:
             dates=OpenDates(self._dates, tuple(self._date_examples), order)
             if self._dates
             else None,
+            without_evidence=self._without_evidence,
         )
 
     def _add_mobile(self, record: ParsedImportRow) -> None:

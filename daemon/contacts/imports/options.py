@@ -7,8 +7,9 @@ from typing import Annotated, Final
 
 import msgspec
 
+from daemon.contacts.list_options import MappedListOptions
 from daemon.errors import ImportRejected
-from daemon.lists.columns import ColumnPlan, plan_columns
+from daemon.lists.columns import ColumnPlan
 from daemon.lists.consent_cells import ANSWERS, ConsentAnswer, fold_consent
 from daemon.lists.dates import DateOrder
 from daemon.lists.phone_cells import MobileAnswer
@@ -32,26 +33,13 @@ class ImportPermission(StrEnum):
     REFUSED = "refused"
 
 
-class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ImportOptions(MappedListOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The options of an import. The same file with the same options is the same import."""
 
-    region: (
-        Annotated[
-            str, msgspec.Meta(pattern="^[A-Z]{2}$", description="two capital letters, such as AR")
-        ]
-        | None
-    ) = None
-    """The region of numbers without +; None: the installation's default region."""
-    source: str | None = None
-    """The name of the import source; None: the one for the file's suffix."""
-    encoding: str | None = None
-    """The encoding of a text file, kept to strictly; None: it is found, or the file is refused."""
-    sheet: str | None = None
-    """The sheet of a workbook; None: the first visible one that has a header with a phone."""
-    mapping: dict[str, str] = {}
-    """Our column → the file's header, where the guess is wrong."""
     cartera_origen: str | None = None
     """The origin of all records; None: each record's own column, else the file's name."""
+    origen_en_palabras: Annotated[str, msgspec.Meta(max_length=300)] = ""
+    """The origin as one would tell it to who asks where their number is from."""
     permission: ImportPermission = ImportPermission.PUBLIC_SOURCE
     """The permission of records whose cell on it is empty."""
     statement: str = ""
@@ -66,9 +54,12 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Whether Argentine numbers without 9 are mobile lines, where header and cell don't say it."""
     date_order: DateOrder | None = None
     """The order of day and month, where no row of the column shows it."""
-    consent_words: dict[str, ConsentAnswer] = {}
+    consent_words: dict[str, ConsentAnswer] = msgspec.field(default_factory=dict)
     """What words on consent mean that the table does not know: yes, relationship, no, nothing."""
-    fields: list[str] = []
+    record_consents: bool = False
+    """Whether a yes with evidence raises the permission of people who are here already; never over
+    a refusal or an opt-out."""
+    fields: list[str] = msgspec.field(default_factory=list)
     """Headers whose cells are kept as further data of each prospect."""
 
     @property
@@ -79,11 +70,7 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def __post_init__(self) -> None:
         """Raise ImportRejected for an unknown column, or an opt-in without a statement."""
-        if unknown := sorted(set(self.mapping) - IMPORT_COLUMNS):
-            raise ImportRejected(
-                f"There is no column {unknown[0]!r} to map to.",
-                hint=f"The columns are: {', '.join(sorted(IMPORT_COLUMNS))}.",
-            )
+        self.check_mapping(sorted(IMPORT_COLUMNS))
         if self.permission is ImportPermission.OPTED_IN and not self.statement.strip():
             raise ImportRejected(
                 "A whole list can't be opted in without saying how they agreed.",
@@ -115,15 +102,4 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
         Raises ImportRejected for an unknown header, or where none is the phone number's.
         """
-        named = [*self.mapping.values(), *self.fields]
-        if missing := [header for header in named if header not in headers]:
-            raise ImportRejected(
-                f"The file has no header {missing[0]!r}; it has: {', '.join(headers)}."
-            )
-        plan = plan_columns(headers, self.mapping, ListKind.PROSPECTS, self.fields)
-        if not plan.phones:
-            raise ImportRejected(
-                f"No header was recognised as the phone number; there are: {', '.join(headers)}.",
-                hint="Name it: --map phone=HEADER",
-            )
-        return plan
+        return self.plan_list_columns(ListKind.PROSPECTS, headers, self.fields)

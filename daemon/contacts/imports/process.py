@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
@@ -11,6 +11,7 @@ from typing import BinaryIO, Final, TypeAlias
 import msgspec
 
 from daemon.api.imports import ImportSource, SourceOptions
+from daemon.api.numbers import list_phone_spellings
 from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.row_parser import ParsedImportRow, RowParser
 from daemon.contacts.list_process import (
@@ -129,7 +130,20 @@ def _read_file(source: ImportSource, request: ImportReadRequest) -> Iterator[Imp
         date_order=read_date_column(dates).order or options.date_order,
         consent_words=request.consent_words | options.folded_consent_words,
     )
-    yield from split_batches(map(parser.parse, table.records()))
+    yield from split_batches(_mark_repeats(map(parser.parse, table.records())))
+
+
+def _mark_repeats(records: Iterable[ParsedImportRow]) -> Iterator[ParsedImportRow]:
+    """Yield the records, those marked whose line an earlier one has, in whatever spelling."""
+    # Here, because this process ends with the list: the daemon keeps nothing for each number.
+    lines: set[int] = set()
+    for record in records:
+        if record.phone is None:
+            yield record
+            continue
+        line = int(min(list_phone_spellings(record.phone)))
+        yield msgspec.structs.replace(record, repeats=True) if line in lines else record
+        lines.add(line)
 
 
 def _remark_on_columns(plan: ColumnPlan) -> Iterator[str]:

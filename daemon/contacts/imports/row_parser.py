@@ -41,8 +41,10 @@ _STRICTEST_FIRST: Final = (
 """Of several consent columns of a record the first of these counts."""
 
 
+WITHOUT_EVIDENCE: Final = "consent_without_evidence"
+"""The code of the remark on a yes that says nothing of how they agreed."""
 PERMISSION_REMARKS: Final = frozenset(
-    {"consent_without_evidence", "permission_not_understood", "permission_not_said"}
+    {WITHOUT_EVIDENCE, "permission_not_understood", "permission_not_said"}
 )
 """The codes of remarks on a permission that is less than its list says."""
 
@@ -92,6 +94,8 @@ class ParsedImportRow(msgspec.Struct, frozen=True, kw_only=True):
     where the table of words knows it."""
     open_date: str = ""
     """The cell with a date whose day and month look alike."""
+    repeats: bool = False
+    """Whether an earlier record of the list has the same line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class RowParser:
         cells = [self._read_phone(each) for each in candidates]
         chosen = _choose_phone(cells)
         if chosen is None:
-            return _reject_phone(row, candidates, cells)
+            return _reject_phone(row, candidates, cells, self._cut(self.plan.get_name(row.cells)))
         place, cell, number = chosen
         permission, said, answer, on_permission = self._read_permission(row.cells)
         dated, open_date, on_date = self._read_data_date(row.cells)
@@ -213,7 +217,7 @@ def decide_permission(
     """
     if consent is ConsentAnswer.YES and not evidence:
         return ImportPermission.PUBLIC_SOURCE, RowRemark(
-            "consent_without_evidence",
+            WITHOUT_EVIDENCE,
             "It says yes, but not how they agreed; it counts as a public listing.",
         )
     if consent is ConsentAnswer.UNKNOWN:
@@ -268,24 +272,29 @@ def _remark_on_phones(
 
 
 def _reject_phone(
-    row: ListRecord, candidates: list[PhoneCandidate], cells: list[PhoneCell]
+    row: ListRecord, candidates: list[PhoneCandidate], cells: list[PhoneCell], name: str
 ) -> ParsedImportRow:
     """Return the reject of a record without one usable number."""
     several = next((cell for cell in cells if len(cell.numbers) > 1), None)
     if several is not None:
         sentence = "The cell has several numbers; put each in a row of its own."
         place = cells.index(several)
-        return _reject(row, _SEVERAL, sentence, candidates[place])
+        return _reject(row, _SEVERAL, sentence, candidates[place], name)
     if not cells:
-        return _reject(row, "empty", "The number is missing.")
-    return _reject(row, cells[0].reason_code, cells[0].sentence, candidates[0])
+        return _reject(row, "empty", "The number is missing.", name=name)
+    return _reject(row, cells[0].reason_code, cells[0].sentence, candidates[0], name)
 
 
 def _reject(
-    row: ListRecord, reason_code: str, sentence: str, candidate: PhoneCandidate | None = None
+    row: ListRecord,
+    reason_code: str,
+    sentence: str,
+    candidate: PhoneCandidate | None = None,
+    name: str = "",
 ) -> ParsedImportRow:
     return ParsedImportRow(
         record=row.number,
+        name=name,
         reason_code=reason_code,
         sentence=sentence,
         phone_header=candidate.header if candidate else "",

@@ -63,13 +63,17 @@ def build_permission_evidence(
 ) -> Evidence:
     """Return the evidence that a record gives on the permission to write."""
     refused = granted is ImportPermission.REFUSED
-    statement = f": {record.evidence}" if granted is ImportPermission.OPTED_IN else ""
+    source = f"{import_record.filename}, record {record.record}"
+    # Where the list names no origin, the file is it.
+    if record.cartera_origen not in {"", import_record.filename}:
+        source += f", from {record.cartera_origen}"
+    if granted is ImportPermission.OPTED_IN:
+        source += f": {record.evidence}"
     return Evidence(
         EvidenceKind.DECLINED if refused else EvidenceKind.PERMISSION,
         granted.value,
         at,
-        source=f"{import_record.filename}, record {record.record}, from"
-        f" {record.cartera_origen or import_record.filename}{statement}",
+        source=source,
         quote=record.permission_text,
     )
 

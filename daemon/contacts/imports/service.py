@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -15,122 +13,35 @@ from typing import Final, TypeAlias
 import msgspec
 
 from daemon.api.clock import Clock
-from daemon.api.numbers import list_phone_spellings as number_forms
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.imports import process
-from daemon.contacts.imports.doubts import DoubtCounter, ImportDoubts
 from daemon.contacts.imports.options import ImportOptions
+from daemon.contacts.imports.preview import ImportPreview, PreviewBuilder
 from daemon.contacts.imports.process import ImportProcess
+from daemon.contacts.imports.report import ImportReport, get_import_report, list_earlier_imports
 from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.contacts.imports.writer import ImportWriter
 from daemon.contacts.list_process import choose_source
 from daemon.contacts.validation_transitions import build_validation_transitions
-from daemon.errors import Conflict, NotFound
+from daemon.errors import Conflict, NotFound, Unavailable
 from daemon.events import ImportFinished
 from daemon.gate.scoring import Scoring
-from daemon.lists.columns import PlannedColumn
 from daemon.lists.consent_cells import ConsentAnswer
 from daemon.lists.vocabulary import ColumnUse
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
-from storage import consent_words, imports
+from storage import audit, consent_words, imports
 from storage.db import Database
 from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
-from storage.tx import Reader, Tx
-
-
-@dataclass(frozen=True, slots=True)
-class ImportRow:
-    """One record of a file: its number there, and its cells by header."""
-
-    record: int
-    cells: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ImportPreview:
-    """The expected result of an import. ``plan`` is the hash of what was previewed.
-
-    ``mapping`` is from our column to the file's header.
-
-    ``columns`` are all headers, each with its use; ``notices`` are sentences on the whole file;
-    ``remarks`` counts the records with a remark, by its sentence; ``doubts`` are what the list
-    leaves open, and a person can answer.
-    """
-
-    plan: str
-    form: str
-    headers: Sequence[str]
-    mapping: Mapping[str, str]
-    rows: Sequence[ImportRow]
-    total: int
-    counts: Mapping[ImportRowOutcome, int]
-    remarks: Mapping[str, int]
-    columns: Sequence[PlannedColumn] = ()
-    notices: Sequence[str] = ()
-    doubts: ImportDoubts = field(default_factory=ImportDoubts)
-
-
-@dataclass(frozen=True, slots=True)
-class ImportReport:
-    """The result of an import. ``repeated``: the file was imported before, nothing changed.
-
-    ``unused`` are the headers of its columns that nothing was read from.
-    """
-
-    id: str
-    filename: str
-    source: str
-    who: str
-    at: datetime
-    finished_at: datetime | None
-    counts: Mapping[ImportRowOutcome, int]
-    repeated: bool
-    unused: Sequence[str] = ()
-
-    @property
-    def duplicates(self) -> int:
-        """The number of records whose phone line was a prospect already."""
-        return self.counts[ImportRowOutcome.DUPLICATE]
-
-    @property
-    def rejected(self) -> int:
-        """The number of records without a usable phone number."""
-        return self.counts[ImportRowOutcome.REJECTED]
-
-    @property
-    def accepted(self) -> int:
-        """The number of records that became a prospect, reachable or not."""
-        return sum(self.counts.values()) - self.duplicates - self.rejected
-
-
-def get_import_report(
-    reader: Reader, import_id: str, *, repeated: bool = False
-) -> ImportReport | None:
-    """Return the report of an import so far, or None where there is none."""
-    found = imports.get_import(reader, import_id)
-    if found is None:
-        return None
-    return ImportReport(
-        id=found.id,
-        filename=found.filename,
-        source=found.source,
-        who=found.who,
-        at=found.at,
-        finished_at=found.finished_at,
-        counts=imports.count_import_rows(reader, import_id),
-        repeated=repeated,
-        unused=_list_unused(found.options),
-    )
-
-
-def _list_unused(parameters: Mapping[str, object]) -> tuple[str, ...]:
-    unused = parameters.get("unused")
-    return tuple(map(str, unused)) if isinstance(unused, list) else ()
-
+from storage.tx import Tx
 
 ProgressCallback: TypeAlias = Callable[[int, int | None], None]
+MAX_PREVIEWS: Final = 2
+"""The most previews at a time; each has a child process."""
+MAX_WAITING_PREVIEWS: Final = 8
+"""A preview beyond these is refused."""
 _ROWS_PER_JOB: Final = 50  # few, because an urgent write waits for the job that runs
+_ROWS_PER_CHECKPOINT: Final = 2_000
 
 
 class ImportService:
@@ -155,39 +66,44 @@ class ImportService:
         self._clock = clock
         self._settings = settings
         self._import_process = import_process or ImportProcess()
-        self._lock = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        """Held by the import, or the undoing of one, that writes."""
+        self._preview_places = asyncio.Semaphore(MAX_PREVIEWS)
+        self._waiting_previews = 0
         self._running: set[asyncio.Task[ImportReport]] = set()
 
     async def preview(self, path: Path, options: ImportOptions) -> ImportPreview:
-        """Read the whole file, and return the expected result; nothing is written."""
-        counts = Counter(dict.fromkeys(ImportRowOutcome, 0))
-        remarks: Counter[str] = Counter()
-        seen: set[str] = set()
+        """Read the whole file, and return the expected result; nothing is written.
+
+        Two files are read at a time; a further one waits. Raises :class:`Unavailable` where many
+        wait already.
+        """
         plan = await self.compute_plan(path, options)
         request = await self._prepare_request(path, options)
-        doubts = DoubtCounter(request.region)
-        async with self._import_process.open_file(request) as reading:
+        async with self._take_preview_place(), self._import_process.open_file(request) as reading:
+            builder = PreviewBuilder(request, reading.summary)
             async for records in reading.batches:
-                doubts.add(records)
-                remarks.update(remark.sentence for each in records for remark in each.remarks)
-                counts.update(
-                    await self._database.read(
-                        partial(self._predict_outcomes, records=records, seen=seen)
-                    )
-                )
-        return ImportPreview(
-            plan=plan,
-            form=reading.summary.form,
-            headers=reading.summary.headers,
-            mapping=reading.summary.mapping,
-            rows=tuple(ImportRow(number, cells) for number, cells in reading.summary.rows),
-            total=reading.summary.total,
-            counts=counts,
-            remarks=remarks,
-            columns=reading.summary.columns,
-            notices=reading.summary.remarks,
-            doubts=doubts.build(),
-        )
+                await self._database.read(partial(builder.add, records=records))
+        file_hash = await asyncio.to_thread(_hash_file, path)
+        same_file = await self._database.read(partial(list_earlier_imports, file_hash=file_hash))
+        return builder.build(plan, same_file)
+
+    @contextlib.asynccontextmanager
+    async def _take_preview_place(self) -> AsyncIterator[None]:
+        """Wait for one of the few places; raise :class:`Unavailable` where too many wait."""
+        if self._waiting_previews >= MAX_WAITING_PREVIEWS:
+            raise Unavailable(
+                "Several lists are being read already.", hint="Try again in a moment."
+            )
+        self._waiting_previews += 1
+        try:
+            await self._preview_places.acquire()
+        finally:
+            self._waiting_previews -= 1
+        try:
+            yield
+        finally:
+            self._preview_places.release()
 
     async def compute_plan(self, path: Path, options: ImportOptions) -> str:
         """Return a hash of the file's bytes, the options and the words explained before.
@@ -201,7 +117,7 @@ class ImportService:
             msgspec.to_builtins(options),
             request.consent_words,
         )
-        return await asyncio.to_thread(_hash_import, path, parameters)
+        return _hash_content(await asyncio.to_thread(_hash_file, path), parameters)
 
     async def require_plan(self, path: Path, options: ImportOptions, plan: str) -> None:
         """Raise :class:`Conflict` unless ``plan`` is the one of this file and these options."""
@@ -242,7 +158,7 @@ class ImportService:
         import is not marked as finished.
         """
         request = await self._prepare_request(path, options)
-        async with self._lock, self._import_process.open_file(request) as reading:
+        async with self.turn, self._import_process.open_file(request) as reading:
             import_record = await self._begin(path, request, reading.summary, who)
             if import_record.finished_at is not None:
                 return await self.get_report(import_record.id, repeated=True)
@@ -250,14 +166,21 @@ class ImportService:
                 await self._database.write(partial(self._remember_words, options=options, who=who))
             done = 0
             async for records in reading.batches:
-                await self._write_batch(import_record, records, given=options.given_statement)
+                await self._write_batch(import_record, records, options)
                 done += len(records)
                 on_progress(done, reading.summary.total)
+                # Here, beside the writer: a full log would be moved by whoever commits next, and
+                # an opt-out would wait for it.
+                if done // _ROWS_PER_CHECKPOINT > (done - len(records)) // _ROWS_PER_CHECKPOINT:
+                    await self._database.checkpoint(cut=False)
             await self._database.write(partial(self._finish, import_record=import_record))
         return await self.get_report(import_record.id)
 
     async def _write_batch(
-        self, import_record: ImportRecord, records: Sequence[ParsedImportRow], *, given: str
+        self,
+        import_record: ImportRecord,
+        records: Sequence[ParsedImportRow],
+        options: ImportOptions,
     ) -> None:
         """Write the records in several small jobs, in their order. Raises what one of them did."""
         jobs = (
@@ -267,7 +190,8 @@ class ImportService:
                     import_record=import_record,
                     records=records[start : start + _ROWS_PER_JOB],
                     at=self._clock.now(),
-                    given=given,
+                    given=options.given_statement,
+                    record_consents=options.record_consents,
                 )
             )
             for start in range(0, len(records), _ROWS_PER_JOB)
@@ -286,6 +210,23 @@ class ImportService:
         if report is None:
             raise NotFound(f"There is no import {import_id!r}.")
         return report
+
+    async def set_origin_in_words(self, import_id: str, words: str, who: str) -> ImportReport:
+        """Store how one would tell these people where their numbers are from; it is audited.
+
+        Raises :class:`NotFound`.
+        """
+        at = self._clock.now()
+        await self.get_report(import_id)
+
+        def job(tx: Tx) -> None:
+            imports.set_origin_in_words(tx, import_id, words)
+            audit.insert_audit_entry(
+                tx, at=at, who=who, action="import_origin_told", subject=import_id
+            )
+
+        await self._database.write(job, urgent=True)
+        return await self.get_report(import_id)
 
     async def list_rejects(self, import_id: str) -> Sequence[ImportRowRecord]:
         """Return the rejected records with their reasons, in file order. Raises NotFound."""
@@ -327,22 +268,27 @@ class ImportService:
         opened: process.ImportFileSummary,
         who: str,
     ) -> ImportRecord:
+        options = msgspec.to_builtins(request.options)
+        # Other words on where the people are from make no other import: they replace the first.
+        words = options.pop("origen_en_palabras")
         parameters = {
             "source": request.source,
             "region": request.region,
             "mapping": opened.mapping,
-            "options": msgspec.to_builtins(request.options),
+            "options": options,
             "unused": [each.header for each in opened.columns if each.use is ColumnUse.UNUSED],
         }
-        content_hash = await asyncio.to_thread(_hash_import, path, parameters)
+        file_hash = await asyncio.to_thread(_hash_file, path)
         return await self._database.write(
             partial(
                 imports.begin_import,
-                content_hash=content_hash,
+                content_hash=_hash_content(file_hash, parameters),
+                file_hash=file_hash,
                 source=request.source,
                 filename=path.name,
                 who=who,
                 options=parameters,
+                origen_en_palabras=words,
                 at=self._clock.now(),
             )
         )
@@ -351,6 +297,14 @@ class ImportService:
         now = self._clock.now()
         counts = imports.finish_import(tx, import_record.id, at=now)
         duplicates, rejected = counts[ImportRowOutcome.DUPLICATE], counts[ImportRowOutcome.REJECTED]
+        audit.insert_audit_entry(
+            tx,
+            now,
+            import_record.who,
+            "import_list",
+            import_record.id,
+            detail={"name": import_record.filename, "record": sum(counts.values())},
+        )
         tx.emit(
             ImportFinished(
                 subject=import_record.id,
@@ -362,27 +316,14 @@ class ImportService:
             )
         )
 
-    def _predict_outcomes(
-        self, reader: Reader, records: Sequence[ParsedImportRow], seen: set[str]
-    ) -> Counter[ImportRowOutcome]:
-        """Return the expected outcomes; ``seen`` are the spellings of all earlier numbers."""
-        counts: Counter[ImportRowOutcome] = Counter()
-        for record in records:
-            forms = number_forms(record.phone) if record.phone else frozenset()
-            again = not seen.isdisjoint(forms)
-            counts[
-                ImportRowOutcome.DUPLICATE
-                if again
-                else self._writer.predict_outcome(reader, record)
-            ] += 1
-            seen |= forms
-        return counts
 
-
-def _hash_import(path: Path, parameters: object) -> str:
-    """Return a hash of the file's bytes, its mapping and the options: the import's identity."""
-    digest = hashlib.sha256(msgspec.json.encode(parameters, order="sorted"))
+def _hash_file(path: Path) -> str:
+    """Return a hash of the file's bytes."""
     with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash_content(file_hash: str, parameters: object) -> str:
+    """Return a hash of a file and how it is read: what makes two imports the same."""
+    content = (file_hash, parameters)
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

@@ -8,8 +8,12 @@ from typing import Final
 
 from daemon.api.numbers import REACHABLE_LINE_TYPES, LineType
 from daemon.contacts.aliases import Aliases
+from daemon.contacts.imports.known_people import (
+    decide_known_permission,
+    is_better_number,
+    list_gaps,
+)
 from daemon.contacts.imports.new_people import NewPeopleWriter
-from daemon.contacts.imports.options import ImportPermission
 from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.contacts.imports.row_records import (
     build_import_sentence,
@@ -24,20 +28,11 @@ from daemon.gate.scoring import Scoring
 from statemachines.prospect import CHECKABLE_STATES, ValidationState
 from storage import contacts, evidence, imports, prospect_fields, prospects, suppressions
 from storage.contacts import Alias
-from storage.evidence import EvidenceKind
 from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
 from storage.prospects import ProspectRecord
 from storage.tx import Reader, Tx
 
 _UNDECIDED_STATES: Final = CHECKABLE_STATES | {ValidationState.CHECKING}
-_PERMISSIONS_BEST_FIRST: Final = (
-    *(
-        ImportPermission.OPTED_IN,
-        ImportPermission.RELATIONSHIP,
-        ImportPermission.PUBLIC_SOURCE,
-        ImportPermission.NONE,
-    ),
-)
 
 
 class ImportWriter:
@@ -59,10 +54,13 @@ class ImportWriter:
         at: datetime,
         *,
         given: str = "",
+        record_consents: bool = False,
     ) -> None:
         """Write these records in this transaction; one that was written before is left alone.
 
         ``given`` states where and how the numbers were given as WhatsApp; empty without one.
+        ``record_consents`` is whether a yes with evidence raises the permission of people who were
+        here before this import.
         """
         # An import that was cut short starts at its first record again.
         written = imports.list_written_records(
@@ -79,51 +77,42 @@ class ImportWriter:
         # After the new people: whoever stands in the list twice is new at their first record.
         for record in records:
             if record.record in numbers.keys() - new:
-                outcomes.append(self._write_row(tx, import_record, record, at))
+                outcomes.append(
+                    self._write_row(tx, import_record, record, at, record_consents=record_consents)
+                )
                 if given:
                     self._validate_given_number(tx, import_record, outcomes[-1], given, at)
             elif record.phone is None and record.record not in written:
                 outcomes.append(build_outcome(record, ImportRowOutcome.REJECTED))
         imports.insert_import_rows(tx, import_record.id, outcomes)
 
-    def predict_outcome(self, reader: Reader, record: ParsedImportRow) -> ImportRowOutcome:
-        """Return the expected outcome of a record, without the other records of its file."""
-        if record.phone is None:
-            return ImportRowOutcome.REJECTED
-        contact = contacts.find_contact_by_alias(reader, record.phone)
-        if contact is not None and prospects.find_prospect_by_contact(reader, contact) is not None:
-            return ImportRowOutcome.DUPLICATE
-        return get_accepted_outcome(record.line_type)
-
     def _write_row(
-        self, tx: Tx, import_record: ImportRecord, record: ParsedImportRow, at: datetime
+        self,
+        tx: Tx,
+        import_record: ImportRecord,
+        record: ParsedImportRow,
+        at: datetime,
+        *,
+        record_consents: bool,
     ) -> ImportRowRecord:
         """Write a record whose contact or suppression may be stored already."""
         contact = contacts.resolve_contact(tx, self._aliases.from_phone(record.phone or ""), at)
         existing = prospects.find_prospect_by_contact(tx, contact)
+        granted = record.permission
         if existing is None:
-            prospect = prospects.insert_prospect(
-                tx, build_new_prospect(import_record, contact, record), at=at
-            )
-            outcome = build_outcome(
-                record, get_accepted_outcome(record.line_type), record.phone, prospect
-            )
+            outcome = self._write_new_prospect(tx, import_record, contact, record, at)
             # A list does not say when they agreed: it may have been before they refused.
-            limited = _has_refused(tx, contact)
+            if _has_refused(tx, contact):
+                granted = decide_known_permission(tx, contact, granted).granted
         else:
-            outcome = build_outcome(
-                record,
-                ImportRowOutcome.DUPLICATE,
-                _upgrade_phone(tx, existing, record, at),
-                existing.id,
-            )
-            _fill_gaps(tx, existing, record, at)
-            limited = True
+            outcome = _complete_prospect(tx, existing, record, at)
+            # Of a person who is in the list twice the first record counts, whatever was ticked.
+            may_raise = record_consents and existing.import_id != import_record.id
+            granted = decide_known_permission(
+                tx, contact, granted, record_consents=may_raise
+            ).granted
         if record.fields and outcome.prospect:
             prospect_fields.insert_prospect_fields(tx, {outcome.prospect: record.fields})
-        granted = record.permission
-        if limited:
-            granted = _limit_permission(granted, _get_recorded_permission(tx, contact))
         piece = build_permission_evidence(import_record, record, granted=granted, at=at)
         evidence.insert_evidence_pieces(tx, [(contact, piece)])
         self._scoring.refresh_prospect(
@@ -134,6 +123,20 @@ class ImportWriter:
             sentence=build_import_sentence(import_record, record),
         )
         return outcome
+
+    def _write_new_prospect(
+        self,
+        tx: Tx,
+        import_record: ImportRecord,
+        contact: str,
+        record: ParsedImportRow,
+        at: datetime,
+    ) -> ImportRowRecord:
+        """Store the first prospect of a contact that is known by messages or a suppression."""
+        prospect = prospects.insert_prospect(
+            tx, build_new_prospect(import_record, contact, record), at=at
+        )
+        return build_outcome(record, get_accepted_outcome(record.line_type), record.phone, prospect)
 
     def _validate_given_number(
         self, tx: Tx, import_record: ImportRecord, row: ImportRowRecord, given: str, at: datetime
@@ -167,52 +170,26 @@ def _find_new_people(tx: Tx, numbers: Mapping[int, Sequence[Alias]]) -> set[int]
 
 def _upgrade_phone(tx: Tx, existing: ProspectRecord, record: ParsedImportRow, at: datetime) -> str:
     """Replace a landline number by a mobile one of the same person; return the number in use."""
-    if (
-        existing.line_type in REACHABLE_LINE_TYPES
-        or record.line_type not in REACHABLE_LINE_TYPES
-        or record.phone is None
-    ):
+    if not is_better_number(existing, record):
         return existing.phone
+    phone = record.phone or ""
     prospects.update_prospect(
-        tx,
-        existing.id,
-        at=at,
-        phone=record.phone,
-        line_type=record.line_type,
-        country=record.country,
+        tx, existing.id, at=at, phone=phone, line_type=record.line_type, country=record.country
     )
-    return record.phone
+    return phone
 
 
-def _fill_gaps(tx: Tx, existing: ProspectRecord, record: ParsedImportRow, at: datetime) -> None:
-    """Add e-mail and city where the prospect has none; what is known is never overwritten."""
-    known = {"email": existing.email, "city": existing.city}
-    added = {name: getattr(record, name) for name, value in known.items() if not value}
-    if any(added.values()):
+def _complete_prospect(
+    tx: Tx, existing: ProspectRecord, record: ParsedImportRow, at: datetime
+) -> ImportRowRecord:
+    """Add what a duplicate knows more: a mobile number, e-mail, city; nothing is overwritten."""
+    phone = _upgrade_phone(tx, existing, record, at)
+    texts = {"email": record.email, "city": record.city}
+    added = {name: texts[name] for name in list_gaps(existing, record) if name in texts}
+    if added:
         prospects.update_prospect(tx, existing.id, at=at, **added)
-
-
-def _get_recorded_permission(reader: Reader, contact: str) -> ImportPermission:
-    """Return the best permission on record from lists, of those later than the last refusal."""
-    pieces = evidence.drop_withdrawn(evidence.list_contact_evidence(reader, contact))
-    refusal = find_last_refusal(pieces)
-    known = {
-        each.value
-        for each in pieces
-        if each.kind is EvidenceKind.PERMISSION and (refusal is None or each.at > refusal.at)
-    }
-    return next(
-        (granted for granted in _PERMISSIONS_BEST_FIRST if granted in known), ImportPermission.NONE
-    )
+    return build_outcome(record, ImportRowOutcome.DUPLICATE, phone, existing.id)
 
 
 def _has_refused(reader: Reader, contact: str) -> bool:
     return find_last_refusal(evidence.list_contact_evidence(reader, contact)) is not None
-
-
-def _limit_permission(claimed: ImportPermission, recorded: ImportPermission) -> ImportPermission:
-    """Return the permission of a duplicate: never better than the recorded one."""
-    # A duplicate may be a careless copy of the same list; a refusal in it always counts.
-    if claimed is ImportPermission.REFUSED:
-        return claimed
-    return max(claimed, recorded, key=_PERMISSIONS_BEST_FIRST.index)

@@ -23,6 +23,7 @@ _SUBJECT_PAGES: Final = {
     "pro_": "/prospects/",
     "imp_": "/prospects/imports/",
     "inb_": "/review/meanings/",
+    "ban_": "/bans/",
 }
 """Pages of the subjects that have one, by the prefix of the subject's id."""
 

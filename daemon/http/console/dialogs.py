@@ -19,6 +19,7 @@ from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
+SELECTION_ACTIONS: Final = ("check", "validate", "consent", "suppress")
 CONTACT_ACTIONS: Final = frozenset({"suppress", "lift"})
 
 
@@ -26,6 +27,22 @@ class DialogQuery(RequestQuery, frozen=True):
     """The review case in which the dialog was opened; empty outside of the review."""
 
     case: str = ""
+
+
+@routes.get("/pieces/prospects/selection/{action}")
+@render_errors
+async def show_selection_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog of an action on many prospects; a script fills in which."""
+    action, page = request.match_info["action"], build_page_context(request)
+    if action not in SELECTION_ACTIONS:
+        raise NotFound(f"There is nothing to {action} about a selection.")
+    return render_piece(
+        request,
+        "pieces/selection_dialog.html",
+        action=action,
+        methods=tuple(ConsentMethod),
+        today=page.now.astimezone(page.daemon_zone).date(),
+    )
 
 
 @routes.get("/pieces/prospects/{id}/validate")

@@ -34,6 +34,7 @@ EVIDENCE_SEVERITY: Mapping[tuple[EvidenceKind, str], Severity] = MappingProxyTyp
         (_K.GIVEN_AS_WHATSAPP, "given"): _T.READY,
         (_K.DECLINED, "refused"): _T.STOPPED,
         (_K.OWN_MESSAGE, "sent"): _T.WAITING,
+        (_K.PUSH_NAME, "given"): _T.OFF,
         (_K.ON_WHATSAPP, "yes"): _T.READY,
         (_K.ON_WHATSAPP, "no"): _T.STOPPED,
         (_K.ON_WHATSAPP, "unknown"): _T.OFF,
@@ -41,6 +42,7 @@ EVIDENCE_SEVERITY: Mapping[tuple[EvidenceKind, str], Severity] = MappingProxyTyp
         (_K.VALIDATION, "not_reachable"): _T.STOPPED,
         (_K.VALIDATION, "expired"): _T.OFF,
         (_K.BOUNCE, "check_turned_no"): _T.STOPPED,
+        (_K.BOUNCE, "not_on_whatsapp"): _T.STOPPED,
         (_K.BOUNCE, "undeliverable"): _T.STOPPED,
         (_K.BOUNCE, "undelivered_72h"): _T.STOPPED,
         (_K.CLASSIFICATION, "welcome"): _T.READY,
@@ -61,6 +63,11 @@ EVIDENCE_SEVERITY: Mapping[tuple[EvidenceKind, str], Severity] = MappingProxyTyp
 )
 """Every value that has words of its own; any other one has the words of its kind."""
 
+
+_SHARE_SEVERITY: Mapping[EvidenceKind, Severity] = MappingProxyType(
+    {_K.MAY_SHARE: _T.READY, _K.MAY_NOT_SHARE: _T.STOPPED}
+)
+"""Of kinds whose value is the id of a client."""
 
 _CLASSIFIED_GROUNDS: Mapping[Permission, frozenset[str]] = MappingProxyType(
     {
@@ -111,6 +118,8 @@ def get_evidence_key(each: Evidence) -> str:
 
 def get_evidence_severity(each: Evidence) -> Severity:
     """Return the severity of a piece of evidence; OFF for a value that is not known here."""
+    if each.kind in _SHARE_SEVERITY:
+        return _SHARE_SEVERITY[each.kind]
     return EVIDENCE_SEVERITY.get((each.kind, each.value), Severity.OFF)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,15 +10,18 @@ import msgspec
 from aiohttp import web
 
 from daemon import validation_errors
-from daemon.contacts.imports.options import ImportOptions
+from daemon.contacts.imports.doubts import ImportDoubts
+from daemon.contacts.imports.options import ImportOptions, ImportPermission
+from daemon.contacts.imports.preview import ImportPreview
 from daemon.contacts.imports.row_parser import PERMISSION_REMARKS
-from daemon.contacts.imports.service import ImportPreview
 from daemon.errors import ImportRejected, LeadMasterError
 from daemon.http.console.error_translation import render_errors
-from daemon.http.console.layout import render_page, render_piece
+from daemon.http.console.language import Language
+from daemon.http.console.layout import get_language, render_page, render_piece
 from daemon.http.health import get_services
-from daemon.http.streaming import no_time_limit
+from daemon.http.streaming import cancel_when_nobody_waits, no_time_limit
 from daemon.http.uploads import UploadStore
+from daemon.lists.csv_export import format_csv
 from storage import imports
 from storage.imports import ImportRowOutcome, ImportRowRecord
 
@@ -35,7 +35,6 @@ COLUMN_ORDER: Final = (
 _MAPPING_PREFIX: Final = "map."
 _WORD_PREFIX: Final = "word."
 _KEPT_FIELDS: Final = "fields"
-_MASKED_DIGITS: Final = re.compile(r"\d(?=(?:\D*\d){4})")
 _MAX_SHOWN_REJECTS: Final = 100
 
 
@@ -48,6 +47,13 @@ class ImportPreviewView:
     options: ImportOptions
     preview: ImportPreview | None
     problem: LeadMasterError | None
+
+    @property
+    def asks_how_they_agreed(self) -> bool:
+        """Whether some say yes without evidence, or the answer to that is given already."""
+        all_agreed = self.options.permission is ImportPermission.OPTED_IN
+        doubts = self.preview.doubts if self.preview else ImportDoubts()
+        return bool(doubts.without_evidence or self.options.statement or all_agreed)
 
     @property
     def import_body(self) -> dict[str, Any]:
@@ -80,7 +86,8 @@ async def show_import_preview(request: web.Request) -> web.StreamResponse:
     found, problem, options = None, None, ImportOptions()
     try:
         options = _parse_options(given, kept)
-        found = await services.imports.preview(path, options)
+        async with cancel_when_nobody_waits(request):
+            found = await services.imports.preview(path, options)
     except LeadMasterError as error:
         problem = error
     view = ImportPreviewView(path.parent.name, path.name, options, found, problem)
@@ -92,7 +99,6 @@ async def show_import_preview(request: web.Request) -> web.StreamResponse:
         given=given,
         columns=COLUMN_ORDER,
         region=region,
-        mask_cell=mask_cell,
     )
 
 
@@ -104,15 +110,36 @@ async def show_import_report(request: web.Request) -> web.StreamResponse:
     found = await services.imports.get_report(import_id)
     rejects = await services.imports.list_rejects(import_id)
     rows = await services.database.read(lambda reader: imports.list_import_rows(reader, import_id))
+    origin = await services.database.read(
+        lambda reader: imports.get_origin_in_words(reader, import_id)
+    )
     return await render_page(
         request,
         "import_report.html",
         active_page="prospects",
         report=found,
+        repeated="repeated" in request.query,
+        origin=origin,
         rejects=rejects[:_MAX_SHOWN_REJECTS],
         remarks=_count_remarks(rows, on_permission=True),
         other_remarks=_count_remarks(rows, on_permission=False),
     )
+
+
+@routes.get("/pieces/imports/{id}/undone")
+@render_errors
+async def show_import_undo(request: web.Request) -> web.StreamResponse:
+    """Show how far the undoing of an import is, and who stays."""
+    found = await get_services(request).imports.get_report(request.match_info["id"])
+    return render_piece(request, "pieces/import_undo.html", report=found)
+
+
+@routes.get("/pieces/imports/{id}/undo")
+@render_errors
+async def show_undo_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog that undoes an import."""
+    found = await get_services(request).imports.get_report(request.match_info["id"])
+    return render_piece(request, "pieces/import_undo_dialog.html", report=found)
 
 
 @routes.get("/prospects/imports/{id}/rejects.csv")
@@ -122,7 +149,7 @@ async def download_rejects(request: web.Request) -> web.StreamResponse:
     import_id = request.match_info["id"]
     found = await get_services(request).imports.list_rejects(import_id)
     return web.Response(
-        body=_render_csv(found),
+        body=_render_csv(found, get_language(request)),
         content_type="text/csv",
         charset="utf-8",
         headers={
@@ -130,11 +157,6 @@ async def download_rejects(request: web.Request) -> web.StreamResponse:
             "Cache-Control": "no-store",
         },
     )
-
-
-def mask_cell(cell: str) -> str:
-    """Return a cell with every digit masked but the last four."""
-    return _MASKED_DIGITS.sub("•", cell)
 
 
 def _parse_options(given: Mapping[str, str], kept: Sequence[str]) -> ImportOptions:
@@ -145,22 +167,23 @@ def _parse_options(given: Mapping[str, str], kept: Sequence[str]) -> ImportOptio
     # A form sends its empty fields too; the options' defaults are meant there.
     filled = {name: value.strip() for name, value in given.items() if value.strip()}
     options: dict[str, object] = {
-        "mapping": _take_prefixed(filled, _MAPPING_PREFIX),
-        "consent_words": _take_prefixed(filled, _WORD_PREFIX),
+        "mapping": take_prefixed(filled, _MAPPING_PREFIX),
+        "consent_words": take_prefixed(filled, _WORD_PREFIX),
         _KEPT_FIELDS: [header for header in kept if header],
     }
     filled.pop(_KEPT_FIELDS, None)
     if "region" in filled:
         filled["region"] = filled["region"].upper()
     try:
-        return msgspec.convert({**filled, **options}, ImportOptions)
+        # A tick is the text "true".
+        return msgspec.convert({**filled, **options}, ImportOptions, strict=False)
     except msgspec.ValidationError as error:
         raise ImportRejected(
             validation_errors.format_validation_error(error, ImportOptions)
         ) from error
 
 
-def _take_prefixed(filled: dict[str, str], prefix: str) -> dict[str, str]:
+def take_prefixed(filled: dict[str, str], prefix: str) -> dict[str, str]:
     """Move the fields with this prefix out of a form; return them without it."""
     names = [name for name in filled if name.startswith(prefix)]
     return {name.removeprefix(prefix): filled.pop(name) for name in names}
@@ -178,9 +201,8 @@ def _count_remarks(found: Sequence[ImportRowRecord], *, on_permission: bool) -> 
     return counts
 
 
-def _render_csv(found: Sequence[ImportRowRecord]) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("record", "reason_code", "sentence"))
-    writer.writerows((each.record, each.reason_code, each.sentence) for each in found)
-    return out.getvalue().encode()
+def _render_csv(found: Sequence[ImportRowRecord], words: Language) -> bytes:
+    """Return the records with their reason as a sentence in the reader's language."""
+    head = tuple(words(f"imports.csv.{column}") for column in ("record", "code", "reason"))
+    rows = ((each.record, each.reason_code, words.translate(each.sentence)) for each in found)
+    return format_csv([head, *rows]).encode()

@@ -20,6 +20,8 @@ _SENTENCES_TABLE: Final = "sentences"
 _SCRIPT_PREFIX: Final = "script."
 _TIME_PREFIX: Final = "time."
 _PLURAL_FORMS: Final[Mapping[object, str]] = {0: "none", 1: "one"}
+_PLACE_PREFIX: Final = re.compile(r"(?P<place>(?:[\w.\[\]-]+|[^\n]+?:\d+:\d+): )(?=\S)")
+"""What a sentence is about: the field of a request, or a place in a rule file."""
 _PLACEHOLDER: Final = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -67,7 +69,8 @@ class Language:
     def translate(self, sentence: str) -> str:
         """Return a sentence of the server in this language; unchanged if it is not known.
 
-        The values of its placeholders are kept; several sentences are translated one by one.
+        The values of its placeholders are kept where they are no sentences themselves, and so is a
+        field or a place before it. Several sentences are translated one by one.
         """
         translated = []
         while sentence:
@@ -78,8 +81,23 @@ class Language:
     def _translate_first(self, text: str) -> tuple[str, str]:
         for pattern, translation in self._sentences:
             if match := pattern.match(text):
-                return translation.format(**match.groupdict()), text[match.end() :].lstrip()
+                values = {name: self._translate_value(v) for name, v in match.groupdict().items()}
+                return translation.format(**values), text[match.end() :].lstrip()
+        if prefix := _PLACE_PREFIX.match(text):
+            translation, rest = self._translate_first(text[prefix.end() :])
+            return prefix["place"] + translation, rest
         return text, ""
+
+    def _translate_value(self, text: str) -> str:
+        """Return the value of a placeholder, translated where all of it is known sentences."""
+        translated, rest = [], text if " " in text else ""
+        while rest:
+            before = rest
+            translation, rest = self._translate_first(rest)
+            if translation == before:  # a value, such as a name
+                return text
+            translated.append(translation)
+        return " ".join(translated) or text
 
 
 def _flatten(table: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:

@@ -7,22 +7,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
 from daemon import severity
 from daemon.api import numbers
-from daemon.auth.identity import Principal, Scope
+from daemon.auth.identity import Principal
 from daemon.auth.sign_ins import derive_csrf_token
 from daemon.http.authentication import get_identity
 from daemon.http.browser_session import get_session_secret
-from daemon.http.console import assets, language, time_format
+from daemon.http.console import assets, language, navigation, time_format
 from daemon.http.console.language import Language
+from daemon.http.console.navigation import Badges, NavigationEntry, PlaceTab
 from daemon.http.health import get_services
+from daemon.late_imports import LateImport
+
+if TYPE_CHECKING:
+    import jinja2
 
 # Nothing inline and nothing from elsewhere: a text that a contact wrote can't become a script.
 CONTENT_SECURITY_POLICY: Final = (
@@ -38,29 +42,6 @@ PAGE_HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 THEMES: Final = ("auto", "light", "dark")
-
-
-@dataclass(frozen=True, slots=True)
-class NavigationEntry:
-    """One entry of the sidebar: `key` names word and icon, `letter` is its shortcut after g."""
-
-    key: str
-    path: str
-    letter: str
-    scope: Scope
-
-
-NAVIGATION: Final = (
-    NavigationEntry("today", "/", "t", Scope.SESSIONS_READ),
-    NavigationEntry("sessions", "/sessions", "s", Scope.SESSIONS_READ),
-    NavigationEntry("review", "/review", "r", Scope.MESSAGES_READ),
-    NavigationEntry("prospects", "/prospects", "p", Scope.PROSPECTS_READ),
-    NavigationEntry("messages", "/messages", "m", Scope.MESSAGES_READ),
-    NavigationEntry("manual", "/manual", "h", Scope.MESSAGES_READ),
-    NavigationEntry("rules", "/rules", "u", Scope.RULES_READ),
-    NavigationEntry("audit", "/audit", "a", Scope.ADMIN),
-)
-"""The sidebar, in order; on a phone the first four are at the bottom of the screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +67,10 @@ class PageContext:
         """Return the time of day in the reader's zone."""
         return time_format.format_time_of_day(at, self.now, self.zone)
 
+    def near_day(self, at: datetime) -> str:
+        """Return the time of day after today, yesterday or tomorrow, or after the date."""
+        return time_format.format_near_day(at, self.now, self.zone, self.words)
+
     def exact_time(self, at: datetime) -> str:
         """Return date, time and zone."""
         return time_format.format_exact(at, self.zone)
@@ -93,12 +78,23 @@ class PageContext:
     @property
     def navigation(self) -> list[NavigationEntry]:
         """Return the entries of the sidebar that the reader may open."""
-        return [entry for entry in NAVIGATION if self.may(entry.scope)]
+        return navigation.list_entries(self.identity.scopes)
+
+    @property
+    def shortcuts(self) -> dict[str, str]:
+        """Return the path that g and each letter lead to."""
+        return navigation.list_shortcuts(self.identity.scopes)
+
+    def tabs(self, place: str) -> list[PlaceTab]:
+        """Return the tabs of a place that the reader may open."""
+        return navigation.list_tabs(place, self.identity.scopes)
 
 
 @cache
 def get_environment() -> jinja2.Environment:
     """Return the environment of the templates; an undefined variable is an error."""
+    import jinja2  # noqa: PLC0415 - loaded by now
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -106,14 +102,20 @@ def get_environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["mask"] = numbers.mask_phone
+    environment.filters |= {"mask": numbers.mask_phone, "mask_digits": numbers.mask_digits}
     environment.globals |= {
         "asset": assets.build_asset_url,
         "languages": language.LANGUAGES,
+        "phone_entries": navigation.PHONE_ENTRIES,
+        "find_place": navigation.find_place,
         "themes": THEMES,
         "severity": severity,
     }
     return environment
+
+
+TEMPLATES: Final = LateImport("jinja2", prepare=get_environment)
+"""Many daemons show no page for days: programs use them, or the command line."""
 
 
 def build_page_context(request: web.Request) -> PageContext:
@@ -138,19 +140,27 @@ def get_language(request: web.Request) -> Language:
 async def render_page(
     request: web.Request, template: str, *, active_page: str, status: int = 200, **values: object
 ) -> web.Response:
-    """Return a whole page; `active_page` is the key of its entry in the sidebar."""
+    """Return a whole page; `active_page` is the key of its place, or of its tab."""
     services, secret = get_services(request), get_session_secret(request)
     frame = {
         "active_page": active_page,
         "halt": await services.halt.get_current(),
+        "refusal": services.database.refusal,
         # Where the event stream of this page begins: what comes later refreshes its pieces.
         "seq": await services.database.high_water(),
         "epoch": services.database.epoch,
         "csrf": derive_csrf_token(secret) if secret else "",
-        "theme": _get_theme(request),
+        "theme": get_theme(request),
         "rate": services.settings.clock.effective_rate,
+        "badges": await load_page_badges(request),
     }
     return render_piece(request, template, status=status, **frame, **values)
+
+
+async def load_page_badges(request: web.Request) -> Badges:
+    """Return the badges of the navigation as the reader of a page sees them."""
+    page = build_page_context(request)
+    return await navigation.load_badges(get_services(request), page.identity.scopes, page.now)
 
 
 def render_piece(
@@ -169,13 +179,16 @@ def render_template(template: str, status: int = 200, **values: object) -> web.R
     return web.Response(text=text, status=status, content_type="text/html", headers=PAGE_HEADERS)
 
 
-def render_signed_out_page(request: web.Request, template: str, **values: object) -> web.Response:
+def render_signed_out_page(
+    request: web.Request, template: str, *, status: int = 200, **values: object
+) -> web.Response:
     """Return a page for somebody who has not signed in; it shows no data."""
-    return render_template(
-        template, 200, t=get_language(request), theme=_get_theme(request), **values
-    )
+    words = get_language(request)
+    frame = {"t": words, "translate": words.translate, "theme": get_theme(request)}
+    return render_template(template, status, **frame, **values)
 
 
-def _get_theme(request: web.Request) -> str:
+def get_theme(request: web.Request) -> str:
+    """Return the appearance that the reader chose."""
     chosen = request.cookies.get("theme", "")
     return chosen if chosen in THEMES else THEMES[0]

@@ -15,6 +15,7 @@ from daemon.http.bodies import RequestQuery, read_query
 from daemon.http.console import review_case
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
+from daemon.http.console.meanings import load_review_tabs
 from daemon.http.console.messages import require_message_id
 from daemon.http.console.review_case import ContactProfile
 from daemon.http.health import get_services
@@ -84,7 +85,11 @@ class ManualQueueView:
 async def show_manual_page(request: web.Request) -> web.StreamResponse:
     """Show the page."""
     return await render_page(
-        request, "manual.html", active_page="manual", queue=await _load_manual_queue(request, "")
+        request,
+        "manual.html",
+        active_page="manual",
+        tabs=await load_review_tabs(request),
+        queue=await _load_manual_queue(request, ""),
     )
 
 

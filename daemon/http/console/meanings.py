@@ -12,6 +12,7 @@ from daemon.errors import NotFound
 from daemon.http.bodies import RequestQuery, read_query
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
+from daemon.http.console.navigation import count_tabs
 from daemon.http.console.review_case import ContactProfile, build_contact_profile
 from daemon.http.health import get_services
 from daemon.inbound.classification import (
@@ -74,14 +75,6 @@ class MeaningCase:
         """Return the possible meanings with their keys, which a change of the answer keeps."""
         keyed = enumerate(MEANINGS[self.message.cause], start=1)
         return [(str(key), meaning) for key, meaning in keyed if meaning in self.meanings]
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewTabs:
-    """How many cases wait in each tab of the review."""
-
-    approvals: int
-    meanings: int
 
 
 class TabQuery(RequestQuery, frozen=True):
@@ -152,16 +145,14 @@ async def show_meaning_dialog(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def load_review_tabs(request: web.Request) -> ReviewTabs:
-    """Return the counts of the tabs."""
-    services, now = get_services(request), build_page_context(request).now
+async def load_review_tabs(request: web.Request) -> dict[str, int]:
+    """Return how many cases each tab of the review has."""
+    services, page = get_services(request), build_page_context(request)
     band = services.rulesets.compiled.review_band
-    return await services.database.read(
-        lambda reader: ReviewTabs(
-            review_queries.count_review_cases(reader, band, now),
-            inbound_reviews.count_waiting_reviews(reader),
-        )
+    counts = await services.database.read(
+        lambda reader: review_queries.read_review_counts(reader, band, page.now)
     )
+    return count_tabs(counts, page.identity.scopes)
 
 
 async def _render_page(
@@ -195,7 +186,12 @@ async def _load_case(request: web.Request, message_id: str) -> MeaningCase:
     message, person = await get_services(request).database.read(
         lambda reader: _read_case(reader, message_id, now)
     )
-    before, quote, after = _split_text(message)
+    return build_meaning_case(message, person)
+
+
+def build_meaning_case(message: InboundForReview, person: ContactProfile) -> MeaningCase:
+    """Return a message with what it may mean."""
+    before, quote, after = split_text(message.text, message.quote)
     return MeaningCase(
         message=message,
         person=person,
@@ -219,7 +215,7 @@ def _read_case(
     return message, build_contact_profile(reader, message.contact, now)
 
 
-def _split_text(message: InboundForReview) -> tuple[str, str, str]:
-    """Return the text before the words that show the cause, these, and the text after them."""
-    before, found, after = message.text.partition(message.quote) if message.quote else ("", "", "")
-    return (before, found, after) if found else (message.text, "", "")
+def split_text(text: str, quote: str) -> tuple[str, str, str]:
+    """Return the text before the words that are quoted, these, and the text after them."""
+    before, found, after = text.partition(quote) if quote else ("", "", "")
+    return (before, found, after) if found else (text, "", "")

@@ -10,8 +10,10 @@ from aiohttp import web
 from daemon.errors import BadRequest, NotFound
 from daemon.http.bodies import PageQuery, read_query
 from daemon.http.console import timeline, verdict_view
+from daemon.http.console.chats import load_tab_counts
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
+from daemon.http.console.outcomes import build_outcome_view
 from daemon.http.health import get_services
 from daemon.outbox.forecast import forecast_message
 from daemon.services import Services
@@ -44,7 +46,10 @@ async def show_messages_page(request: web.Request) -> web.StreamResponse:
     values = await _search_messages(request)
     if "HX-Request" in request.headers:
         return render_piece(request, "pieces/message_list.html", **values)
-    return await render_page(request, "messages.html", active_page="messages", **values)
+    counts = await load_tab_counts(request)
+    return await render_page(
+        request, "messages.html", active_page="messages", **values, counts=counts
+    )
 
 
 async def _search_messages(request: web.Request) -> dict[str, Any]:
@@ -65,7 +70,7 @@ async def _search_messages(request: web.Request) -> dict[str, Any]:
     return {
         "found": visible,
         "query": query,
-        "counts": await services.database.read(messages.count_messages_by_state),
+        "state_counts": await services.database.read(messages.count_messages_by_state),
         "next": visible[-1].message.id if len(found) > query.limit else "",
     }
 
@@ -155,4 +160,5 @@ def _read_message(reader: Reader, services: Services, message_id: str) -> dict[s
         else None,
         "judged_at": judgements[-1].at if judgements else None,
         "decision_count": len(judgements),
+        "outcomes": build_outcome_view(reader, message.contact) if message.sent_at else None,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from daemon.contacts.aliases import list_searched_spellings
 from daemon.contacts.consents import is_withdrawable
 from daemon.errors import NotFound
 from daemon.gate.consent import Permission
@@ -15,6 +16,7 @@ from daemon.http.bodies import PageQuery, read_query
 from daemon.http.console import evidence_view, timeline
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
+from daemon.http.console.outcomes import OUTCOME_KEYS, OutcomeView, build_outcome_view
 from daemon.http.console.review_case import (
     ContactProfile,
     build_contact_profile,
@@ -24,7 +26,7 @@ from daemon.http.console.timeline import TimelineEntry
 from daemon.http.console.verdict_view import VerdictView
 from daemon.http.health import get_services
 from statemachines.prospect import CHECKABLE_STATES, ValidationState
-from storage import evidence, prospect_fields, prospect_search, prospects, suppressions
+from storage import evidence, imports, prospect_fields, prospect_search, prospects, suppressions
 from storage.prospects import ProspectRecord
 from storage.suppressions import CORRECTABLE_SOURCES
 from storage.tx import Reader
@@ -55,8 +57,9 @@ class ProspectView:
     """All that is shown of one prospect.
 
     `correctable`: suppressed, and not by their own request; `checkable`: a check may start.
-    `withdrawable`: the evidence that an operator may withdraw, newest first. `fields`: further data
-    that lists had, by header.
+    `withdrawable`: the evidence that an operator may withdraw, newest first.
+    `origin_in_words`: the answer of their import to who asks where their number is from; empty if
+    there is none. `fields`: further data that lists had, by header.
     """
 
     prospect: ProspectRecord
@@ -66,7 +69,9 @@ class ProspectView:
     correctable: bool
     checkable: bool
     withdrawable: list[WithdrawableItem]
+    origin_in_words: str
     fields: dict[str, str]
+    outcomes: OutcomeView
 
 
 @routes.get("/prospects")
@@ -74,11 +79,13 @@ class ProspectView:
 async def show_prospects_page(request: web.Request) -> web.StreamResponse:
     """Show prospects, newest first; a request by htmx (a search) gets the list alone."""
     query, services = read_query(request, ProspectsPageQuery), get_services(request)
+    region = services.settings.daemon.default_region
     found = await services.database.read(
         lambda reader: prospect_search.search_prospect_directory(
             reader,
             now=services.clock.now(),
             text=query.text.strip(),
+            numbers=list_searched_spellings(query.text, region),
             validation=query.validation or "",
             permission=query.permission or "",
             import_=query.import_id,
@@ -91,6 +98,7 @@ async def show_prospects_page(request: web.Request) -> web.StreamResponse:
         "found": visible,
         "query": query,
         "next": visible[-1].prospect.id if len(found) > query.limit else "",
+        "outcome_keys": OUTCOME_KEYS,
     }
     if "HX-Request" in request.headers:
         return render_piece(request, "pieces/prospect_list.html", **values)
@@ -146,7 +154,9 @@ async def _load_prospect_view(request: web.Request) -> ProspectView:
             and all(record.source in CORRECTABLE_SOURCES for record in in_force),
             checkable=prospect.validation in CHECKABLE_STATES,
             withdrawable=_list_withdrawable(reader, prospect.contact),
+            origin_in_words=imports.get_origin_in_words(reader, prospect.import_id),
             fields=prospect_fields.list_prospect_fields(reader, [prospect.id])[prospect.id],
+            outcomes=build_outcome_view(reader, prospect.contact),
         )
 
     found = await services.database.read(read)

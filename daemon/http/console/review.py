@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
 from daemon.auth.identity import Scope
 from daemon.errors import NotFound
 from daemon.http.authentication import ACTOR
+from daemon.http.bodies import RequestQuery, read_query
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import PageContext, build_page_context, render_page, render_piece
 from daemon.http.console.meanings import load_review_tabs
@@ -22,7 +23,8 @@ from daemon.http.console.review_case import (
 )
 from daemon.http.health import get_services
 from statemachines.message import MessageState
-from storage import messages, prospects, review_queries
+from storage import console_queries, messages, prospects, review_queries
+from storage.console_queries import ListedMessage
 from storage.messages import MessageRecord
 from storage.prospects import ProspectRecord
 from storage.review_queries import ReviewQueue, WaitingProspect
@@ -32,6 +34,8 @@ routes = web.RouteTableDef()
 
 MAX_QUEUE_ENTRIES: Final = 100
 """The most cases of each kind that the queue lists; the headings say how many there are."""
+_APPROVALS: Final = "approvals"
+_NUMBERS: Final = "numbers"
 REVIEW_DECISIONS: Final = frozenset({"approve", "reject"})
 """Decisions on a message or a prospect; the dialogs about a contact are in `dialogs`."""
 
@@ -53,16 +57,16 @@ class ReviewQueueEntry:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewQueueView:
-    """The queue: messages, prospects, numbers; longest waiting first. The totals count all."""
+    """A queue: messages and prospects, or numbers; longest waiting first. The totals count all."""
 
-    held: list[ReviewQueueEntry]
-    prospects: list[ReviewQueueEntry]
-    numbers: list[ReviewQueueEntry]
-    held_total: int
-    prospects_total: int
-    numbers_total: int
+    held: Sequence[ReviewQueueEntry] = ()
+    prospects: Sequence[ReviewQueueEntry] = ()
+    numbers: Sequence[ReviewQueueEntry] = ()
+    held_total: int = 0
+    prospects_total: int = 0
+    numbers_total: int = 0
 
     @property
     def first(self) -> str:
@@ -70,49 +74,61 @@ class ReviewQueueView:
         return next((entry.id for entry in (*self.held, *self.prospects, *self.numbers)), "")
 
 
+class QueueQuery(RequestQuery, frozen=True):
+    """Which queue is shown: what waits for a decision, or numbers to validate."""
+
+    tab: Literal["approvals", "numbers"] = "approvals"
+
+
 @routes.get("/review")
 @render_errors
 async def show_first_review_case(request: web.Request) -> web.StreamResponse:
-    """Show the queue and the case that has waited longest."""
-    queue = await _load_review_queue(request)
-    case = await _load_review_case(request, queue.first) if queue.first else None
+    """Show what waits for a decision, and the case that has waited longest."""
+    return await _render_first_case(request, _APPROVALS)
+
+
+@routes.get("/review/numbers")
+@render_errors
+async def show_first_number(request: web.Request) -> web.StreamResponse:
+    """Show the numbers that a person has to validate, and the most urgent one."""
+    return await _render_first_case(request, _NUMBERS)
+
+
+@routes.get("/review/unconfirmed")
+@render_errors
+async def show_unconfirmed_page(request: web.Request) -> web.StreamResponse:
+    """Show the messages of which nobody knows whether they left."""
     return await render_page(
         request,
-        "review.html",
+        "unconfirmed.html",
         active_page="review",
-        queue=queue,
-        case=case,
-        chosen=False,
         tabs=await load_review_tabs(request),
-        tab="approvals",
+        found=await _load_unconfirmed(request),
     )
+
+
+@routes.get("/pieces/review/unconfirmed")
+@render_errors
+async def show_unconfirmed_list(request: web.Request) -> web.StreamResponse:
+    """Show the messages of which nobody knows whether they left, to be refreshed."""
+    found = await _load_unconfirmed(request)
+    return render_piece(request, "pieces/unconfirmed_list.html", found=found)
 
 
 @routes.get("/review/{id}")
 @render_errors
 async def show_review_page(request: web.Request) -> web.StreamResponse:
-    """Show one case with the queue beside it."""
+    """Show one case with its queue beside it."""
     case = await _load_review_case(request, request.match_info["id"])
-    queue = await _load_review_queue(request)
-    return await render_page(
-        request,
-        "review.html",
-        active_page="review",
-        queue=queue,
-        case=case,
-        chosen=True,
-        tabs=await load_review_tabs(request),
-        tab="approvals",
-    )
+    return await _render_case(request, _NUMBERS if case.number else _APPROVALS, case, chosen=True)
 
 
 @routes.get("/pieces/review/queue")
 @render_errors
 async def show_review_queue(request: web.Request) -> web.StreamResponse:
-    """Show the queue, to be refreshed."""
-    return render_piece(
-        request, "pieces/review_queue.html", queue=await _load_review_queue(request), case=None
-    )
+    """Show a queue, to be refreshed."""
+    queue = await _load_review_queue(request, read_query(request, QueueQuery).tab)
+    return render_piece(request, "pieces/review_queue.html", queue=queue, case=None)
 
 
 @routes.get("/pieces/review/cases/{id}")
@@ -166,7 +182,36 @@ async def _load_review_case(request: web.Request, case_id: str) -> ReviewCase:
     )
 
 
-async def _load_review_queue(request: web.Request) -> ReviewQueueView:
+async def _render_first_case(request: web.Request, tab: str) -> web.StreamResponse:
+    first = (await _load_review_queue(request, tab)).first
+    case = await _load_review_case(request, first) if first else None
+    return await _render_case(request, tab, case, chosen=False)
+
+
+async def _render_case(
+    request: web.Request, tab: str, case: ReviewCase | None, *, chosen: bool
+) -> web.StreamResponse:
+    return await render_page(
+        request,
+        "review.html",
+        active_page="review",
+        queue=await _load_review_queue(request, tab),
+        case=case,
+        chosen=chosen,
+        tabs=await load_review_tabs(request),
+        tab=tab,
+    )
+
+
+async def _load_unconfirmed(request: web.Request) -> list[ListedMessage]:
+    return await get_services(request).database.read(
+        lambda reader: console_queries.search_messages(
+            reader, states=[MessageState.IN_DOUBT], limit=MAX_QUEUE_ENTRIES
+        )
+    )
+
+
+async def _load_review_queue(request: web.Request, tab: str) -> ReviewQueueView:
     services, page = get_services(request), build_page_context(request)
     band, now = services.rulesets.compiled.review_band, page.now
     queue, waiting, waiting_total = await services.database.read(
@@ -176,15 +221,16 @@ async def _load_review_queue(request: web.Request) -> ReviewQueueView:
             review_queries.count_waiting_prospects(reader, band, now),
         )
     )
-    # Held messages need no right to read prospects; the other two queues are prospects.
+    if tab == _NUMBERS:
+        numbers = _number_entries(queue, page)
+        return ReviewQueueView(numbers=numbers, numbers_total=queue.number_count)
+    # Held messages need no right to read prospects.
     may_read = page.may(Scope.PROSPECTS_READ)
     return ReviewQueueView(
         held=_held_entries(queue, page, request[ACTOR]),
         prospects=_prospect_entries(waiting, page) if may_read else [],
-        numbers=_number_entries(queue, page) if may_read else [],
         held_total=queue.message_count,
-        prospects_total=waiting_total if may_read else 0,
-        numbers_total=queue.number_count if may_read else 0,
+        prospects_total=waiting_total.count if may_read else 0,
     )
 
 

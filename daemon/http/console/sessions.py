@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-import segno
 from aiohttp import web
 from markupsafe import Markup
 
@@ -18,7 +17,10 @@ from daemon.http.console import timeline
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
 from daemon.http.health import get_services
-from daemon.outbox.pacing import Pacing, get_budget_key
+from daemon.http.qr_drawing import draw_qr_code
+from daemon.outbox.ban_report import BAN_LOOKBACK
+from daemon.outbox.number_status import list_number_statuses
+from daemon.outbox.pacing import get_budget_key
 from daemon.services import Services
 from daemon.sessions import queue_disposal
 from daemon.sessions.linking import PAIRING_STEPS
@@ -30,6 +32,7 @@ from statemachines.vocabulary import NumberAge, ReportedBan
 from storage import console_queries, evaluation_context, sessions
 from storage.linking_answers import LinkingAnswers, get_linking_answers
 from storage.tx import Reader
+from storage.waiting import count_waiting
 
 MAX_DOTS = 10
 """A larger budget is shown as a number."""
@@ -55,10 +58,12 @@ def build_new_chat_budget(
     reader: Reader, services: Services, session: str, now: datetime
 ) -> NewChatBudget:
     """Return the budget of a session's number."""
-    pacing = Pacing(services.settings.pacing)
+    pacing = services.pacing
     standing = evaluation_context.read_session_context(reader, session, now)
     left = pacing.count_new_chats_left(reader, standing, now)
-    return NewChatBudget(get_budget_key(standing), left, pacing.get_new_chat_budget(standing, now))
+    return NewChatBudget(
+        get_budget_key(standing), left, pacing.get_new_chat_budget(reader, standing, now)
+    )
 
 
 def list_open_budgets(
@@ -86,9 +91,9 @@ class QrPicture:
     valid_seconds: float
 
 
-def build_pairing_code(shown: SessionQrShown, now: datetime, rate: float) -> QrPicture:
+async def build_pairing_code(shown: SessionQrShown, now: datetime, rate: float) -> QrPicture:
     """Return a code as the page shows it; `rate` is how fast the daemon's clock runs."""
-    drawn = segno.make(shown.code, error="l", micro=False)
+    drawn = await draw_qr_code(shown.code)
     svg = drawn.svg_inline(border=_QUIET_ZONE_MODULES, omitsize=True, svgclass="qr", lineclass=None)
     left = (shown.expires_at - now).total_seconds() / rate
     valid = (shown.expires_at - shown.at).total_seconds() / rate
@@ -130,8 +135,6 @@ PAIRING_SHOWN_IN: Mapping[QrState, Collection[ConnectionState]] = {
 }
 """The session states in which the card shows how the last attempt to link a phone went."""
 _MAX_TIMELINE_ENTRIES = 60
-BAN_LOOKBACK = timedelta(hours=72)
-"""The period before a ban of which the page shows the activity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ async def build_session_card(request: web.Request, view: SessionView) -> Session
     return SessionCard(
         view,
         budget,
-        pairing_code=build_pairing_code(qr_code, page.now, rate) if qr_code else None,
+        pairing_code=await build_pairing_code(qr_code, page.now, rate) if qr_code else None,
         typed_code=build_typed_code(typed, page.now, rate) if typed else None,
         answers=answers,
         pairing=view.pairing if view.state in PAIRING_SHOWN_IN.get(view.pairing, ()) else "",
@@ -208,10 +211,11 @@ async def show_session_page(request: web.Request) -> web.StreamResponse:
     waiting = await services.database.read(
         lambda r: console_queries.count_session_messages(r, name, CANCELLABLE_STATES)
     )
-    open_chats = await services.database.read(
-        lambda r: console_queries.count_unanswered_contacts(r, session=name)
-    )
-    since = build_page_context(request).now - BAN_LOOKBACK
+    now = build_page_context(request).now
+    open_chats = await services.database.read(lambda r: count_waiting(r, now, session=name))
+    since = now - BAN_LOOKBACK
+    statuses = await services.database.read(lambda r: list_number_statuses(r, services.pacing, now))
+    number = next((each for each in statuses if each.phone == card.view.phone), None)
     lately = await services.database.read(
         lambda r: console_queries.get_session_activity(r, name, since)
     )
@@ -225,6 +229,8 @@ async def show_session_page(request: web.Request) -> web.StreamResponse:
         open_chats=open_chats,
         lately=lately,
         banned=card.view.state is ConnectionState.BANNED_TEMPORARILY,
+        number=number,
+        resumable=number is not None and number.is_resumable,
     )
 
 
@@ -299,6 +305,14 @@ async def show_linking_answers_dialog(request: web.Request) -> web.StreamRespons
         bans=tuple(ReportedBan),
         today=page.now.date().isoformat(),
     )
+
+
+@routes.get("/pieces/sessions/{name}/resume-new-chats")
+@render_errors
+async def show_resume_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog that resumes the new chats of a session's number."""
+    view = get_services(request).sessions.view(request.match_info["name"])
+    return render_piece(request, "pieces/resume_new_chats.html", view=view)
 
 
 # After `{name}/timeline`, which this path matches too: the router takes the first.

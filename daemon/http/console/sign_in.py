@@ -9,7 +9,8 @@ from aiohttp.typedefs import Handler
 
 from daemon.auth.errors import Unauthorized
 from daemon.errors import LeadMasterError
-from daemon.http.console.layout import render_signed_out_page
+from daemon.http.console.error_translation import accepts_page
+from daemon.http.console.layout import TEMPLATES, render_signed_out_page
 
 routes = web.RouteTableDef()
 
@@ -17,6 +18,7 @@ routes = web.RouteTableDef()
 @routes.get("/sign-in")
 async def show_sign_in_page(request: web.Request) -> web.StreamResponse:
     """Show the form for name and password; its script signs in by the secret of a link."""
+    await TEMPLATES.ensure_loaded()
     ended, back = "ended" in request.query, _get_safe_path(request.query.get("back", "/"))
     return render_signed_out_page(request, "sign_in.html", ended=ended, back=back)
 
@@ -30,16 +32,9 @@ async def redirect_to_sign_in(request: web.Request, handler: Handler) -> web.Str
     try:
         return await handler(request)
     except LeadMasterError as error:
-        if error.status != Unauthorized.status or not _accepts_page(request):
+        if error.status != Unauthorized.status or not accepts_page(request):
             raise
         raise web.HTTPSeeOther(f"/sign-in?back={quote(request.path_qs)}") from None
-
-
-def _accepts_page(request: web.Request) -> bool:
-    wants_html = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
-    return (
-        wants_html and not request.path.startswith("/v1/") and "HX-Request" not in request.headers
-    )
 
 
 def _get_safe_path(path: str) -> str:

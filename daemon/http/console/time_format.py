@@ -51,6 +51,14 @@ def format_time_of_day(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     return f"{local:%H:%M}" if local.date() == local_now.date() else f"{local:%Y-%m-%d %H:%M}"
 
 
+def format_near_day(at: datetime, now: datetime, zone: ZoneInfo, words: Language) -> str:
+    """Return `today 22:40`, `yesterday …`, `tomorrow …`; with the date where it is further away."""
+    local, local_now = at.astimezone(zone), now.astimezone(zone)
+    days = (local.date() - local_now.date()).days
+    near = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get(days)
+    return words(f"near_day.{near}", at=f"{local:%H:%M}") if near else f"{local:%Y-%m-%d %H:%M}"
+
+
 def render_time_element(at: datetime, now: datetime, zone: ZoneInfo, words: Language) -> Markup:
     """Return a `<time>` element, which a script keeps up to date."""
     return Markup('<time datetime="{}" title="{}" data-relative>{}</time>').format(

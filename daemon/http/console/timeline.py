@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from daemon import severity
-from daemon.api.signals import InboundKind
+from daemon.api.signals import InboundKind, Origin
 from daemon.http.console import evidence_view
 from daemon.sessions.status import REASON_SENTENCES, STATE_TEXTS
 from daemon.severity import Severity
@@ -190,7 +190,9 @@ def _inbound_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
 
 def _entry_from_inbound(record: InboundRecord) -> TimelineEntry:
     if record.own:
-        return TimelineEntry(record.at, Severity.WAITING, "timeline.typed")
+        imported = record.origin == Origin.IMPORTED
+        key = "timeline.sent_before" if imported else "timeline.typed"
+        return TimelineEntry(record.at, Severity.WAITING, key)
     is_text = record.kind == InboundKind.TEXT
     key = "timeline.answered" if is_text else f"said.{record.kind}"
     return TimelineEntry(record.at, Severity.READY, key, quote=record.text)

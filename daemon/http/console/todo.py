@@ -1,48 +1,125 @@
-"""The list on the Today page of what needs a person, oldest first."""
+"""The list on the Today page of all that is not fine: what is wrong, and what needs a person."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from daemon import severity
+from daemon.http.health import HealthWarning, ReadinessBlocker
 from daemon.outbox.check_waits import count_expiring_messages
+from daemon.rulesets.status import RulesetStatus
 from daemon.sessions.status import SessionView, describe_block
 from daemon.severity import Severity
 from statemachines.message import MessageState
 from statemachines.vocabulary import BlockedBy, BuiltinChannel
-from storage import console_queries, session_queue
+from storage import bans, console_queries, history, numbers, review_queries, session_queue
 from storage.console_queries import WaitingCount
+from storage.halts import HaltRecord
 from storage.tx import Reader
+from storage.waiting import count_waiting
 
 MAX_VISIBLE_ITEMS = 6
+_COUNTED_HERE: Final = frozenset(
+    {"history_unknown", "quarantine", "expiring", "new_chats_stopped", "number_banned"}
+)
+"""Warnings of readiness for which the list has an item of its own, that leads to the place."""
+_PAGES: Final[Mapping[str, str]] = {"one_engine": "/rules", "budget_not_decided": "/sessions"}
+"""The page of a warning that has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class TodoItem:
-    """One thing that waits for a person. `key` is its catalogue key, `path` the page for it.
+    """One thing that is not fine. `key` is its catalogue key, `path` its page, empty without one.
 
-    `sentence` is the server's, if there is one.
+    `since` is None for what has no beginning that is known. `sentence` is the server's, if there is
+    one; an item with the key `condition` has nothing else, and `code` is that of readiness.
     """
 
     key: str
     severity: Severity
-    since: datetime
+    since: datetime | None
     path: str
     values: dict[str, object] = field(default_factory=dict)
     sentence: str = ""
+    code: str = ""
 
 
-def list_todo_items(reader: Reader, views: list[SessionView], now: datetime) -> list[TodoItem]:
-    """Return everything that waits for a person, oldest first."""
+@dataclass(frozen=True, slots=True)
+class DaemonCondition:
+    """What the whole installation is like: its halt, what readiness names, and its rules."""
+
+    halt: HaltRecord | None
+    blockers: Sequence[ReadinessBlocker]
+    warnings: Sequence[HealthWarning]
+    rules: RulesetStatus
+
+    @property
+    def is_blocked(self) -> bool:
+        """Return whether nothing can be sent at all, from whatever session."""
+        return any(each.session is None for each in self.blockers)
+
+
+def list_todo_items(
+    reader: Reader,
+    condition: DaemonCondition,
+    views: list[SessionView],
+    review_band: range,
+    now: datetime,
+) -> list[TodoItem]:
+    """Return everything that is not fine: what concerns all first, then the oldest."""
     found = [
         *_session_items(views),
-        *_message_items(reader),
-        *_queue_item("expiring", count_expiring_messages(reader, now), "/review"),
+        *_number_items(reader, views),
+        *_message_items(reader, now),
+        *_review_items(reader, review_band, now),
+        *_queue_item("expiring", count_expiring_messages(reader, now), "/review/numbers"),
         *_blocked_items(reader),
+        *_history_item(reader),
+        *_rules_items(condition.rules),
     ]
-    return sorted(found, key=lambda item: item.since)
+    found.sort(key=lambda item: item.since or now)
+    return [*_condition_items(condition), *found]
+
+
+def _condition_items(condition: DaemonCondition) -> Iterator[TodoItem]:
+    """Yield an item for the halt, and one for all that readiness names and nothing else shows.
+
+    So what readiness names from tomorrow on is shown too.
+    """
+    for blocker in condition.blockers:
+        if blocker.session is None:  # else it is among the blocked items
+            yield _condition_item(Severity.STOPPED, blocker.code, blocker.sentence)
+    if (halt := condition.halt) is not None:
+        yield TodoItem("halt", Severity.STOPPED, halt.at, "#halt-banner")
+    for warning in condition.warnings:
+        if warning.code not in _COUNTED_HERE:
+            yield _condition_item(Severity.NEEDS_YOU, warning.code, warning.sentence)
+
+
+def _condition_item(level: Severity, code: str, sentence: str) -> TodoItem:
+    path = _PAGES.get(code, "")
+    return TodoItem("condition", level, None, path, sentence=sentence, code=code)
+
+
+def _rules_items(rules: RulesetStatus) -> Iterator[TodoItem]:
+    """Yield an item where the operator's rule files are not in force."""
+    if rules.rejected is not None:
+        yield TodoItem("rules_rejected", Severity.NEEDS_YOU, rules.rejected.at, "/rules")
+    elif rules.waiting is not None:
+        yield TodoItem("rules_waiting", Severity.NEEDS_YOU, rules.waiting.at, "/rules")
+
+
+def _review_items(reader: Reader, band: range, now: datetime) -> Iterator[TodoItem]:
+    """Yield an item for the numbers and one for the people that the review lists."""
+    yield from _queue_item(
+        "numbers", review_queries.count_numbers_to_validate(reader), "/review/numbers"
+    )
+    yield from _queue_item(
+        "prospects", review_queries.count_waiting_prospects(reader, band, now), "/review"
+    )
 
 
 def _session_items(views: list[SessionView]) -> Iterator[TodoItem]:
@@ -58,10 +135,27 @@ def _session_items(views: list[SessionView]) -> Iterator[TodoItem]:
             )
 
 
-def _message_items(reader: Reader) -> Iterator[TodoItem]:
+def _number_items(reader: Reader, views: list[SessionView]) -> Iterator[TodoItem]:
+    """Yield an item for each number that is banned, or whose new chats the breaker stopped."""
+    session_of = {view.phone: view.name for view in reversed(views) if view.phone is not None}
+    for number in numbers.list_numbers(reader):
+        session = session_of.get(number.phone)
+        if session is None:
+            continue
+        ban = bans.find_latest_ban(reader, number.phone)
+        if number.banned_at is not None and ban is not None:
+            path = f"/bans/{ban.id}"
+            yield TodoItem("ban", Severity.STOPPED, ban.at, path, {"session": session})
+        elif number.new_chats_stopped_at is not None:
+            since, path = number.new_chats_stopped_at, f"/sessions/{session}"
+            values: dict[str, object] = {"session": session}
+            yield TodoItem("new_chats_stopped", Severity.NEEDS_YOU, since, path, values)
+
+
+def _message_items(reader: Reader, now: datetime) -> Iterator[TodoItem]:
     queues = (
         ("held", (MessageState.HELD,), "", "/review"),
-        ("in_doubt", (MessageState.IN_DOUBT,), "", "/messages?state=in_doubt"),
+        ("in_doubt", (MessageState.IN_DOUBT,), "", "/review/unconfirmed"),
         ("by_hand", (MessageState.CLEARED,), BuiltinChannel.MANUAL, "/manual"),
     )
     for key, states, channel, path in queues:
@@ -76,8 +170,8 @@ def _message_items(reader: Reader) -> Iterator[TodoItem]:
     )
     yield from _queue_item(
         "answers",
-        console_queries.count_unanswered_contacts(reader),
-        "/messages?state=delivered,read",
+        count_waiting(reader, now),
+        "/chats",
     )
 
 
@@ -95,6 +189,12 @@ def _blocked_items(reader: Reader) -> Iterator[TodoItem]:
             {"n": found.messages, "session": found.session, "blocked_by": found.blocked_by},
             describe_block(found.blocked_by, found.session),
         )
+
+
+def _history_item(reader: Reader) -> Iterator[TodoItem]:
+    """Yield an item until the past was imported, or a person said that there is none."""
+    if (since := history.find_unsettled_since(reader)) is not None:
+        yield TodoItem("history", Severity.NEEDS_YOU, since, "/prospects/import/history")
 
 
 def _queue_item(key: str, waiting: WaitingCount, path: str) -> Iterator[TodoItem]:

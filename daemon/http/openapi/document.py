@@ -61,19 +61,26 @@ _SECURITY: Final = {
     },
 }
 _TAG_OF_PATH_WORD: Final = {
-    **dict.fromkeys(("ready", "metrics", "status", "stats"), "health"),
+    **dict.fromkeys(("ready", "metrics", "status", "morning", "stats"), "health"),
     "resume": "halt",
     "uploads": "imports",
     "keys": "tokens",
+    "decision-entries": "numbers",
+    "bans": "numbers",
 }
 """Tags of paths whose first word is not the tag itself."""
 TAGS: Final[Mapping[str, str]] = {
     "health": "Whether the daemon is alive and ready, its metrics and its counts.",
+    "alerts": "What is wrong or was, who was notified, and a test of that.",
     "halt": "Stop all sending, and resume it.",
     "audit": "Who did what, when, and why.",
     "events": "Stored events from any position, then live ones; also as a WebSocket.",
     "sessions": "The WhatsApp sessions: add, start, pair, stop and delete them.",
+    "numbers": "Phone numbers: budgets, breaker, bans, and decisions to raise a budget.",
     "messages": "Messages to send: enqueue, list, explain, cancel and settle them.",
+    "conversations": "Chats: who waits, answers, outcomes, closing, snoozing and drafts.",
+    "clients": "Clients, who get deliveries.",
+    "texts": "Texts: templates of messages, with versions, previews and approvals.",
     "inbound": "Messages that contacts wrote, and what they request.",
     "quarantine": "What channels reported that could not be stored: list and settle it.",
     "decisions": "The gate's decisions, each with the facts that it was based on.",
@@ -83,7 +90,10 @@ TAGS: Final[Mapping[str, str]] = {
     "prospects": "The people to write to: list, create, correct, validate and check them.",
     "suppressions": "Contacts that must not be written to: list, check, add, lift and import them.",
     "do-not-call": "Official do-not-call registers: who is on one gets nothing commercial.",
+    "history": "What a former system sent and was answered: preview it, import it, declare none.",
     "exports": "Prospects and suppressions as CSV, safe to open in a spreadsheet.",
+    "backups": "Sealed copies of the installation: list them, make one, make their key.",
+    "phases": "The phases of the service: what each still needs, and opening one early.",
     "rules": "Rulesets in force, pending and past: change, accept, roll back, explain, backtest.",
     "sign-in": "Sign a browser in and out, and read who is signed in.",
     "users": "The users and their roles.",

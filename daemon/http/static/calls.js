@@ -22,24 +22,40 @@ export function startCalls() {
 
 // Sends JSON and returns the answer; throws a problem with `detail` and `hint` for people.
 export async function call(method, path, body, keepalive = false) {
+  const response = await send(method, path, body, keepalive);
+  return response.json().catch(() => ({}));
+}
+
+// Sends JSON and returns the piece of a page that answers it.
+export async function callPiece(path, body) {
+  const response = await send("POST", path, body);
+  return response.text();
+}
+
+async function send(method, path, body, keepalive = false) {
   const headers = { "Content-Type": "application/json", "X-CSRF-Token": pageData.csrf };
   const options = { method, headers, keepalive, body: JSON.stringify(body) };
   const response = await fetch(path, options).catch(() => null);
   if (!response) throw { detail: word("unreachable"), hint: "" };
+  if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw { detail: answer.detail ?? word("refused"), hint: answer.hint ?? "" };
-  return answer;
+  throw { detail: answer.detail ?? word("refused"), hint: answer.hint ?? "" };
 }
 
-// Fields with data-optional are left out while empty; those with data-json are no text.
+// Fields with data-optional are left out while empty; those with data-json are no text, and a box
+// that can be ticked is true or false.
 function readCommand(form, submitter) {
   const body = Object.fromEntries(new FormData(form, submitter));
   for (const field of form.querySelectorAll("[data-optional]")) {
     if (!field.value.trim()) delete body[field.name];
   }
-  for (const name of new Set([...form.querySelectorAll("[data-json]")].map((each) => each.name))) {
-    body[name] = JSON.parse(body[name]);
+  const [ticks, others] = [new Map(), new Set()];
+  for (const { type, name, checked } of form.querySelectorAll("[data-json]")) {
+    if (type === "checkbox") ticks.set(name, checked);
+    else others.add(name);
   }
+  for (const name of others) body[name] = JSON.parse(body[name]);
+  Object.assign(body, Object.fromEntries(ticks));
   const method = form.dataset.method ?? "POST";
   const [andThen, then] = [form.dataset.andThen, form.dataset.then].map((path) => fill(path, body));
   const next = form.querySelector("option[data-and-wait]:checked") ? undefined : andThen;

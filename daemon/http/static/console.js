@@ -1,5 +1,6 @@
 // Starts the console's modules; each finds its elements by their data attributes.
 import { startCalls } from "./calls.js";
+import { startChats } from "./chats.js";
 import { startClock } from "./clock.js";
 import { startCountdowns } from "./countdowns.js";
 import { startDialogs } from "./dialogs.js";
@@ -9,9 +10,13 @@ import { startLive } from "./live.js";
 import { startManual } from "./manual.js";
 import { startMenus } from "./menus.js";
 import { startMorphing } from "./morph.js";
+import { startOutcomes } from "./outcomes.js";
+import { startNewMessage } from "./new-message.js";
 import { startPhoneReveal } from "./phone-reveal.js";
 import { startPreferences } from "./preferences.js";
+import { startSelection } from "./selection.js";
 import { startReview } from "./review.js";
+import { startTexts } from "./texts.js";
 
 startClock();
 startPreferences();
@@ -25,4 +30,9 @@ startCountdowns();
 startImports();
 startManual();
 startReview();
+startSelection();
+startOutcomes();
+startTexts();
+startChats();
+startNewMessage();
 startLive();

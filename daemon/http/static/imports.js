@@ -29,7 +29,7 @@ function watchOptions() {
   document.addEventListener("input", ({ target }) => {
     if (!isOptions(target)) return;
     changed = true;
-    for (const button of document.querySelectorAll("[data-import]")) {
+    for (const button of document.querySelectorAll("[data-import], [data-plan]")) {
       button.disabled = true;
       button.textContent = word("reading");
     }
@@ -63,7 +63,7 @@ async function uploadFile(place, file) {
     showProblem(place, describeProblem(answer));
     return;
   }
-  const preview = `/pieces/imports/preview?upload=${answer.upload}`;
+  const preview = `${place.dataset.preview}?upload=${answer.upload}`;
   await htmx.ajax("GET", preview, "#preview");
   document.querySelector("#preview h2")?.scrollIntoView({ block: "start" });
 }
@@ -88,7 +88,8 @@ async function startImport(button) {
     }).catch(() => undefined);
   }
   if (end?.type === "finished") {
-    location.assign(`/prospects/imports/${end.report.id}`);
+    const address = `/prospects/imports/${end.report.id}`;
+    location.assign(end.report.repeated ? `${address}?repeated=1` : address);
     return;
   }
   const problem = end?.problem ?? (await response?.json().catch(() => null));

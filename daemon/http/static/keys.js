@@ -1,5 +1,6 @@
 // The keyboard: g and a letter go somewhere, j and k move, a control's own letter presses it.
 import { openDialog } from "./dialogs.js";
+import { pageData } from "./page-data.js";
 
 const CHORD = 3000; // between two presses, whenever the page gets round to them
 let begun = -Infinity;
@@ -24,7 +25,7 @@ function isTyping({ target }) {
 function press({ key, timeStamp }) {
   const chord = timeStamp - begun < CHORD;
   begun = -Infinity;
-  if (chord) return click(`[data-go="${CSS.escape(key)}"]`);
+  if (chord) return go(key);
   switch (key) {
     case "g":
       begun = timeStamp;
@@ -48,6 +49,12 @@ function press({ key, timeStamp }) {
   }
 }
 
+function go(letter) {
+  const path = pageData.places[letter];
+  if (path) location.assign(path);
+  return Boolean(path);
+}
+
 function click(selector) {
   const found = [...document.querySelectorAll(selector)].find((each) => each.checkVisibility());
   found?.click();
@@ -65,10 +72,13 @@ function move(step) {
   return focus(rows[Math.min(rows.length - 1, Math.max(0, here + step))]);
 }
 
-// A row that is a link opens by itself; in any other one, its first link or fold does.
+// A row that is a link opens by itself; in any other one, its first link or fold does. With the focus
+// on nothing that enter presses, it presses what has it as its letter.
 function open() {
-  const row = document.activeElement?.closest("[data-row]:not(a)");
-  const link = row === document.activeElement ? row?.querySelector("a[href], summary") : null;
+  const focused = document.activeElement;
+  const row = focused?.closest("[data-row]:not(a)");
+  const link = row === focused ? row?.querySelector("a[href], summary") : null;
   link?.click();
-  return Boolean(link);
+  const takes = focused?.closest("a, button, summary, label, [data-row]");
+  return Boolean(link) || (!takes && click('[data-shortcut="Enter"]'));
 }

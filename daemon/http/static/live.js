@@ -17,6 +17,7 @@ export function startLive() {
   connect();
   document.querySelectorAll("[data-live]").forEach(remember);
   document.body.addEventListener("htmx:afterSettle", ({ target }) => announce(target));
+  document.body.addEventListener("htmx:afterSwap", ({ target }) => target.id === "sidebar" && showTitle());
   document.body.addEventListener("htmx:responseError", ({ detail }) => redirectIfSignedOut(detail.xhr.status));
   window.addEventListener("offline", () => stop?.());
   window.addEventListener("pagehide", () => stop?.());
@@ -86,6 +87,13 @@ export function refresh(piece, { own = false } = {}) {
     const current = piece.isConnected ? piece : document.getElementById(piece.id);
     if (again && current) refresh(current);
   }, MIN_INTERVAL);
+}
+
+// The count of people who wait is part of the title of every page.
+function showTitle() {
+  const count = document.querySelector("#chats-badge [data-waiting]")?.firstElementChild.textContent;
+  const title = document.title.replace(/^\([0-9+]+\) /, "");
+  document.title = count ? `(${count}) ${title}` : title;
 }
 
 function show(state, text) {

@@ -27,8 +27,9 @@ function mayUpdate(name, element) {
   return name !== "value" || element.value === element.defaultValue;
 }
 
-// A number that a person asked to see whole stays whole.
+// A number that a person asked to see whole stays whole, and what scripts keep stays theirs.
 function mayMorph(element, fresh) {
+  if (element.dataset?.kept !== undefined && element.id === fresh.id) return false;
   const masked = element.dataset?.masked;
   return !masked || fresh.textContent.trim() !== masked;
 }

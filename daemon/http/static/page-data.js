@@ -9,6 +9,7 @@ export const pageData = {
   epoch: Number(meta.epoch ?? 0),
   csrf: meta.csrf ?? "",
   zone: meta.zone,
+  places: JSON.parse(meta.places ?? "{}"),
 };
 
 // Returns a word with its {placeholders} filled; where n is 1 its `.one`, if it has one.

@@ -85,7 +85,7 @@ function showEmpty() {
   release(false);
   const none = document.getElementById("no-case").content.cloneNode(true);
   document.getElementById("case").replaceChildren(none);
-  history.replaceState(null, "", place().dataset.page);
+  history.replaceState(null, "", place().dataset.home);
 }
 
 function lease() {

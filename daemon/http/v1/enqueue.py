@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Final, Literal
@@ -28,6 +29,7 @@ from daemon.http.health import get_services
 from daemon.http.openapi import IDEMPOTENCY_KEY_HEADER, operation
 from daemon.http.problems import problem_from_error
 from daemon.outbox.enqueue import SendRequest
+from daemon.outbox.message_check import MessageCheckResult
 from daemon.services import Services
 from statemachines.message import MessageState
 from storage import messages
@@ -45,14 +47,19 @@ ZonedDateTime = Annotated[datetime, msgspec.Meta(tz=True)]
 IdempotencyKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
+MAX_DELAY_SECONDS: Final = 60
+"""How long a message may be held back so that its writer can take it back."""
+
+
 class NewMessageBody(RequestBody, frozen=True):
     """A message to send. The sender plugin chooses what is left out.
 
     `key` is its idempotency key: the same key and message again return the same message.
     `typed` is what a person typed of a text that is made with `template`, each part on a line of
-    its own; likeness compares the whole text all the same, until templates can be approved.
+    its own. `template` is as `POST /v1/texts/{id}/prepare` returns it: where a person approved that
+    version, its fixed words do not count in the likeness of a text that is made of it.
     `not_before` and `not_after` carry their offset from UTC, so that no change of clocks
-    makes them ambiguous.
+    makes them ambiguous. With `delay_seconds` it can be taken back for so long.
     """
 
     to: str
@@ -64,6 +71,7 @@ class NewMessageBody(RequestBody, frozen=True):
     campaign: str | None = None
     not_before: ZonedDateTime | None = None
     not_after: ZonedDateTime | None = None
+    delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_DELAY_SECONDS)] = 0
     key: IdempotencyKey | None = None
 
 
@@ -111,14 +119,12 @@ async def enqueue_messages(request: web.Request) -> web.Response:
     body: NewMessageBody | list[NewMessageBody] = await read_body(request, MessageOrBatch)
     query, services = read_query(request, EnqueueQuery), get_services(request)
     header = _read_key_header(request)
-    # Before the message is queued: the verdict may be committed before its id is known here.
-    events = services.bus.subscribe(_EVENT_LIMIT)
-    try:
+    with _subscribe(services, query) as events:
         if isinstance(body, NewMessageBody):
             message = await services.outbox.enqueue(
-                _build_send_request(body, header), request[ACTOR]
+                build_send_request(body, header), request[ACTOR]
             )
-            if query.wait:
+            if events:
                 message = (await _wait_for_verdicts(services, [message], events))[message.id]
             return json_response(message, status=ACCEPTED)
         if header is not None:
@@ -127,16 +133,42 @@ async def enqueue_messages(request: web.Request) -> web.Response:
                 hint="Give each message of the list a `key` of its own.",
             )
         items = [await _enqueue_item(services, each, request[ACTOR]) for each in body]
-        if query.wait:
+        if events:
             items = await _wait_for_item_verdicts(services, items, events)
-    finally:
-        events.close()
     return json_response(MessageBatchResult(items), status=ACCEPTED)
 
 
+@routes.post("/v1/messages/check")
+@operation(MessageCheckResult, body=NewMessageBody, errors=(NumberRejected,))
+async def check_message(request: web.Request) -> web.Response:
+    """Say what would become of a message if it were sent now; nothing is stored.
+
+    It runs the code of a send up to its verdict. The message is judged again when it is sent.
+    """
+    body = await read_body(request, NewMessageBody)
+    checker = get_services(request).message_check
+    return json_response(await checker.check(build_send_request(body, None)))
+
+
+@contextlib.contextmanager
+def _subscribe(services: Services, query: EnqueueQuery) -> Iterator[EventSubscription | None]:
+    """Yield a subscription for who waits for the verdict, None for others."""
+    if query.wait is None:
+        yield None
+        return
+    # Before the message is queued: the verdict may be committed before its id is known here.
+    with contextlib.closing(services.bus.subscribe(_EVENT_LIMIT)) as events:
+        yield events
+
+
 def _read_key_header(request: web.Request) -> str | None:
+    given = request.headers.get(IDEMPOTENCY_KEY_HEADER)
     try:
-        return msgspec.convert(request.headers.get(IDEMPOTENCY_KEY_HEADER), IdempotencyKey | None)
+        if given is not None:
+            given.encode()
+        return msgspec.convert(given, IdempotencyKey | None)
+    except UnicodeEncodeError as error:  # the library reads such bytes as surrogates
+        raise BadRequest(f"{IDEMPOTENCY_KEY_HEADER}: must be UTF-8.") from error
     except msgspec.ValidationError as error:
         sentence = validation_errors.format_field_error(
             IDEMPOTENCY_KEY_HEADER, error, IdempotencyKey
@@ -144,7 +176,8 @@ def _read_key_header(request: web.Request) -> str | None:
         raise BadRequest(f"{sentence}.") from error
 
 
-def _build_send_request(asked: NewMessageBody, header: str | None) -> SendRequest:
+def build_send_request(asked: NewMessageBody, header: str | None) -> SendRequest:
+    """Return the request to send; `header` is the key of the idempotency header, if it was sent."""
     for name, moment in (("not_before", asked.not_before), ("not_after", asked.not_after)):
         check_year(name, moment)
     if header and asked.key and header != asked.key:
@@ -158,7 +191,7 @@ def _build_send_request(asked: NewMessageBody, header: str | None) -> SendReques
 
 async def _enqueue_item(services: Services, asked: NewMessageBody, who: str) -> MessageBatchItem:
     try:
-        message = await services.outbox.enqueue(_build_send_request(asked, None), who)
+        message = await services.outbox.enqueue(build_send_request(asked, None), who)
     except (LeadMasterError, StorageError) as error:
         # One refused message must not lose the others of the list.
         problem = problem_from_error(error, "batch")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from aiohttp import web
 
+from daemon.contacts.aliases import list_searched_spellings
 from daemon.gate.consent import Permission
 from daemon.http.bodies import RequestQuery, read_query
 from daemon.http.health import get_services
 from daemon.http.openapi import CSV, operation
-from daemon.http.streaming import no_time_limit
+from daemon.http.streaming import cut_without_access, no_time_limit
+from daemon.lists.csv_export import format_csv
 from daemon.services import Services
 from statemachines.prospect import ValidationState
 from storage import prospect_fields, prospect_search
@@ -44,17 +44,16 @@ PROSPECT_COLUMNS: Final = (
     "data_date",
     "notes",
 )
-_FREE_TEXT_COLUMNS: Final = frozenset({"name", "trade", "email", "city", "cartera_origen", "notes"})
-# What spreadsheets take for the beginning of a formula; tab and return hide one after them.
-_FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ProspectExportQuery(RequestQuery, frozen=True):
-    """Which prospects to export; without any field, all of them."""
+    """Which prospects to export; without any field, all of them. `ids` are separated by commas."""
 
     text: str = ""
     validation: ValidationState | None = None
     permission: Permission | None = None
+    import_id: str = ""
+    ids: str = ""
 
 
 @routes.get("/v1/exports/prospects.csv")
@@ -71,15 +70,17 @@ async def export_prospects(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     names = await services.database.read(prospect_fields.list_field_names)
     further = [f"{name} (data)" if name in PROSPECT_COLUMNS else name for name in names]
-    header = [*PROSPECT_COLUMNS, *(_format_cell("name", name) for name in further)]
-    await response.write(_format_csv([header]))
-    async for records in _read_pages(services, query):
-        fields = await services.database.read(
-            partial(prospect_fields.list_prospect_fields, prospects=[each.id for each in records])
-        )
-        lines = (_format_cells(each, fields[each.id], names) for each in records)
-        await response.write(_format_csv(lines))
-    await response.write_eof()
+    header = [*PROSPECT_COLUMNS, *further]
+    async with cut_without_access(request):
+        await response.write(format_csv([header]).encode())
+        async for records in _read_pages(services, query):
+            people = [each.id for each in records]
+            fields = await services.database.read(
+                partial(prospect_fields.list_prospect_fields, prospects=people)
+            )
+            lines = (_list_cells(each, fields[each.id], names) for each in records)
+            await response.write(format_csv(lines).encode())
+        await response.write_eof()
     return response
 
 
@@ -98,8 +99,11 @@ async def _read_pages(
         prospect_search.search_prospects,
         now=services.clock.now(),  # the same for every page
         text=query.text,
+        numbers=list_searched_spellings(query.text, services.settings.daemon.default_region),
         validation=query.validation,
         permission=query.permission,
+        import_=query.import_id,
+        ids=query.ids.split(",") if query.ids else None,
         limit=_PAGE_SIZE,
     )
     after = ""
@@ -109,22 +113,11 @@ async def _read_pages(
         after = found[-1].id
 
 
-def _format_cells(
+def _list_cells(
     prospect: ProspectRecord, fields: Mapping[str, str], names: Sequence[str]
 ) -> list[object]:
-    cells = [_format_cell(name, getattr(prospect, name)) for name in PROSPECT_COLUMNS]
-    return cells + [_format_cell("name", fields.get(name, "")) for name in names]
-
-
-def _format_cell(name: str, value: object) -> object:
-    text = "" if value is None else str(value)
-    return f"'{text}" if name in _FREE_TEXT_COLUMNS and text.startswith(_FORMULA_PREFIXES) else text
-
-
-def _format_csv(rows: Iterable[Iterable[object]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue().encode()
+    cells: list[object] = [getattr(prospect, name) for name in PROSPECT_COLUMNS]
+    return cells + [fields.get(name, "") for name in names]
 
 
 def _build_headers(filename: str) -> dict[str, str]:

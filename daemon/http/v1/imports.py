@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from aiohttp import web
 
 from daemon.contacts.imports.options import ImportOptions
-from daemon.contacts.imports.service import ImportPreview, ImportReport
+from daemon.contacts.imports.preview import ImportPreview
+from daemon.contacts.imports.report import ImportReport, ImportUndo
 from daemon.errors import Conflict, ImportRejected, NotFound, Unavailable
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import (
+    ReasonBody,
     RequestBody,
     RequestQuery,
     ResponseBody,
     ResultPage,
+    iterate_chunks,
     json_response,
     list_response,
     read_body,
@@ -25,10 +29,10 @@ from daemon.http.bodies import (
 from daemon.http.health import get_services
 from daemon.http.middleware import allow_body_up_to
 from daemon.http.openapi import NDJSON, OCTET_STREAM, operation
-from daemon.http.problems import problem_from_error
+from daemon.http.problems import problem_from_error, translate_problem
 from daemon.http.streaming import (
     call_at_shutdown,
-    cancel_at_shutdown,
+    cancel_when_nobody_waits,
     no_time_limit,
     open_subscription,
     send_ndjson,
@@ -66,6 +70,12 @@ class ImportBody(RequestBody, frozen=True):
     options: ImportOptions = ImportOptions()
 
 
+class ImportOriginBody(RequestBody, frozen=True):
+    """Where the numbers of an import are from, as one would tell it to who asks."""
+
+    origen_en_palabras: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+
+
 class UploadedFile(ResponseBody, frozen=True):
     """A stored file, by its id."""
 
@@ -80,8 +90,11 @@ class UploadedFile(ResponseBody, frozen=True):
 @no_time_limit
 async def upload_file(request: web.Request) -> web.StreamResponse:
     """Store the request's body as a file; return its id."""
-    named, uploads = read_query(request, UploadQuery), _get_upload_store(get_services(request))
-    kept = await uploads.save(named.filename, request.content.iter_chunked(CHUNK_BYTES))
+    named, services = read_query(request, UploadQuery), get_services(request)
+    if services.database.refusal is not None:
+        raise services.database.refusal  # the room that is left is for halts and opt-outs
+    chunks = iterate_chunks(request, CHUNK_BYTES)
+    kept = await _get_upload_store(services).save(named.filename, chunks)
     return json_response(UploadedFile(kept, named.filename), status=201)
 
 
@@ -92,7 +105,7 @@ async def preview_import(request: web.Request) -> web.StreamResponse:
     """Return what an import would do: format, headers, mapping, first rows, counts."""
     asked, services = await read_body(request, PreviewBody), get_services(request)
     path = _get_upload_store(services).get_path(asked.upload)
-    async with cancel_at_shutdown(request):
+    async with cancel_when_nobody_waits(request):
         return json_response(await services.imports.preview(path, asked.options))
 
 
@@ -134,9 +147,14 @@ async def _iterate_import(
         yield {"type": "finished", "report": running.result()}
     # At a shutdown the stream ends before the task does.
     except (asyncio.InvalidStateError, asyncio.CancelledError):
-        yield {"type": "refused", "problem": problem_from_error(_CUT_SHORT, "import")}
+        yield _build_refusal(request, _CUT_SHORT)
     except Exception as error:  # noqa: BLE001 - the status line has long been sent
-        yield {"type": "refused", "problem": problem_from_error(error, "import")}
+        yield _build_refusal(request, error)
+
+
+def _build_refusal(request: web.Request, error: Exception) -> dict[str, Any]:
+    problem = translate_problem(request, problem_from_error(error, "import"))
+    return {"type": "refused", "problem": problem}
 
 
 @routes.get("/v1/imports/{id}")
@@ -144,6 +162,31 @@ async def _iterate_import(
 async def get_import_report(request: web.Request) -> web.Response:
     """Return the report of an import: what became of its records."""
     return json_response(await get_services(request).imports.get_report(request.match_info["id"]))
+
+
+@routes.post("/v1/imports/{id}/origin")
+@operation(ImportReport, body=ImportOriginBody, errors=(NotFound,))
+async def tell_import_origin(request: web.Request) -> web.Response:
+    """Set in words where these people's numbers are from; the answer to who asks has them."""
+    asked = await read_body(request, ImportOriginBody)
+    report = await get_services(request).imports.set_origin_in_words(
+        request.match_info["id"], asked.origen_en_palabras.strip(), request[ACTOR]
+    )
+    return json_response(report)
+
+
+@routes.post("/v1/imports/{id}/undo")
+@operation(ImportUndo, status=202, body=ReasonBody, errors=(NotFound, Conflict))
+async def undo_import(request: web.Request) -> web.Response:
+    """Undo an import within 30 days: remove the people that only it made and nobody touched since.
+
+    The work goes on behind the answer; the import's report says how far it is, and who stays.
+    """
+    asked = await read_body(request, ReasonBody)
+    undo = await get_services(request).import_undo.request(
+        request.match_info["id"], reason=asked.reason, who=request[ACTOR]
+    )
+    return json_response(undo, status=202)
 
 
 @routes.get("/v1/imports/{id}/rejects")

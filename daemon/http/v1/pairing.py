@@ -10,10 +10,9 @@ import contextlib
 import io
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
-import segno
 from aiohttp import web
 
 from daemon.api.numbers import NumberUnusable, parse_phone
@@ -32,11 +31,15 @@ from daemon.http.bodies import (
 )
 from daemon.http.health import get_services
 from daemon.http.openapi import NDJSON, operation
+from daemon.http.qr_drawing import draw_qr_code
 from daemon.http.streaming import no_time_limit, open_subscription, send_ndjson
 from daemon.services import Services
 from daemon.sessions.linking import PAIRING_STEPS
 from statemachines.qr import QrState
 from statemachines.session import ConnectionState
+
+if TYPE_CHECKING:
+    from segno import QRCode
 
 routes = web.RouteTableDef()
 
@@ -88,7 +91,7 @@ async def get_qr_code(request: web.Request) -> web.Response:
             hint=f"Start it with: leadmaster sessions start {name}",
         )
     response = (
-        _RENDERERS[query.form](shown)
+        _RENDERERS[query.form](await draw_qr_code(shown.code))
         if query.form != "json"
         else json_response(_build_qr_code(shown, services))
     )
@@ -229,31 +232,25 @@ def _build_qr_code(shown: SessionQrShown, services: Services) -> QrCode:
     return msgspec.convert({**shown.data, **more}, QrCode)
 
 
-def _draw_qr_code(shown: SessionQrShown) -> segno.QRCode:
-    # The least error correction: a screen does not get dirty, and fewer modules are easier to scan.
-    # Phones do not read micro codes.
-    return segno.make(shown.code, error="l", micro=False)
-
-
-def _render_png(shown: SessionQrShown) -> web.Response:
+def _render_png(drawn: QRCode) -> web.Response:
     out = io.BytesIO()
-    _draw_qr_code(shown).save(out, kind="png", scale=_QR_SCALE, border=_QR_BORDER)
+    drawn.save(out, kind="png", scale=_QR_SCALE, border=_QR_BORDER)
     return web.Response(body=out.getvalue(), content_type="image/png")
 
 
-def _render_svg(shown: SessionQrShown) -> web.Response:
+def _render_svg(drawn: QRCode) -> web.Response:
     out = io.BytesIO()
-    _draw_qr_code(shown).save(out, kind="svg", scale=_QR_SCALE, border=_QR_BORDER)
+    drawn.save(out, kind="svg", scale=_QR_SCALE, border=_QR_BORDER)
     return web.Response(body=out.getvalue(), content_type="image/svg+xml")
 
 
-def _render_text(shown: SessionQrShown) -> web.Response:
+def _render_text(drawn: QRCode) -> web.Response:
     out = io.StringIO()
-    _draw_qr_code(shown).terminal(out, compact=True, border=2)
+    drawn.terminal(out, compact=True, border=2)
     return web.Response(text=out.getvalue())
 
 
-_RENDERERS: Final[Mapping[str, Callable[[SessionQrShown], web.Response]]] = {
+_RENDERERS: Final[Mapping[str, Callable[[QRCode], web.Response]]] = {
     "png": _render_png,
     "svg": _render_svg,
     "text": _render_text,

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from daemon.api import numbers
+from daemon.contacts.aliases import list_searched_spellings
 from daemon.contacts.prospects import ProspectInput
 from daemon.errors import BadRequest, Conflict, NotFound, NumberRejected, Unavailable
 from daemon.gate import facts
@@ -112,11 +113,13 @@ async def list_prospects(request: web.Request) -> web.Response:
     """Return prospects in order of creation."""
     query = read_query(request, ProspectQuery)
     services = get_services(request)
+    region = services.settings.daemon.default_region
     found = await services.database.read(
         lambda reader: prospect_search.search_prospects(
             reader,
             now=services.clock.now(),
             text=query.text,
+            numbers=list_searched_spellings(query.text, region),
             validation=query.validation,
             permission=query.permission,
             after=query.after,

@@ -1,4 +1,4 @@
-"""`/v1/status` and `/v1/stats`: the state of the daemon and its counts."""
+"""`/v1/status`, `/v1/morning` and `/v1/stats`: the daemon's state, the morning, and counts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from daemon.http.bodies import RequestQuery, ResponseBody, json_response, read_q
 from daemon.http.health import DAEMON_HEALTH, HealthWarning, ReadinessBlocker, get_services
 from daemon.http.openapi import operation
 from daemon.http.version import VERSION
+from daemon.morning import MorningReport
 from daemon.outbox.check_waits import count_expiring_messages
 from daemon.rulesets.status import RulesetStatus
 from daemon.sessions.status import SessionView
@@ -22,6 +23,7 @@ from storage import console_queries, decisions, messages, prospects
 from storage.console_queries import MessageFunnel, WaitingCount
 from storage.halts import HaltRecord
 from storage.tx import Reader
+from storage.waiting import count_waiting
 
 routes = web.RouteTableDef()
 
@@ -95,6 +97,13 @@ def _summarise_rules(state: RulesetStatus) -> RulesSummary:
     )
 
 
+@routes.get("/v1/morning")
+@operation(MorningReport)
+async def get_morning(request: web.Request) -> web.Response:
+    """Return the phones, what went wrong at night, who waits, and what leaves today by itself."""
+    return json_response(await get_services(request).morning.read_report())
+
+
 _DEFAULT_PERIOD: Final = timedelta(hours=24)
 
 
@@ -121,11 +130,14 @@ class DaemonStats(ResponseBody, frozen=True):
 async def get_stats(request: web.Request) -> web.Response:
     """Return counts: the funnel of messages since a moment, and the present states."""
     query, services = read_query(request, StatsQuery), get_services(request)
-    since = query.since or services.clock.now() - _DEFAULT_PERIOD
-    return json_response(await services.database.read(lambda reader: _read_stats(reader, since)))
+    now = services.clock.now()
+    since = query.since or now - _DEFAULT_PERIOD
+    return json_response(
+        await services.database.read(lambda reader: _read_stats(reader, since, now))
+    )
 
 
-def _read_stats(reader: Reader, since: datetime) -> DaemonStats:
+def _read_stats(reader: Reader, since: datetime, now: datetime) -> DaemonStats:
     counted = messages.count_messages_by_state(reader)
     return DaemonStats(
         since=since,
@@ -134,5 +146,5 @@ def _read_stats(reader: Reader, since: datetime) -> DaemonStats:
         decisions=decisions.count_decisions_by_verdict(reader),
         prospects=prospects.count_prospects_by_validation(reader),
         for_review=console_queries.count_messages_in_states(reader, [MessageState.HELD]),
-        unanswered=console_queries.count_unanswered_contacts(reader),
+        unanswered=count_waiting(reader, now),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -64,22 +65,33 @@ class WebSocketConnection:
         self._services = services
         self._identity = identity
         self._stream: ClientStream | None = None
+        self._check_due = asyncio.Event()
 
     async def run(self, subscription: SubscriptionRequest) -> frames.CloseReason:
         """Serve until the client or the daemon ends the connection; return why."""
         reading = asyncio.create_task(self._guard(self._run_reader(subscription)))
         writing = asyncio.create_task(self._guard(self._queue.run_writer()))
         try:
-            ended, wait = self._queue.ended, self._registry.limits.recheck
-            while not (await asyncio.wait({ended}, timeout=wait))[0]:
-                await self._guard(self._recheck())
-            return ended.result()
+            return await self._wait_for_end()
         finally:
             reading.cancel()
             writing.cancel()
             await asyncio.gather(reading, writing, return_exceptions=True)
             if self._stream is not None:
                 self._stream.close()
+
+    async def _wait_for_end(self) -> CloseReason:
+        """Check the connection's rights at each change and every so often, until it ends."""
+        ended = self._queue.ended
+        ended.add_done_callback(lambda _: self._check_due.set())
+        while not ended.done():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._registry.limits.recheck):
+                    await self._check_due.wait()
+            self._check_due.clear()
+            if not ended.done():
+                await self._guard(self._recheck())
+        return ended.result()
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a part of the work; an error ends this connection, and nothing else."""
@@ -103,7 +115,11 @@ class WebSocketConnection:
             # Two limits, so that clients who never sign in can't take the places of those who do.
             with self._registry.unauthenticated_slot(self._queue):
                 subscription, self._identity = await self._sign_in(subscription)
-        with self._registry.signed_in_slot(self._queue):
+        changes = get_auth(self._request).access_changes
+        with (
+            self._registry.signed_in_slot(self._queue),
+            changes.watch(self._identity.user, self._check_due),
+        ):
             await self._run_stream(self._identity, subscription)
 
     async def _sign_in(

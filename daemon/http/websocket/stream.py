@@ -19,10 +19,11 @@ from daemon.http.websocket.subscription import (
     SubscriptionRequest,
     check_subscription,
 )
+from daemon.outbox.halt import Halt
 from daemon.rulesets.active import ActiveRulesets
 from daemon.services import Services
 from daemon.sessions.status import SessionView, build_session_view
-from storage import event_log, halts, messages, sessions
+from storage import event_log, messages, sessions
 from storage.events import CommittedEvent
 from storage.halts import HaltRecord
 from storage.tx import Reader
@@ -38,14 +39,14 @@ class StreamSnapshot:
     halt: HaltRecord | None
 
 
-def read_snapshot(reader: Reader) -> StreamSnapshot:
+def read_snapshot(reader: Reader, halt: Halt) -> StreamSnapshot:
     """Return the committed state, in the form in which `/v1` has it."""
     # All in one transaction, and not from the services' memory: the state belongs to this seq.
     return StreamSnapshot(
         seq=event_log.get_high_water(reader),
         sessions=[build_session_view(record) for record in sessions.list_sessions(reader)],
         queues=messages.count_messages_by_state(reader),
-        halt=halts.get_current_halt(reader),
+        halt=halt.read_current(reader),
     )
 
 
@@ -147,7 +148,7 @@ class ClientStream:
 
     async def _send_snapshot(self) -> int:
         database = self._services.database
-        taken = await database.read(read_snapshot)
+        taken = await database.read(partial(read_snapshot, halt=self._services.halt))
         self._queue.enqueue(
             build_snapshot_frame(taken, database.epoch, self._services.rulesets, self._scopes)
         )

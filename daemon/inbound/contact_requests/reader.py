@@ -74,6 +74,10 @@ class ContactRequestReader:
         """Read by these lists from the next message on."""
         self._phrases = phrases
 
+    def lists(self, text: str, request: ContactRequest) -> bool:
+        """Return whether a whole message of these words is listed as a request."""
+        return self._phrases.find_request(fold_tokens(text)) is request
+
     def read(self, text: str) -> Reading:
         """Return what ``text`` says. Never raises; takes time in proportion to its length."""
         tokens = fold_tokens(text)

@@ -14,12 +14,18 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from daemon.api.identity import Identity, NotAContact, parse_identity, parse_phone_identity
+from daemon.api.identity import (
+    Identity,
+    IdentityKind,
+    NotAContact,
+    parse_identity,
+    parse_phone_identity,
+)
 from daemon.api.numbers import list_phone_spellings
 from daemon.api.signals import (
     Connected,
@@ -47,7 +53,10 @@ from daemon.api.transport import (
     Unknown,
 )
 from daemon.linked_worker.driver import DriverEnvironment
+from daemon.linked_worker.neonize_driver.contact_list import read_contact_list
 from daemon.linked_worker.neonize_driver.events import EventTranslator, format_jid, read_failure
+from daemon.linked_worker.neonize_driver.frame_trace import TRACE_FILE, FrameTrace
+from daemon.linked_worker.neonize_driver.history import HistoryReplay
 from daemon.linked_worker.neonize_driver.library import (
     LIBRARY,
     REQUIRED_VERSION,
@@ -55,10 +64,10 @@ from daemon.linked_worker.neonize_driver.library import (
     load_library,
 )
 from daemon.linked_worker.signal_spool import SPOOLED_SIGNALS
+from daemon.linked_worker.storage_check import DATABASE_FILE
 from daemon.worker_protocol import describe_defect
 
 DRIVER_VERSION: Final = "1"
-DATABASE_FILE: Final = "linked.db"
 LOGIN_FILE: Final = "linked.login"
 """Is kept beside the library's database as long as a device is linked."""
 _DEVICE_NAME: Final = "LeadMaster"
@@ -80,8 +89,10 @@ _KEEP_ALIVE_SECONDS: Final = 5.0
 _LOGOUT_CONNECT_SECONDS: Final = 5.0
 _LOGOUT_SYNC_SECONDS: Final = 1.5
 _FINISH: Final = "finish"
+_HISTORY: Final = "HistorySync"
 _FINISH_SECONDS: Final = 1.0
 _FRAME_LOGGER: Final = "whatsmeow.Client.Recv"
+_SENT_LOGGER: Final = "whatsmeow.Client.Send"
 _TIMELOCK: Final = 463
 _LID_SERVER, _PHONE_SERVER = "lid", "s.whatsapp.net"
 _UNREADABLE_EVENT: Final = "required field"
@@ -120,8 +131,10 @@ class NeonizeDriver:
         self._end = environment.end
         self._database = environment.folder / DATABASE_FILE
         self._login = environment.folder / LOGIN_FILE
+        self._trace = FrameTrace(environment.folder / TRACE_FILE) if environment.traced else None
         self._library = library
         self._translator = EventTranslator(self._find_phone)
+        self._history = HistoryReplay(environment.report_past, environment.end)
         self._happened: queue.Queue[tuple[str, Any]] = queue.Queue(_MAX_HAPPENED)
         self._connected = threading.Event()
         self._synced = threading.Event()
@@ -146,6 +159,7 @@ class NeonizeDriver:
         self._pairing_phone = pairing_phone
         self._client = self._build_client()
         self._listen_to_frames()
+        self._history.start()
         threading.Thread(target=self._run_events, daemon=True).start()
         threading.Thread(target=self._run_client, daemon=True).start()
 
@@ -177,10 +191,11 @@ class NeonizeDriver:
         return [self._build_number_answer(phone, answers.get(phone)) for phone in phones]
 
     def list_contacts(self) -> Sequence[KnownContact]:
-        """Return the contacts in the library's own store."""
+        """Return the contacts in the library's own store, each with number and hidden id."""
         if not self._connected.is_set():
             return []
-        return list(_list_contacts(self._client.contact.get_all_contacts()))
+        entries = self._client.contact.get_all_contacts()
+        return read_contact_list(entries, self._find_other_identity)
 
     def logout(self) -> None:
         """Unlink the device at the platform where that can be reached, and delete the login."""
@@ -223,7 +238,7 @@ class NeonizeDriver:
         )
         client.event.qr(lambda _, code: self._happen("code", code.decode()))
         for kind in self._library.events.EVENT_TO_INT:
-            if kind.__name__ in self._translator.handlers:
+            if kind.__name__ in self._translator.handlers or kind.__name__ == _HISTORY:
                 client.event(kind)(self._build_event_handler(kind.__name__))
         return client
 
@@ -260,12 +275,24 @@ class NeonizeDriver:
                 if name == _FINISH:
                     event.set()
                     continue
+                if name == _HISTORY:
+                    self._replay_history(event.Data)
+                    continue
                 for signal in self._translate(name, event):
+                    if _is_logout(signal):
+                        # Before it is reported: the daemon then ends this process, and the next
+                        # one would log in with what is left, to be refused once more.
+                        self._delete_login()
                     if self._is_news(signal):
                         self._report(signal)
                     self._follow(signal)
         except Exception as error:  # noqa: BLE001 - as above
             self._end(f"an event could not be read: {describe_defect(error)}")
+
+    def _replay_history(self, history: Any) -> None:  # noqa: ANN401
+        """Report the phone's past, once it is known whose phone it is."""
+        if not self._is_stranger:
+            self._history.add(history)
 
     def _is_news(self, signal: Signal) -> bool:
         """Return whether the daemon is to know of a signal."""
@@ -338,8 +365,6 @@ class NeonizeDriver:
             self._connected.set()
         elif isinstance(signal, Synced):
             self._synced.set()
-        elif isinstance(signal, ConnectionRefused) and signal.kind is RefusalKind.LOGGED_OUT:
-            self._login.unlink(missing_ok=True)
         if isinstance(signal, _LAST_SIGNALS) and not self._leaving:
             self._ending = True
             self._connected.clear()
@@ -358,6 +383,8 @@ class NeonizeDriver:
         frames.setLevel(logging.DEBUG)
         frames.propagate = False  # they hold codes and numbers
         frames.addHandler(_FrameHandler(self._on_frame))
+        if self._trace is not None:
+            self._trace.listen(_FRAME_LOGGER, _SENT_LOGGER)
 
     def _on_frame(self, frame: str) -> None:
         if frame.startswith("<failure "):
@@ -416,6 +443,12 @@ class NeonizeDriver:
         jid = self._library.client.build_jid(phone.removeprefix("+"))
         return self._look_up(self._client.get_lid_from_pn, jid)
 
+    def _find_other_identity(self, identity: Identity) -> Identity | None:
+        """Return the hidden id of a number, or the number of a hidden id, where it is known."""
+        if identity.kind is IdentityKind.PHONE:
+            return self._find_lid(identity.value)
+        return self._find_phone(identity) if identity.kind is IdentityKind.LID else None
+
     def _find_phone(self, lid: Identity) -> Identity | None:
         """Return the number of a hidden id from the library's own store."""
         user, _, server = lid.value.partition("@")
@@ -441,6 +474,10 @@ class _FrameHandler(logging.Handler):
         self._on_frame(record.getMessage())
 
 
+def _is_logout(signal: Signal) -> bool:
+    return isinstance(signal, ConnectionRefused) and signal.kind is RefusalKind.LOGGED_OUT
+
+
 def _translate_login_status(status: str) -> Iterator[Signal]:
     if status == "success":
         yield Scanned()
@@ -455,10 +492,3 @@ def _translate_login_status(status: str) -> Iterator[Signal]:
 def _normalize_query(query: str) -> str:
     """Return the number that was asked for, in E.164."""
     return "+" + query.partition("@")[0].removeprefix("+")
-
-
-def _list_contacts(contacts: Iterable[Any]) -> Iterator[KnownContact]:
-    for each in contacts:
-        with contextlib.suppress(NotAContact):
-            name = each.Info.FullName or each.Info.PushName or each.Info.BusinessName
-            yield KnownContact((parse_identity(format_jid(each.JID)),), name)

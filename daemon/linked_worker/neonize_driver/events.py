@@ -30,7 +30,7 @@ from daemon.api.signals import (
     StreamErrorUnknown,
     Synced,
 )
-from daemon.api.text import hash_folded_text
+from daemon.linked_worker.neonize_driver.content import is_call, is_written, read_content
 from daemon.linked_worker.protocol import MAX_TEXT_CHARACTERS
 
 _PAIRED: Final = 2
@@ -43,29 +43,13 @@ _LOGOUT_CODES: Final[Mapping[int, int]] = {2: 401, 4: 403, 5: 406}
 """The library numbers the reasons itself; these are WhatsApp's codes."""
 _BAN_CODES: Final[Mapping[int, int]] = {1: 101, 2: 102, 3: 103, 4: 104, 5: 106}
 _OUTDATED, _REPLACED, _BANNED, _LOGGED_OUT = 405, 440, 402, 401
+_PEER: Final = "peer"
+"""The category of what a phone sends to its own devices: keys, settings, the notice of history."""
 _ATTRIBUTE: Final = re.compile(r'(\w+)="([^"]*)"')
-_MAX_NAME_CHARACTERS: Final = 1000
+MAX_NAME_CHARACTERS: Final = 1000
 """A name is whatever its owner sent; a frame has to stay within its limit."""
 _MILLISECONDS_FROM: Final = 1 << 40
 """A number of seconds as large as this would lie far in the future."""
-
-_KINDS: Final[tuple[tuple[str, InboundKind], ...]] = (
-    ("imageMessage", InboundKind.MEDIA),
-    ("videoMessage", InboundKind.MEDIA),
-    ("ptvMessage", InboundKind.MEDIA),
-    ("documentMessage", InboundKind.MEDIA),
-    ("stickerMessage", InboundKind.MEDIA),
-    ("locationMessage", InboundKind.LOCATION),
-    ("liveLocationMessage", InboundKind.LOCATION),
-    ("contactMessage", InboundKind.CONTACT),
-    ("contactsArrayMessage", InboundKind.CONTACT),
-    ("pollCreationMessage", InboundKind.POLL),
-    ("pollCreationMessageV2", InboundKind.POLL),
-    ("pollCreationMessageV3", InboundKind.POLL),
-    ("pollUpdateMessage", InboundKind.POLL),
-)
-_REVOKED: Final = 0
-_EDITED: Final = 14
 
 
 FindPhone: TypeAlias = Callable[[Identity], Identity | None]
@@ -128,29 +112,31 @@ class EventTranslator:
         if source.IsGroup or not identities or not _is_person(source.Chat):
             return
         yield from self._learn_from(identities)
-        kind, text, quoted = _read_content(event)
+        if is_call(event.Message):
+            return
+        content = read_content(event.Message, edited=event.IsEdit)
         yield InboundMessage(
             wire_id=event.Info.ID,
             sender=identities[0],
-            text=text[:MAX_TEXT_CHARACTERS],
-            written_at=_read_time(event.Info.Timestamp),
-            kind=kind,
+            text=content.text[:MAX_TEXT_CHARACTERS],
+            written_at=read_time(event.Info.Timestamp),
+            kind=content.kind,
             origin=self._get_origin(),
             aliases=tuple(identities[1:]),
-            push_name=event.Info.Pushname[:_MAX_NAME_CHARACTERS],
-            quoted_id=quoted or None,
+            push_name=event.Info.Pushname[:MAX_NAME_CHARACTERS],
+            quoted_id=content.quoted_id,
         )
 
     def _translate_own(self, event: Any) -> Iterator[Signal]:  # noqa: ANN401
-        kind, text, _ = _read_content(event)
-        if kind in {InboundKind.REACTION, InboundKind.DELETION, InboundKind.EDIT}:
-            yield PhoneSeen(_read_time(event.Info.Timestamp))
+        content = read_content(event.Message, edited=event.IsEdit)
+        if event.Info.Category == _PEER or not is_written(event.Message, content):
+            yield PhoneSeen(read_time(event.Info.Timestamp))
         else:
-            yield from self._report_own(event.Info, hash_folded_text(text) if text else None)
+            yield from self._report_own(event.Info, content.text_hash)
 
     def _report_own(self, info: Any, text_hash: str | None) -> Iterator[Signal]:  # noqa: ANN401
         """Report what the owner wrote; without a hash where its text is not known."""
-        source, written_at = info.MessageSource, _read_time(info.Timestamp)
+        source, written_at = info.MessageSource, read_time(info.Timestamp)
         yield PhoneSeen(written_at)
         identities = self._list_identities(source.Chat, source.RecipientAlt)
         if source.IsGroup or not identities or not _is_person(source.Chat):
@@ -173,11 +159,11 @@ class EventTranslator:
             wire_id=f"{event.Info.ID}-undecryptable",
             sender=identities[0],
             text="",
-            written_at=_read_time(event.Info.Timestamp),
+            written_at=read_time(event.Info.Timestamp),
             kind=InboundKind.UNSUPPORTED,
             origin=self._get_origin(),
             aliases=tuple(identities[1:]),
-            push_name=event.Info.Pushname[:_MAX_NAME_CHARACTERS],
+            push_name=event.Info.Pushname[:MAX_NAME_CHARACTERS],
         )
 
     def _translate_receipt(self, event: Any) -> Iterator[Signal]:  # noqa: ANN401
@@ -188,16 +174,16 @@ class EventTranslator:
             return
         yield from self._learn_from(identities)
         for wire_id in event.MessageIDs:
-            yield Receipt(wire_id, identities[0], kind, _read_time(event.Timestamp))
+            yield Receipt(wire_id, identities[0], kind, read_time(event.Timestamp))
 
     def _list_identities(self, *jids: Any) -> list[Identity]:  # noqa: ANN401
-        """Return who these addresses are, the number first: opt-outs are matched by it."""
-        identities = _parse_jids(jids)
+        """Return who these addresses are; the number is looked up where it does not come along."""
+        identities = parse_addresses(map(format_jid, jids))
         if len(identities) == 1 and identities[0].kind is IdentityKind.LID:
             [lid] = identities
             if phone := self._phones.get(lid.value) or self._find_phone(lid):
                 return [phone, lid]
-        return sorted(identities, key=lambda each: each.kind is not IdentityKind.PHONE)
+        return identities
 
     def _learn_from(self, identities: list[Identity]) -> Iterator[Signal]:
         phones = [each for each in identities if each.kind is IdentityKind.PHONE]
@@ -223,13 +209,13 @@ def _is_person(chat: Any) -> bool:  # noqa: ANN401
     return True
 
 
-def _parse_jids(jids: Iterable[Any]) -> list[Identity]:
-    """Return the addresses that are a person's."""
+def parse_addresses(addresses: Iterable[str]) -> list[Identity]:
+    """Return the addresses that are a person's, the number first: opt-outs are matched by it."""
     identities = []
-    for jid in jids:
+    for address in addresses:
         with contextlib.suppress(NotAContact):
-            identities.append(parse_identity(format_jid(jid)))
-    return identities
+            identities.append(parse_identity(address))
+    return sorted(identities, key=lambda each: each.kind is not IdentityKind.PHONE)
 
 
 def _translate_pairing(event: Any) -> Iterator[Signal]:  # noqa: ANN401
@@ -268,44 +254,7 @@ def read_failure(frame: str) -> ConnectionRefused:
     return ConnectionRefused.from_code(numbers.get("reason", 0), numbers.get("code"), until)
 
 
-def _read_time(number: int) -> datetime:
+def read_time(number: int) -> datetime:
+    """Return a time of the library, in seconds or milliseconds; now where there is none."""
     seconds = number / 1000 if number >= _MILLISECONDS_FROM else number
     return datetime.fromtimestamp(seconds or time.time(), UTC)
-
-
-def _read_content(event: Any) -> tuple[InboundKind, str, str]:  # noqa: ANN401
-    """Return what a message is, its text or caption, and the id of the message it refers to."""
-    message = event.Message
-    if message.HasField("protocolMessage"):
-        return _read_protocol_message(message.protocolMessage)
-    if message.HasField("reactionMessage"):
-        reaction = message.reactionMessage
-        return InboundKind.REACTION, reaction.text, reaction.key.ID
-    if message.HasField("audioMessage"):
-        kind = InboundKind.VOICE if message.audioMessage.PTT else InboundKind.MEDIA
-        return kind, "", message.audioMessage.contextInfo.stanzaID
-    for name, kind in _KINDS:
-        if message.HasField(name):
-            part = getattr(message, name)
-            return kind, getattr(part, "caption", ""), part.contextInfo.stanzaID
-    return _read_text(event, message)
-
-
-def _read_text(event: Any, message: Any) -> tuple[InboundKind, str, str]:  # noqa: ANN401
-    kind = InboundKind.EDIT if event.IsEdit else InboundKind.TEXT
-    if message.HasField("extendedTextMessage"):
-        extended = message.extendedTextMessage
-        return kind, extended.text, extended.contextInfo.stanzaID
-    if message.HasField("conversation"):
-        return kind, message.conversation, ""
-    return InboundKind.UNSUPPORTED, "", ""
-
-
-def _read_protocol_message(protocol: Any) -> tuple[InboundKind, str, str]:  # noqa: ANN401
-    if protocol.type == _REVOKED:
-        return InboundKind.DELETION, "", protocol.key.ID
-    if protocol.type == _EDITED:
-        edited = protocol.editedMessage
-        text = edited.conversation or edited.extendedTextMessage.text
-        return InboundKind.EDIT, text, protocol.key.ID
-    return InboundKind.UNSUPPORTED, "", ""

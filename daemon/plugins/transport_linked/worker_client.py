@@ -78,7 +78,7 @@ class WorkerClient:
     async def wait_for_hello(self) -> Hello:
         """Return its first event; raise :class:`CannotOpen` where it can't serve.
 
-        Raises :class:`WorkerFailed` where it ended, or may be able to serve a moment later.
+        Raises :class:`WorkerFailed` where it ended without a reason.
         """
         try:
             async with asyncio.timeout(HELLO_SECONDS):
@@ -87,9 +87,7 @@ class WorkerClient:
         except TimeoutError:
             raise WorkerFailed(f"was not ready after {HELLO_SECONDS:g} s") from None
         if isinstance(first, WorkerUnavailable):
-            if first.retryable:
-                raise WorkerFailed(f"can't serve: {first.sentence}")
-            raise CannotOpen(first.sentence)
+            raise CannotOpen(first.sentence, retryable=first.retryable)
         if not isinstance(first, Hello) or first.protocol != PROTOCOL_VERSION:
             raise CannotOpen(
                 "The worker of the linked device is of another version of LeadMaster;"
@@ -281,6 +279,8 @@ async def start_worker(context: OpenContext, options: LinkedOptions) -> WorkerCl
         *("--permit-key", context.verifier.public_key.public_bytes_raw().hex()),
         *("--heartbeat", str(min(HEARTBEAT_SECONDS, options.heartbeat_timeout / 3))),
     ]
+    if options.trace:
+        arguments.append("--trace")
     if options.worker_socket is None:
         # A unit has a folder of its own, and takes no other.
         arguments += ["--folder", str(session.folder)]

@@ -11,8 +11,8 @@ import msgspec
 
 from daemon.api.conformance import ChannelProbe, ProbeScenario, SampleMessage, WireMessage
 from daemon.plugins.transport_simulated.disk_state import SENT_FILE
+from daemon.plugins.transport_simulated.script import SCRIPT_FILE
 
-_SCRIPT_FILE: Final = "script.json"
 _REFUSED, _UNANSWERED = "+5491155550102", "+5491155550103"
 _QUICK: Final = {"ack_delay": 0.02, "deliver_after": 0.02, "read_after": 0.02}
 _SCENARIOS: Final[Mapping[ProbeScenario, Mapping[str, object]]] = {
@@ -49,7 +49,7 @@ class SimulatedProbe(ChannelProbe):
         }
         self._folder = folder
         await asyncio.to_thread(_write_script, folder, script)
-        return {"seed": 1, **self.options, "script": str(folder / _SCRIPT_FILE)}
+        return {"seed": 1, **self.options}
 
     async def read_wire(self) -> Sequence[WireMessage]:
         """Return the messages that reached the simulated contacts."""
@@ -73,7 +73,7 @@ def _build_event(sample: SampleMessage) -> Mapping[str, object]:
 
 def _write_script(folder: Path, script: Mapping[str, object]) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / _SCRIPT_FILE).write_bytes(msgspec.json.encode(script))
+    (folder / SCRIPT_FILE).write_bytes(msgspec.json.encode(script))
 
 
 def _read_lines(path: Path) -> list[bytes]:

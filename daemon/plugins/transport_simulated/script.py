@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Final, get_type_hints
 
 import msgspec
 
 from daemon.api.signals import InboundKind, Origin
 from daemon.api.transport import CannotOpen, OnWhatsApp
 
+SCRIPT_FILE: Final = "script.json"
+"""The name of a session's own script, in the session's folder."""
+_MAX_FILE_BYTES: Final = 1 << 20
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Times = Annotated[int, msgspec.Meta(ge=1, le=1000)]
@@ -203,7 +208,7 @@ def load_script(path: str) -> SimulationScript:
     try:
         # Not msgspec, which refuses "\\ud83d": a script may contain the half emoji of a faulty
         # channel.
-        document = json.loads(Path(path).read_bytes())
+        document = json.loads(_read_file(path))
     except OSError as error:
         raise CannotOpen(f"{path}: the script can't be read: {error.strerror}.") from error
     except ValueError as error:
@@ -212,6 +217,22 @@ def load_script(path: str) -> SimulationScript:
         return _parse_script(document)
     except msgspec.ValidationError as error:
         raise CannotOpen(f"{path}: {error}.") from error
+
+
+def _read_file(path: str) -> bytes:
+    """Return a script's bytes; raise OSError for what is no regular file, or too large for one."""
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        content = file.read(_MAX_FILE_BYTES + 1)
+    if len(content) > _MAX_FILE_BYTES:
+        raise OSError(errno.EFBIG, "it is larger than 1 MiB")
+    return content
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # A pipe without a writer would keep its reader waiting for ever.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _parse_script(document: object) -> SimulationScript:

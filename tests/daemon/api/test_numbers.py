@@ -20,6 +20,7 @@ from daemon.api.numbers import (
     build_wa_link,
     list_phone_spellings,
     load_numbering_library,
+    mask_digits,
     mask_phone,
     parse_phone,
     parse_phone_with,
@@ -228,3 +229,18 @@ def test_importing_it_loads_no_numbering_plan() -> None:
         "assert not [m for m in sys.modules if 'geocoder' in m]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("+54 9 11 4123-4567", "+54 9 11 ••••-4567"),
+        ("4123-4567", "••••-4567"),
+        ("11 4123-4567 / 11 4123-4568", "•• ••••-•••• / •• ••••-4568"),
+        ("no tiene", "no tiene"),
+        ("123", "123"),
+    ],
+)
+def test_a_cell_of_numbers_shows_its_form(cell: str, shown: str) -> None:
+    """And its last four digits, so that a wrong column is seen without showing a number."""
+    assert mask_digits(cell) == shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +56,7 @@ def list_digits_by_oracle(cell: str) -> set[str]:
 def list_written_forms(e164: str) -> set[str]:
     """Return the digits with which people write a number, by the plans of these countries."""
     digits = e164.lstrip("+")
-    code = next(each for each in COUNTRY_CODES.values() if digits.startswith(each))
+    code = str(phonenumbers.parse(e164).country_code)  # a + may make it another country's
     national = digits.removeprefix(code)
     forms = {national, "0" + national}
     if code == "54":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.client.process import CLI_PHONE_SCRIPT, CLI_SETTINGS
+from tests.helpers.client.process import CLI_SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -18,5 +17,4 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="lm-") as name:
         path = Path(name)
         (path / "leadmaster.toml").write_text(CLI_SETTINGS.format(folder=path), encoding="utf-8")
-        (path / "script.json").write_text(json.dumps(CLI_PHONE_SCRIPT), encoding="utf-8")
         yield path

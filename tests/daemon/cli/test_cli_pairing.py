@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pty
 import re
@@ -18,6 +17,7 @@ from tests.helpers.client.process import (
     build_cli_command,
     run_daemon_in_state_folder,
 )
+from tests.helpers.transport import write_session_script
 
 NUMBER = "+54 9 11 5555-0001"
 
@@ -32,9 +32,8 @@ def cli(folder: Path) -> Iterator[DaemonCommands]:
 
 def add_session(cli: DaemonCommands, name: str, scan_after: float | None) -> None:
     """Add a simulated session whose phone takes the code after so many seconds."""
-    script = cli.folder / f"{name}.json"
-    script.write_text(json.dumps({"scan_after": scan_after}), encoding="utf-8")
-    cli("sessions", "add", name, "--options", json.dumps({"script": str(script), "seed": 9}))
+    write_session_script(cli.folder, name, {"scan_after": scan_after})
+    cli("sessions", "add", name, "--options", '{"seed": 9}')
 
 
 def test_a_code_is_shown_with_its_steps_and_followed_to_ready(cli: DaemonCommands) -> None:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 INTERNET_LINE = (
     "Nombre;Teléfono;Origen;Consentimiento;Fecha\n"
-    "Gus;+445612345678;feria;relación previa;2026-03-03\n"
+    "Gus Núñez;+445612345678;feria;relación previa;2026-03-03\n"
 )
 """Not known to be a mobile, but on WhatsApp, and fresh: 50 points, the review band's lowest."""
 
@@ -44,3 +44,10 @@ def test_a_prospect_waits_and_is_decided_by_its_id(cli: DaemonCommands) -> None:
     assert (said["outcome"], said["expires_at"]) == ("rejected", None)
     gone = cli.run_unchecked("review", "approve", "pro_0", "--reason", "why not")
     assert (gone.status, gone.err.partition(":")[0]) == (2, "not_found")
+
+
+@pytest.mark.parametrize("text", ["nunez", "NÚÑEZ", "gus ñu", "Gus Nun\u0303ez"])
+def test_people_are_found_without_their_accents(cli: DaemonCommands, text: str) -> None:
+    """By command and interface alike: as typed on a keyboard that has no ñ, or has it in parts."""
+    (found,) = cli("prospects", "list", "--text", text, "--json").document["items"]
+    assert found["name"] == "Gus Núñez"

@@ -95,7 +95,7 @@ def test_a_file_that_can_not_be_read_is_told(
     """As every other problem."""
     (folder / "rules.d" / "gate.yaml").write_bytes(b"\xff\xfe")
     assert _run_rules_command(folder, "check") == 2
-    assert "gate.yaml:1:1: The file is not UTF-8 text" in capsys.readouterr().err
+    assert "gate.yaml:1:1: This character is not UTF-8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

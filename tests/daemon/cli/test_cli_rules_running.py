@@ -101,20 +101,21 @@ def test_status_says_what_is_live_in_words_and_as_a_document(
 def test_a_rollback_says_that_the_folder_still_differs(
     daemon: DaemonProcess, terminal: InProcessCli, own: Path
 ) -> None:
-    """Which file, and what to do; the diff, the history and a refusal say the same."""
+    """A file that was edited meanwhile stays: which one, and what to do; the diff says the same."""
     before = hash_of(daemon)
     own.write_text(STRICT, encoding="utf-8")
     assert "gate.yaml" in terminal.run_command("rules", "reload")
     assert terminal.run_command("rules", "diff") == "They mean the same.\n"
+    own.write_text(f"# Edited meanwhile.\n{STRICT}", encoding="utf-8")
     said = terminal.run_command("rules", "rollback", before, "--reason", "too strict")
     assert f"the folder still differs from the rules above, after a rollback: {own}\n" in said
-    assert f"  vetoes many: is new ({own}:2)\n" in said
+    assert f"  vetoes many: is new ({own}:3)\n" in said
     assert "correct or remove that; or put it in force anyway:\n" in said
     assert f"rules accept {waiting(daemon)['hash'][:12]} --reason …" in said
     assert said == terminal.run_command("rules", "status")
-    assert f"  vetoes many: is new ({own}:2)\n" in terminal.run_command("rules", "diff")
+    assert f"  vetoes many: is new ({own}:3)\n" in terminal.run_command("rules", "diff")
     assert terminal.run_json_command("rules", "diff") == [
-        {"change": f"vetoes many: is new ({own}:2)", "waits": False}
+        {"change": f"vetoes many: is new ({own}:3)", "waits": False}
     ]
     last = terminal.run_json_command("rules", "history")[0]
     assert (last["how"], last["reason"]) == ("rolled_back", "too strict")

@@ -175,3 +175,18 @@ def test_a_list_is_suppressed_checked_and_exported(cli: DaemonCommands, tmp_path
     assert "+5491155551234" in aliases or "+541155551234" in aliases or aliases == {""}
     out = tmp_path / "suppressed.csv"
     assert str(out) in cli("suppress", "export", str(out)).out
+
+
+def test_the_how_tos_are_followed(cli: DaemonCommands, tmp_path: Path) -> None:
+    """A register, a number that was given, a decision on a budget, the chats, and the alerts."""
+    register = tmp_path / "registro.csv"
+    register.write_text("numero\n+5491155550199\n", encoding="utf-8")
+    cli("do-not-call", "import", str(register), "--dated", "2026-03-01", "--country", "AR")
+    made = cli.daemon.client.post("prospects", phone="+5491155550198", cartera_origen="feria")
+    cli("prospects", "given", made["id"], "--where", "La Rural", "--how", "on the form")
+    known = cli.daemon.client.get("prospects", made["id"])["prospect"]
+    assert known["validado_tecnicamente"] is True
+    decided = cli("budgets", "decide", "new_chats_later", "15", "--decision", "they know us").out
+    assert "15" in decided
+    assert cli("chats", "list").status == 0
+    assert "last success" in cli("alerts", "status").out

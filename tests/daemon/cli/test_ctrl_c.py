@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from tests.helpers.terminal import CTRL_C, PseudoTerminal, open_terminal
 pytestmark = pytest.mark.slow
 
 LEADMASTER = [sys.executable, "-m", "daemon"]
+INSTALLED = str(Path(sys.prefix) / "bin" / "leadmaster")
 SETTINGS = """
 [daemon]
 state_dir = "{folder}/state"
@@ -46,6 +47,20 @@ vetoes:
 """
 PEOPLE = 20_000
 WORK = ("reload", "backtest")
+INTERRUPT_IMPORT = """
+import os, signal, sys
+
+class Interrupter:
+    left = {count}
+
+    def find_spec(self, name, path=None, target=None):
+        if "daemon.__main__" in sys.modules or "click" in sys.modules:
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupter())
+"""
 DEAF = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -134,6 +149,30 @@ def test_ctrl_c_while_the_program_loads_is_no_traceback(tmp_path: Path) -> None:
         assert person.wait_for_exit() == 128 + signal.SIGINT
         person.wait_for_text("interrupted")
         assert "Traceback" not in person.screen
+
+
+def test_ctrl_c_before_the_first_line_is_no_traceback(tmp_path: Path) -> None:
+    """Python itself is still starting: it loads what an environment adds to every program."""
+    early = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    (tmp_path / "sitecustomize.py").write_text(early, encoding="utf-8")
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ran = subprocess.run(
+        [INSTALLED, "--version"], capture_output=True, check=False, timeout=60, env=environ
+    )
+    assert (ran.returncode, ran.stdout) == (128 + signal.SIGINT, b"")
+    assert ran.stderr == b"\ninterrupted\n"
+
+
+def test_ctrl_c_at_any_moment_of_a_start_is_no_traceback() -> None:
+    """From the first instant on, shell and interpreter included."""
+    for moment in range(40):
+        command = [INSTALLED, "--version"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+            time.sleep(moment / 200)
+            started.send_signal(signal.SIGINT)
+            _, said = started.communicate(timeout=60)
+        assert said.strip() in {b"", b"interrupted"}
+        assert started.returncode in {0, 128 + signal.SIGINT, -signal.SIGINT}
 
 
 def test_an_import_under_way_is_cut_between_two_people(tmp_path: Path) -> None:
@@ -249,10 +288,32 @@ def test_asking_the_demonstration_twice_ends_it_at_once() -> None:
         assert "Traceback" not in person.screen
 
 
-def test_a_demonstration_that_is_killed_leaves_no_daemon() -> None:
-    """Its daemon hears of it and ends."""
-    with demonstration() as (person, folder, daemon):
-        person.process.kill()
-        person.wait_for_exit()
+def test_a_demonstration_that_is_killed_leaves_no_daemon_and_at_the_next_start_no_folder() -> None:
+    """Its daemon ends; the next start deletes its folder, and none of one that still runs."""
+    with demonstration() as (killed, folder, daemon), demonstration() as (_, living, _):
+        assert folder.is_dir()
+        killed.process.kill()
+        killed.wait_for_exit()
         poll_until(lambda: are_gone([daemon]), "the end of its daemon")
-    shutil.rmtree(folder)
+        assert folder.is_dir()
+        with demonstration():
+            assert not folder.exists()
+            assert living.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("words", "imports"), [("run", 5), ("run", 30), ("run", 90), ("demo", 30), ("status", 20)]
+)
+def test_ctrl_c_at_an_import_is_no_traceback(tmp_path: Path, words: str, imports: int) -> None:
+    """After a few modules or many, in the middle of the library's own code: exit 130."""
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPT_IMPORT.format(count=imports))
+    search = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [*settle(tmp_path), words],
+        env={**os.environ, "PYTHONPATH": search},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "interrupted")

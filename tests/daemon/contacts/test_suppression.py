@@ -22,6 +22,7 @@ from tests.helpers.services.contacts import (
     ContactServices,
     open_contact_services,
 )
+from tests.helpers.services.database import lose_suppressions
 
 
 @pytest.fixture
@@ -233,7 +234,7 @@ async def test_the_journal_brings_back_what_an_older_database_lost(tmp_path: Pat
         await suppress(people, BETO)
         await people.suppression.correct(BETO, who="eva", reason="mistake")
         message = await people.queue_message(ANA)
-        await people.database.write(lambda tx: tx.execute("DELETE FROM suppressions"))
+        await people.database.write(lose_suppressions)
     async with open_contact_services(tmp_path) as people:
         assert await people.suppression.replay_journal() == 2
         assert await people.suppression.replay_journal() == 0

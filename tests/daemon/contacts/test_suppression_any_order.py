@@ -24,6 +24,7 @@ from tests.helpers.services.contacts import (
     build_inbound_services,
     open_contact_services,
 )
+from tests.helpers.services.database import lose_suppressions
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +98,7 @@ async def take(inbound: InboundServices, step: SuppressionStep) -> None:
         case SuppressionStep.PAIR_LEARNED:
             await inbound.learn_alias()
         case SuppressionStep.RESTARTED_WITHOUT_TABLE:
-            await inbound.people.database.write(lambda tx: tx.execute("DELETE FROM suppressions"))
+            await inbound.people.database.write(lose_suppressions)
             await inbound.people.suppression.replay_journal()
 
 

@@ -175,3 +175,14 @@ async def test_every_move_is_news(checks: ValidationServices) -> None:
     told = [event.data for event in checks.services.published if event.type == "prospect.changed"]
     assert [each["validation"] for each in told] == ["checking", "not_reachable"]
     assert [each["reason_code"] for each in told] == ["check_started", "check_no"]
+
+
+async def test_while_no_session_may_ask_nothing_is_read_through_or_written(tmp_path: Path) -> None:
+    """It is called after each evaluation; once a phone may ask, whoever waits is asked about."""
+    async with open_validation_services(tmp_path, days=13) as checks:
+        await checks.defer_until_checked(ANA)
+        before = checks.services.database.commits
+        assert await checks.validation.check_waiting() == 0
+        assert checks.services.database.commits == before
+        await checks.services.clock.leap(timedelta(days=1).total_seconds())
+        assert await checks.validation.check_waiting() == 1

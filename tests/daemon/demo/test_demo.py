@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.demo import environment
+from daemon.demo.environment import run_environment
+from daemon.demo.phones import SimulatedPhones, find_next_working_day
 
 pytestmark = pytest.mark.slow
 
@@ -29,12 +30,12 @@ def test_the_demonstration_shows_every_outcome_with_its_reason() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
-        "417 accepted",
+        "The import would give: 417 new; 28 new, landline",
         "ventas: ready — Ready.",
         "soporte: ready — Ready.",
         "14 days after its phone was linked. Until then validate the number yourself, or call.",
         "6. Numbers to validate. A person calls them, and reaches all but one",
-        "3 blocked, 1 confirmed_by_hand, 2 deferred, 5 read",
+        "3 blocked; 1 sent by hand; 2 waiting; 5 read",
         "WhatsApp acknowledged it.",
         "Existing relationship: someone checks the first message",
         "Outside business hours where the contact lives",
@@ -46,6 +47,8 @@ def test_the_demonstration_shows_every_outcome_with_its_reason() -> None:
     ):
         assert words in done.stdout
     assert "the demonstration goes on" not in done.stdout
+    assert "ends here, because its output is no terminal." in done.stdout.splitlines()[-1]
+    assert done.stdout.rstrip().endswith("demo --stay")
     folder = next(folder_in(line) for line in done.stdout.splitlines() if "folder /" in line)
     assert not folder.exists()
 
@@ -70,7 +73,7 @@ def test_an_interrupted_demonstration_cleans_up(number: signal.Signals) -> None:
 def test_the_demonstration_begins_on_a_working_day() -> None:
     """Weekends and holidays are passed over; the hour is one at which windows are open."""
     friday = datetime(2026, 4, 30, 20, 0, tzinfo=UTC)  # May 1st is a holiday, then a weekend
-    found = environment.find_next_working_day(friday)
+    found = find_next_working_day(friday)
     assert found == datetime(2026, 5, 4, 14, 0, tzinfo=UTC)
 
 
@@ -78,10 +81,8 @@ def test_a_kept_folder_stays_with_its_log(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """With `keep` the folder stays, daemon stopped, for whoever wants to look."""
-    with environment.run_environment(keep=True, rate=1.0) as staged:
+    with run_environment(SimulatedPhones(1.0).write_settings, keep=True) as staged:
         assert staged.client.get("status")["blockers"] == []
-        path = staged.write_script({"scan_after": 1})
-    assert Path(path).is_file()
     assert (staged.folder / "daemon.log").is_file()
     assert not (staged.folder / "control.sock").exists()
     staged.folder.rename(tmp_path / "kept")

@@ -8,7 +8,7 @@ from sqlite3 import Connection, Row
 
 from storage import evaluation_context, messages
 from storage.connections import connect_for_reading
-from storage.evaluation_context import FirstContactShare
+from storage.first_contacts import FirstContactShare
 from storage.tx import Parameters, Reader, Rows
 from tests.helpers.services.messaging import (
     ANA,

@@ -10,9 +10,9 @@ import pytest
 from daemon.api.effects import ContactRequest
 from daemon.api.identity import parse_identity
 from statemachines.message import MessageState
-from storage import contacts, evaluation_context, spends
-from storage.evaluation_context import FirstContactRates, FirstContactShare
+from storage import contacts, first_contacts, spends
 from storage.evidence import EvidenceKind
+from storage.first_contacts import FirstContactRates, FirstContactShare
 from storage.spends import SpendKind
 from tests.helpers.puppet_channel import ScriptedSendResult
 from tests.helpers.services.messaging import (
@@ -50,7 +50,7 @@ async def record_of(services: MessagingServices, number: str = OUR_NUMBER) -> Fi
     """Return a number's record as it is counted."""
     at = services.clock.now()
     return await services.database.read(
-        lambda reader: evaluation_context.get_first_contact_rates(reader, number, at)
+        lambda reader: first_contacts.get_first_contact_rates(reader, number, at)
     )
 
 
@@ -135,6 +135,7 @@ async def test_what_certainly_never_left_was_no_first_contact(services: Messagin
     await services.clock.leap(4 * DAY)
     assert (await record_of(services)).complained == FirstContactShare(0, 0)
     await add_receipt(services, doubtful, "delivered", wire_id="which nobody knew")
+    await services.clock.advance(30)  # the phone has not reported it as typed there
     assert (await record_of(services)).complained == FirstContactShare(0, 1)
 
 

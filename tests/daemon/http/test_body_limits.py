@@ -53,7 +53,7 @@ class RawConnection:
     async def send_head(self, request: str, **headers: str) -> None:
         """Send the head of a request; `_` in a header's name stands for a hyphen."""
         lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        text = "\r\n".join([f"{request} HTTP/1.1", "Host: leadmaster", *lines, "", ""])
+        text = "\r\n".join([f"{request} HTTP/1.1", "Host: localhost", *lines, "", ""])
         await self.send(text.encode())
 
     async def send(self, content: bytes) -> None:

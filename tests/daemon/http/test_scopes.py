@@ -53,14 +53,14 @@ class BadCredentials:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def bad_credentials() -> AsyncIterator[BadCredentials]:
-    """Open a house, and make every kind of token that must not be believed."""
+    """Serve the API, and make every kind of token that must not be believed."""
     with tempfile.TemporaryDirectory(prefix="lm-") as folder:
         async with open_http_server(build_settings(Path(folder))) as opened:
-            yield await met(opened)
+            yield await make_bad_credentials(opened)
 
 
-async def met(opened: HttpServer) -> BadCredentials:
-    """Return the strangers at an open house's doors."""
+async def make_bad_credentials(opened: HttpServer) -> BadCredentials:
+    """Return tokens of every kind that must be refused, and some that lack a scope."""
     room = opened.services.auth
     await room.users.create_user("ana", Role.ADMIN, "root")
 

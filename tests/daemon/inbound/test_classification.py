@@ -19,8 +19,8 @@ from daemon.inbound.classification_effects import ClassificationResult
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from storage import evidence, inbound, prospects, suppressions
-from storage.evaluation_context import get_first_contact_rates
 from storage.evidence import Evidence, EvidenceKind
+from storage.first_contacts import get_first_contact_rates
 from storage.inbound_reviews import Meaning, ReviewCause
 from storage.prospects import ProspectRecord
 from storage.suppressions import SuppressionSource

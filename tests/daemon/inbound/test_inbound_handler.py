@@ -407,7 +407,8 @@ async def test_while_the_disk_refuses_an_opt_out_is_not_lost(desk: InboundServic
         while not desk.people.clock.sleepers:  # noqa: ASYNC110 - another thread fails first
             await asyncio.sleep(0.001)
     assert not writing.done()
-    await database.write(lambda tx: tx.execute("PRAGMA max_page_count = 1000000"))
+    # What is not urgent is refused while the disk is full.
+    await database.write(lambda tx: tx.execute("PRAGMA max_page_count = 1000000"), urgent=True)
     await desk.people.clock.advance(5)
     await writing
     assert await desk.people.suppression.check(ANA)

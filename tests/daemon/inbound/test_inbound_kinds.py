@@ -13,8 +13,9 @@ from daemon.api.signals import InboundKind, Origin
 from daemon.gate.consent import Permission, derive_permission
 from daemon.inbound.reading import WORDS_REVIEW_REASON
 from statemachines.message import MessageState
-from storage import console_queries, contacts, evaluation_context, evidence, messages
+from storage import contacts, evaluation_context, evidence, messages
 from storage.tx import Reader, Tx
+from storage.waiting import count_waiting
 from tests.helpers.services.contacts import (
     ANA,
     InboundInterpreter,
@@ -52,8 +53,8 @@ async def read_review_reason(desk: InboundServices) -> str | None:
 
 async def count_unanswered(desk: InboundServices) -> int:
     """Return how many people the Today page says wait for an answer."""
-    found = await desk.people.database.read(console_queries.count_unanswered_contacts)
-    return found.count
+    at = desk.people.clock.now()
+    return (await desk.people.database.read(lambda r: count_waiting(r, at))).count
 
 
 @pytest.mark.parametrize("kind", ASIDE)

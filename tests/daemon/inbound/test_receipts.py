@@ -170,10 +170,34 @@ async def test_a_receipt_settles_the_one_message_in_doubt(inbound: InboundServic
     """Only one can be on its way to a contact, so the unknown id is its own."""
     message = await doubtful(inbound)
     await inbound.receive_receipt("W9", DELIVERED, recipient=ANA_OLD_FORM)
+    await inbound.settle_doubts()
     after = await record(inbound, message)
     assert (after.state, after.wire_id) == (S.DELIVERED, "W9")
     await inbound.receive_receipt("W9", READ)
     assert await inbound.people.get_message_state(message) is S.READ
+
+
+async def test_a_receipt_settles_what_a_restored_backup_put_in_doubt(
+    inbound: InboundServices,
+) -> None:
+    """No send of it is on record: it was sent after the backup, and the receipt says so."""
+    message = await inbound.people.queue_message(ANA)
+    await move(inbound, message, S.CLEARED)
+    await inbound.people.clock.advance(60)
+    await move(inbound, message, S.IN_DOUBT)
+    await inbound.receive_receipt("W9", DELIVERED, age=timedelta(seconds=30))
+    await inbound.settle_doubts()
+    assert await inbound.people.get_message_state(message) is S.DELIVERED
+
+
+async def test_a_receipt_from_before_the_backup_settles_nothing(inbound: InboundServices) -> None:
+    """What it waited as in the backup had not been sent by then."""
+    message = await inbound.people.queue_message(ANA)
+    await move(inbound, message, S.CLEARED)
+    await move(inbound, message, S.IN_DOUBT)
+    await inbound.receive_receipt("W9", DELIVERED, age=timedelta(minutes=5))
+    await inbound.settle_doubts()
+    assert await inbound.people.get_message_state(message) is S.IN_DOUBT
 
 
 async def test_a_receipt_that_came_during_the_send_settles_the_doubt_later(
@@ -184,10 +208,19 @@ async def test_a_receipt_that_came_during_the_send_settles_the_doubt_later(
     await move(inbound, message, S.CLEARED, S.SENDING)
     await inbound.receive_receipt("W9", DELIVERED)
     await move(inbound, message, S.IN_DOUBT)
-    found = await record(inbound, message)
-    at = inbound.people.clock.now()
-    await inbound.people.database.write(lambda tx: receipts.settle_doubt(tx, found.contact, at))
+    await inbound.settle_doubts()
     assert await inbound.people.get_message_state(message) is S.DELIVERED
+
+
+async def test_a_message_is_not_sent_before_its_send_began(inbound: InboundServices) -> None:
+    """WhatsApp's clock counts whole seconds, and may be behind ours."""
+    message = await doubtful(inbound)
+    await inbound.receive_receipt("W9", DELIVERED, age=timedelta(milliseconds=700))
+    await inbound.settle_doubts()
+    after = await record(inbound, message)
+    assert after.state is S.DELIVERED
+    assert after.sent_at is not None
+    assert after.sent_at >= after.created_at
 
 
 async def test_two_unknown_ids_settle_nothing(inbound: InboundServices) -> None:
@@ -198,14 +231,22 @@ async def test_two_unknown_ids_settle_nothing(inbound: InboundServices) -> None:
     await inbound.receive_receipt("W9", DELIVERED)
     await move(inbound, message, S.IN_DOUBT)
     await inbound.receive_receipt("W9", READ)
+    await inbound.settle_doubts()
     assert await inbound.people.get_message_state(message) is S.IN_DOUBT
 
 
-async def test_what_was_typed_on_the_phone_settles_nothing(inbound: InboundServices) -> None:
-    """Its receipt is its own."""
+@pytest.mark.parametrize("receipt_first", [False, True])
+async def test_what_was_typed_on_the_phone_settles_nothing(
+    inbound: InboundServices, *, receipt_first: bool
+) -> None:
+    """Its receipt is its own, also where it comes before the phone's report."""
     message = await doubtful(inbound)
+    if receipt_first:
+        await inbound.receive_receipt("OWN1", DELIVERED)
+        await inbound.settle_doubts(seconds=10)
     await inbound.receive_own_message("OWN1")
     await inbound.receive_receipt("OWN1", DELIVERED)
+    await inbound.settle_doubts()
     assert await inbound.people.get_message_state(message) is S.IN_DOUBT
 
 
@@ -223,6 +264,7 @@ async def test_a_receipt_of_something_else_settles_nothing(
     """From before the send, to somebody else, or saying that it failed."""
     message = await doubtful(inbound)
     await inbound.receive_receipt(wire_id, kind, recipient=recipient, age=age)
+    await inbound.settle_doubts()
     assert await inbound.people.get_message_state(message) is S.IN_DOUBT
 
 

@@ -128,6 +128,7 @@ async def test_what_was_typed_settles_nothing_whichever_session_reported_it(
     await move(inbound, message, S.CLEARED, S.SENDING, S.IN_DOUBT)
     await inbound.receive_own_message("OWN1", text=OTHER_TEXT, session=SECOND)
     await inbound.receive_receipt("OWN1", ReceiptKind.DELIVERED)
+    await inbound.settle_doubts()
     assert await inbound.people.get_message_state(message) is S.IN_DOUBT
 
 
@@ -145,5 +146,6 @@ async def test_the_receipt_of_another_numbers_message_settles_nothing(
     at = inbound.people.clock.now()
     receipt = Receipt("W1", parse_identity(ANA), ReceiptKind.DELIVERED, at)
     await inbound.handlers.receipts.handle_receipt(FOREIGN, receipt)
+    await inbound.settle_doubts()
     assert await inbound.people.get_message_state(doubtful) is S.IN_DOUBT
     assert await inbound.people.get_message_state(message) is S.SENT

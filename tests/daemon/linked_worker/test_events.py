@@ -29,10 +29,12 @@ from daemon.api.signals import (
 )
 from daemon.api.text import hash_folded_text
 from daemon.linked_worker.neonize_driver.events import EventTranslator, read_failure
+from daemon.linked_worker.neonize_driver.history import translate_history
 from tests.virtual_whatsapp.protobufs import import_message
 
 PHONE = Identity(IdentityKind.PHONE, "+5491155550101")
 LID = Identity(IdentityKind.LID, "15491155550101@lid")
+CALLS = {"call", "callLogMesssage", "bcallMessage"}
 WRITTEN = 1_790_000_000
 MOMENT = datetime.fromtimestamp(WRITTEN, UTC)
 
@@ -159,6 +161,93 @@ def test_a_message_is_what_it_is(
     message = read_message(event)
     assert (message.kind, message.text, message.quoted_id) == (kind, text, quoted)
     assert (message.wire_id, message.written_at, message.push_name) == ("WIRE1", MOMENT, "Ana")
+
+
+def test_a_message_of_every_kind_of_whatsapps_is_read() -> None:
+    """One that can't be read would end the worker, and be lost: WhatsApp was told that it came."""
+    for field in build_message().Message.DESCRIPTOR.fields:
+        event = build_message()
+        part = getattr(event.Message, field.name)
+        if field.message_type is None:
+            setattr(event.Message, field.name, "hola")
+        else:
+            part.SetInParent()
+        reported = [each for each in translate(event) if isinstance(each, InboundMessage)]
+        assert len(reported) == (field.name not in CALLS), field.name
+
+
+def test_words_are_read_in_each_wrapper_and_in_several() -> None:
+    """A disappearing picture with a caption, an edit of a kind that is new."""
+    event = build_message()
+    event.Message.ephemeralMessage.message.viewOnceMessageV2.message.imageMessage.caption = "baja"
+    assert (read_message(event).kind, read_message(event).text) == (InboundKind.MEDIA, "baja")
+    event = build_message()
+    edit = event.Message.editedMessage.message.protocolMessage
+    edit.type, edit.editedMessage.imageMessage.caption = 14, "baja"
+    assert (read_message(event).kind, read_message(event).text) == (InboundKind.EDIT, "baja")
+
+
+@pytest.mark.parametrize("category", ["peer", ""])
+def test_what_a_phone_tells_its_devices_is_no_message_of_its_owner(category: str) -> None:
+    """Keys and history are not counted in the number's budget; the phone was there."""
+    event = build_message("5491155550001@s.whatsapp.net", "")
+    event.Info.MessageSource.IsFromMe, event.Info.Category = True, category
+    if category:
+        write_text(event)
+    else:
+        event.Message.protocolMessage.type = 6
+    assert translate(event) == [PhoneSeen(MOMENT)]
+
+
+def build_history(*entries: dict[str, Any], **chat: str) -> Any:  # noqa: ANN401
+    """Return a part of the past with one chat."""
+    history = import_message("waHistorySync.WAWebProtobufsHistorySync_pb2", "HistorySync")()
+    added = history.conversations.add(**chat)
+    for entry in entries:
+        message = added.messages.add().message
+        message.key.ID = entry["id"]
+        message.messageTimestamp = entry.get("at", WRITTEN)
+        if "text" in entry:
+            message.message.conversation = entry["text"]
+    return history
+
+
+def test_the_past_is_told_oldest_first_with_both_names() -> None:
+    """Phones tell the newest first."""
+    history = build_history(
+        {"id": "B", "text": "baja", "at": WRITTEN + 1},
+        {"id": "A", "text": "hola"},
+        ID="15491155550101@lid",
+        pnJID="5491155550101@s.whatsapp.net",
+    )
+    assert list(translate_history(history)) == [
+        AliasLearned(LID, PHONE),
+        *(
+            InboundMessage(wire_id, PHONE, text, at, origin=Origin.HISTORY, aliases=(LID,))
+            for wire_id, text, at in (
+                ("A", "hola", MOMENT),
+                ("B", "baja", MOMENT + timedelta(seconds=1)),
+            )
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"id": "A"}, {"id": "", "text": "hola"}, {"id": "A", "text": "hola", "at": 0}],
+    ids=["a notice", "no id", "no time"],
+)
+def test_an_entry_of_the_past_without_message_id_or_time_is_left_out(entry: dict[str, Any]) -> None:
+    """WhatsApp writes its own notices into chats, and says of a deleted message that it was."""
+    assert list(translate_history(build_history(entry, ID="5491155550101@s.whatsapp.net"))) == []
+
+
+@pytest.mark.parametrize(
+    "chat", ["120363041234567890@g.us", "status@broadcast", "120363041234567890@newsletter", ""]
+)
+def test_of_the_past_of_groups_nothing_is_told(chat: str) -> None:
+    """Nor of status updates and channels."""
+    assert list(translate_history(build_history({"id": "A", "text": "hola"}, ID=chat))) == []
 
 
 @pytest.mark.parametrize(

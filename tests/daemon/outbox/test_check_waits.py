@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from daemon.api.transport import Capabilities, Channel
-from daemon.clock_steps import ClockStepWatcher
 from daemon.contacts.number_checks import CHECK_BLOCK_SENTENCES, NumberCheckPolicy
+from daemon.numbers.budgets import Budgets
 from daemon.outbox.check_waits import count_expiring_messages
 from daemon.outbox.forecast import WAIT_SENTENCES, SendForecast, forecast_message
 from statemachines.message import MessageState
@@ -215,7 +215,9 @@ async def test_a_channel_that_checks_no_numbers_is_not_counted(tmp_path: Path) -
             channel = Channel(
                 "simulated", "a channel", None, Capabilities(number_check=capable), simulated=True
             )
-            policy = NumberCheckPolicy(UNLIMITED_PACING, {"simulated": channel})
+            policy = NumberCheckPolicy(
+                Budgets(UNLIMITED_PACING, {"simulated"}), {"simulated": channel}
+            )
             obstacle = await services.database.read(partial(policy.find_obstacle, now=now))
             session, _ = await services.database.read(partial(policy.choose_session, now=now))
             assert (obstacle is None, session is not None) == (capable, capable)
@@ -335,7 +337,7 @@ async def test_a_clock_that_is_set_back_announces_nothing_twice(
     services: MessagingServices,
 ) -> None:
     """The count follows the clock as it is set; the announcement stays what it was: one."""
-    watcher = ClockStepWatcher(services.clock, services.database, services.sessions)
+    watcher = services.clock_steps
     async with watcher.running():
         message = await services.enqueue_and_settle(not_after=services.clock.now() + DAY)
         await services.clock.advance(60)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import BadRequest, Conflict
+from daemon.outbox.halt import settle_restored_queue
 from statemachines.message import MessageState
 from tests.helpers.clock import FakeClock
 from tests.helpers.puppet_channel import ScriptedSendResult
-from tests.helpers.services.messaging import ANA, MessagingServices, open_messaging_services
+from tests.helpers.services.messaging import (
+    ANA,
+    MessagingServices,
+    build_phone,
+    open_messaging_services,
+)
 
 S = MessageState
+HOUR = timedelta(hours=1)
 
 HALT_AS_IT_COMMITS = """
 CREATE TRIGGER halt_as_it_commits AFTER UPDATE OF state ON messages WHEN NEW.state = 'sending'
@@ -101,3 +110,63 @@ async def test_halting_and_resuming_need_a_reason_and_are_told(services: Messagi
         ("halt", "an alarm"),
         ("resume", "all clear"),
     ]
+
+
+async def test_after_a_restore_only_replies_go_until_a_person_resumes(
+    services: MessagingServices,
+) -> None:
+    """What waited in the backup is in doubt; who wrote to us today is answered."""
+    beto, dora = build_phone(2), build_phone(4)
+    await services.add_prospect(beto)
+    later = services.clock.now() + timedelta(hours=2)
+    deferred = await services.enqueue_and_settle(beto, not_before=later)
+    await services.database.write(partial(settle_restored_queue, reason="it burnt"))
+
+    assert await services.get_state(deferred) is S.IN_DOUBT
+    halt = await services.halt.get_current()
+    assert halt is not None
+    assert (halt.replies_go, halt.reason) == (True, "restored: it burnt")
+    await services.add_inbound(await services.resolve_contact(ANA))
+    reply = await services.enqueue_and_settle(ANA, "Sí, claro")
+    assert await services.get_state(reply) is S.SENT
+    await services.add_prospect(dora)
+    commercial = await services.enqueue_and_settle(dora, "¿Seguís buscando turno para el jueves?")
+    await services.clock.advance(600)
+    assert await services.get_state(commercial) is S.CLEARED
+
+    # A whole halt on top of it stops replies, too; one resume lifts it.
+    assert not (await services.halt.halt("eva", "an alarm")).replies_go
+    await services.halt.resume("eva", "looked at, all is well")
+    await services.clock.settle()
+    assert await services.get_state(commercial) is S.SENT
+
+
+async def test_what_a_restore_put_in_doubt_keeps_nothing_from_being_done_in_time(
+    services: MessagingServices,
+) -> None:
+    """No send of it is on record. The answers of today leave when their time comes."""
+    await services.add_prospect(build_phone(2))
+    await services.enqueue_and_settle(build_phone(2), not_before=services.clock.now() + HOUR)
+    await services.database.write(partial(settle_restored_queue, reason="it burnt"))
+    await services.add_inbound(await services.resolve_contact(ANA))
+    soon = services.clock.now() + timedelta(seconds=5)
+    reply = await services.enqueue_and_settle(ANA, "Sí, claro", not_before=soon)
+    assert await services.get_state(reply) is S.CLEARED
+    await services.clock.advance(10)
+    assert await services.get_state(reply) is S.SENT
+
+
+async def test_every_live_state_is_in_doubt_after_a_restore(services: MessagingServices) -> None:
+    """The queue, what a person took, and what was on its way: nobody knows what became of it."""
+    rows = (S.QUEUED, S.CLEARED, S.HELD, S.DEFERRED, S.SENDING)
+    await services.halt.halt("eva", "so that all of it waits")
+    numbers = [build_phone(10 + each) for each in range(len(rows))]
+    found = []
+    for number, state in zip(numbers, rows, strict=True):
+        await services.add_prospect(number)
+        found.append(await services.enqueue_and_settle(number))
+        await services.execute_sql("DROP TRIGGER IF EXISTS messages_move_legally")
+        await services.execute_sql("DROP TRIGGER IF EXISTS messages_hold_their_proof")
+        await services.execute_sql("UPDATE messages SET state = ? WHERE id = ?", state, found[-1])
+    await services.database.write(partial(settle_restored_queue, reason="it burnt"))
+    assert {await services.get_state(each) for each in found} == {S.IN_DOUBT}

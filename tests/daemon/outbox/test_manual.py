@@ -31,7 +31,7 @@ S = MessageState
 async def services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
     """A house whose number begins one new chat by hand a day."""
     async with open_messaging_services(
-        tmp_path, pacing=PacingSettings(manual_new_chats=1)
+        tmp_path, pacing=PacingSettings(manual_new_chats_later=1)
     ) as opened:
         await opened.add_session()
         yield opened

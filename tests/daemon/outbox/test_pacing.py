@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.numbers.budgets import Budgets
 from daemon.outbox.pacing import Pacing, get_budget_key
 from daemon.settings import PacingSettings
 from statemachines.message import MessageState
@@ -81,8 +82,11 @@ async def test_a_numbers_budget_of_new_chats_grows_with_its_age(
     async with open_messaging_services(tmp_path) as services:
         await services.add_session(linked_days=days)
         at = services.clock.now()
-        session = await services.database.read(lambda reader: around(reader, services))
-        assert Pacing(SHIPPED).get_new_chat_budget(session, at) == budget
+        pacing = Pacing(Budgets(SHIPPED))
+        found = await services.database.read(
+            lambda reader: pacing.get_new_chat_budget(reader, around(reader, services), at)
+        )
+        assert found == budget
         assert at == services.clock.now()
 
 
@@ -96,7 +100,11 @@ async def test_a_number_that_was_never_linked_counts_as_new(tmp_path: Path) -> N
     async with open_messaging_services(tmp_path) as services:
         await services.add_session(number=None)
         session = await services.database.read(lambda reader: around(reader, services))
-        assert Pacing(SHIPPED).get_new_chat_budget(session, services.clock.now()) == 3
+        pacing, now = Pacing(Budgets(SHIPPED)), services.clock.now()
+        found = await services.database.read(
+            lambda reader: pacing.get_new_chat_budget(reader, session, now)
+        )
+        assert found == 3
         assert get_budget_key(session) == "main"
 
 
@@ -267,7 +275,7 @@ async def test_a_number_whose_new_chats_are_stopped_answers_and_begins_nothing(
 
 async def test_a_budget_of_nothing_is_never_open(tmp_path: Path) -> None:
     """Only a person's change of the setting opens it."""
-    nothing = PacingSettings(new_chats_later=0, manual_new_chats=0)
+    nothing = PacingSettings(new_chats_later=0, manual_new_chats_later=0)
     async with open_messaging_services(tmp_path, pacing=nothing) as services:
         await services.add_session()
         await services.add_prospect()

@@ -261,7 +261,7 @@ async def test_the_queue_counts_all_and_lists_some(services: MessagingServices) 
     counted = await services.database.read(
         lambda reader: review_queries.count_waiting_prospects(reader, band, at)
     )
-    assert counted == 2
+    assert counted.count == 2
 
 
 CAREFUL = """\

@@ -400,3 +400,46 @@ async def test_the_outbox_begins_again_where_a_crash_left_it(tmp_path: Path) -> 
     async with open_messaging_services(tmp_path, clock=clock) as services:
         await clock.advance(1)
         assert await services.get_state(message) is S.SENT
+
+
+async def test_requests_at_one_time_share_the_read_of_the_sessions(tmp_path: Path) -> None:
+    """Whoever asks while it is being read waits for the next read, which is for all of those."""
+    reads = 0
+    read_on = asyncio.Event()
+
+    async def count_read(_query: object) -> None:
+        nonlocal reads
+        reads += 1
+        await read_on.wait()
+
+    async with open_messaging_services(tmp_path, started=False) as services:
+        await services.add_session()
+        services.database.before_read = count_read
+        first = asyncio.create_task(services.enqueue(text="Uno"))
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(services.enqueue(text=f"Otro {n}")) for n in range(20)]
+        await asyncio.sleep(0)
+        read_on.set()
+        stored = {await first, *await asyncio.gather(*others)}
+        assert len(stored) == 21
+        assert reads == 2
+        await services.add_session("nueva", number="+5491144440001")
+        message = await services.enqueue(text="Más", session="nueva")
+        assert (await services.get_message(message)).session == "nueva"
+
+
+async def test_a_step_of_the_timer_that_fails_keeps_no_other_from_being_done(
+    services: MessagingServices,
+) -> None:
+    """Another program wrote nonsense into the history of a message in doubt."""
+    await services.add_prospect(BETO)
+    services.wire.results.append(ScriptedSendResult.UNKNOWN)
+    doubtful = await services.enqueue_and_settle(BETO)
+    assert await services.get_state(doubtful) is S.IN_DOUBT
+    await services.execute_sql("DROP TRIGGER message_history_stay_as_they_are")
+    await services.execute_sql("UPDATE message_history SET at = 'noon' WHERE message = ?", doubtful)
+    soon = services.clock.now() + timedelta(seconds=5)
+    waiting = await services.enqueue_and_settle(text="¿Seguís buscando?", not_before=soon)
+    assert await services.get_state(waiting) is S.CLEARED
+    await services.clock.advance(10)
+    assert await services.get_state(waiting) is S.SENT

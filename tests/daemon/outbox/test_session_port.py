@@ -10,7 +10,7 @@ from statemachines.vocabulary import BlockedBy
 from storage import halts
 from storage.events import CommittedEvent
 from storage.messages import MessageRecord
-from tests.helpers.services.messaging import ANA, MessagingServices
+from tests.helpers.services.messaging import ANA, OUR_NUMBER, MessagingServices
 
 S = MessageState
 
@@ -59,6 +59,7 @@ async def test_a_first_contact_whose_session_may_only_reply_by_now_is_not_sent(
     await services.clock.advance(5)
     await assert_nothing_left(services, message, BlockedBy.SESSION_REPLY_ONLY)
     await services.reopen_session()
+    await services.breaker.resume(OUR_NUMBER, "eva", "it was a mistake of theirs")
     await services.clock.advance(5)
     assert await services.get_state(message) is S.SENT
 

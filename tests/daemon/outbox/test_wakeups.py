@@ -6,12 +6,17 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from daemon.events import SendingHalted
+from daemon.events import MessageChanged
 from daemon.rulesets.active import ActiveRulesets
 from daemon.settings import RulesSettings
 from statemachines.message import MessageState
 from tests.helpers.clock import FakeClock
-from tests.helpers.services.messaging import ANA, MessagingServices, open_messaging_services
+from tests.helpers.services.messaging import (
+    ANA,
+    OUR_NUMBER,
+    MessagingServices,
+    open_messaging_services,
+)
 
 S = MessageState
 
@@ -49,7 +54,22 @@ async def test_new_chats_that_open_again_let_first_contacts_go(services: Messagi
     await services.restrict_session()
     message = await services.enqueue_and_settle()
     assert (await services.get_message(message)).waits_for == "session"
+    await services.breaker.resume(OUR_NUMBER, "eva", "it was a mistake of theirs")
+    assert await services.get_state(message) is S.DEFERRED
     await services.reopen_session()
+    await services.clock.settle()
+    assert await services.get_state(message) is S.SENT
+
+
+async def test_new_chats_that_a_person_resumes_let_first_contacts_go(
+    services: MessagingServices,
+) -> None:
+    """The platform's restriction is over; the number waited for a person."""
+    await services.restrict_session()
+    await services.reopen_session()
+    message = await services.enqueue_and_settle()
+    assert await services.get_state(message) is S.CLEARED
+    await services.breaker.resume(OUR_NUMBER, "eva", "it was a mistake of theirs")
     await services.clock.settle()
     assert await services.get_state(message) is S.SENT
 
@@ -67,6 +87,7 @@ async def test_a_session_that_came_back_while_no_daemon_ran_is_seen_at_the_start
         assert await services.get_state(message) is S.DEFERRED
     async with open_messaging_services(tmp_path, clock=clock, started=False) as services:
         await services.update_session(sending="all")
+        await services.breaker.resume(OUR_NUMBER, "eva", "it was a mistake of theirs")
     async with open_messaging_services(tmp_path, clock=clock) as services:
         await services.clock.advance(1)
         assert await services.get_state(message) is S.SENT
@@ -105,7 +126,16 @@ async def test_events_that_were_lost_are_made_up_by_a_look_at_everything(
 
 def publish_more_than_anybody_keeps(services: MessagingServices) -> None:
     """Publish so many events at once that whoever listens loses some."""
-    at = services.clock.now()
-    event = SendingHalted(subject="installation", at=at, who="eva", reason="a drill")
+    event = MessageChanged(
+        subject="msg_of_nobody",
+        at=services.clock.now(),
+        state=S.HELD,
+        previous=S.QUEUED,
+        reason_code="a_drill",
+        sentence="A drill.",
+        session="main",
+        channel="simulated",
+        contact="con_of_nobody",
+    )
     for _ in range(5000):
         services.bus.publish(event)

@@ -14,12 +14,16 @@ from daemon.api.signals import InboundMessage
 from daemon.plugins.listener import find_intent, leadmaster_interpret_inbound
 
 
-async def effects_of(text: str, origin: str | None = "feria 2025") -> list[InboundEffect]:
+async def effects_of(
+    text: str, origin: str | None = "feria 2025", words: str = ""
+) -> list[InboundEffect]:
     """Let the listener read one message."""
     inbound = InboundMessage(
         "1", parse_identity("+5491141234567"), text, datetime(2026, 3, 3, tzinfo=UTC)
     )
-    view = ContactView("pro_1", "Ana", origin, "public_source", suppressed=False)
+    view = ContactView(
+        *("pro_1", "Ana", origin, "public_source"), suppressed=False, origen_en_palabras=words
+    )
     return list(await leadmaster_interpret_inbound(inbound=inbound, contact=view))
 
 
@@ -60,6 +64,14 @@ async def test_where_from_is_answered_by_a_person_with_one_key() -> None:
     [effect] = await effects_of("¿De dónde sacaron mi número?")
     assert isinstance(effect, AskReview)
     assert "Tenemos tu número de: feria 2025" in effect.reason
+
+
+async def test_where_from_is_answered_in_the_words_of_the_import() -> None:
+    """The name of a list is no answer where somebody has said it in words."""
+    [effect] = await effects_of("¿De dónde sacaron mi número?", words="la feria de mayo")
+    assert isinstance(effect, AskReview)
+    assert "Tenemos tu número de: la feria de mayo." in effect.reason
+    assert "feria 2025" not in effect.reason
 
 
 async def test_an_unknown_origin_is_said_plainly() -> None:

@@ -244,14 +244,44 @@ async def test_a_first_start_lets_a_relaxed_folder_wait(tmp_path: Path) -> None:
         assert services.active_hash != waiting.hash
 
 
+MANY = FORMAT + "vetoes: [{id: many, reason: r, when: {message.links|gte: 9}}]\n"
+MORE = FORMAT + "vetoes: [{id: more, reason: r, when: {message.links|gte: 8}}]\n"
+
+
+async def test_undoing_a_change_gives_the_file_its_former_text(tmp_path: Path) -> None:
+    """The text that was in force before, and the audit says so; a new file is set aside."""
+    folder = tmp_path / "rules.d"
+    async with open_ruleset_services(tmp_path) as services:
+        shipped = services.active_hash
+        services.write_rules(MANY)
+        await services.service.reload("eva")
+        many = services.active_hash
+        services.write_rules(MORE)
+        await services.service.accept((await _get_waiting_hash(services)), "ada", "instead")
+        state = await services.service.rollback(many, "ada", "the former one")
+        assert (services.active_hash, state.waiting) == (many, None)
+        assert (folder / "gate.yaml").read_text(encoding="utf-8") == MANY
+        noted, *_ = await services.database.read(lambda r: audit.list_audit_entries(r, limit=1))
+        assert (noted.entry.action, noted.entry.detail) == (
+            "rule_files_restored",
+            {"files": [str(folder / "gate.yaml")]},
+        )
+        state = await services.service.rollback(shipped, "ada", "none of them")
+        assert (services.active_hash, state.waiting) == (shipped, None)
+        assert {each.name: each.read_text("utf-8") for each in folder.iterdir()} == {
+            "gate.yaml.undone": MANY
+        }
+    async with open_ruleset_services(tmp_path) as services:
+        assert (services.active_hash, services.service.get_status().waiting) == (shipped, None)
+
+
 async def test_a_set_that_was_live_can_come_back_and_its_undoing_lasts(tmp_path: Path) -> None:
-    """The folder still says the other thing: a restart does not bring that back by itself."""
+    """A file that was edited meanwhile stays: not even a restart brings it back by itself."""
     async with open_ruleset_services(tmp_path) as services:
         before = services.active_hash
-        services.write_rules(
-            FORMAT + "vetoes: [{id: many, reason: r, when: {message.links|gte: 9}}]\n"
-        )
+        services.write_rules(MANY)
         await services.service.reload("eva")
+        services.write_rules(f"# mine\n{MANY}")
         state = await services.service.rollback(before[:10], "ada", "too strict")
         assert (state.gate.hash, services.active_hash, await services.count_activations()) == (
             before,
@@ -278,21 +308,16 @@ async def test_after_a_rollback_nothing_of_the_folder_goes_live_by_itself(tmp_pa
     """Not even what would need nobody: it is another thing than what a person asked for."""
     async with open_ruleset_services(tmp_path) as services:
         shipped = services.active_hash
-        services.write_rules(
-            FORMAT + "vetoes: [{id: many, reason: r, when: {message.links|gte: 9}}]\n"
-        )
+        services.write_rules(MANY)
         await services.service.reload("eva")
         many = services.active_hash
-        services.write_rules(
-            FORMAT + "vetoes: [{id: more, reason: r, when: {message.links|gte: 8}}]\n"
-        )
+        services.write_rules(MORE)
         await services.service.accept((await _get_waiting_hash(services)), "ada", "instead")
+        services.write_rules(f"# mine\n{MORE}")
         state = await services.service.rollback(shipped, "ada", "neither")
         assert state.waiting is not None
         assert state.waiting.undone
-        services.write_rules(
-            FORMAT + "vetoes: [{id: many, reason: r, when: {message.links|gte: 9}}]\n"
-        )
+        services.write_rules(MANY)
         await services.service.reload("eva")
         assert services.active_hash == many
         (tmp_path / "rules.d" / "gate.yaml").unlink()

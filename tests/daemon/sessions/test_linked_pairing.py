@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.api.transport import Acknowledged
-from daemon.errors import Conflict
+from daemon.errors import BadRequest, Conflict
 from statemachines.qr import PairingMethod, QrState
 from statemachines.session import ConnectionState, PhoneState
 from tests.virtual_whatsapp.link_code import WrongLinkCode
@@ -171,3 +171,12 @@ async def test_a_linked_session_gives_no_code(linked: LinkedSessions) -> None:
     with pytest.raises(Conflict, match="linked to the session ventas already"):
         await linked.sessions.request_pairing_code("ventas", NUMBER, "ana")
     assert linked.sessions.view("ventas").state is S.READY
+
+
+async def test_the_options_of_a_session_name_no_file(linked: LinkedSessions) -> None:
+    """They may come from the network; the hint says where the socket of a worker is set."""
+    options = {"worker_socket": "/run/{slot}.sock"}
+    with pytest.raises(BadRequest, match="worker_socket") as refused:
+        await linked.sessions.create("ventas", "linked", "America/Bogota", options)
+    assert "[linked]" in refused.value.hint
+    assert linked.sessions.views() == []

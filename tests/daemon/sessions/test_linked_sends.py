@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from daemon.api.signals import Receipt
+from daemon.api.signals import InboundMessage, Receipt
 from daemon.api.transport import Acknowledged, Unknown
 from statemachines.session import ConnectionState
 from tests.virtual_whatsapp.linked_sessions import LinkedSessions, open_linked_sessions
@@ -49,3 +50,21 @@ async def test_a_worker_that_is_slow_to_end_repeats_the_message_that_was_cut_off
     assert {each.wire_id for each in receipts} == {received.wire_id}
     assert isinstance(await linked.send("ventas", CONTACT, "¿Y?"), Acknowledged)
     assert [each.text for each in ana.received] == ["Hola", "¿Y?"]
+
+
+async def test_who_wrote_is_in_the_list_of_contacts_with_number_hidden_id_and_name(
+    linked: LinkedSessions,
+) -> None:
+    """The library learned all three from one message."""
+    ana = linked.whatsapp.add_contact(CONTACT, "Ana María")
+    phone = linked.whatsapp.add_phone(NUMBER)
+    await linked.link("ventas", phone)
+    await linked.whatsapp.write(ana, phone, "Hola")
+    await linked.wait_for_signals(InboundMessage, 1)
+    for _ in range(100):  # the library stores the name beside the message, in no order
+        [listed] = await linked.sessions.list_contacts("ventas")
+        if listed.name:
+            break
+        await asyncio.sleep(0.1)
+    assert listed.name == "Ana María"
+    assert {each.value for each in listed.identities} == {CONTACT, f"{ana.lid.user}@lid"}

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api.signals import Connected, Paired, QrIssued, Scanned, SendingRestricted, Synced
+from daemon.api.signals import (
+    Connected,
+    Paired,
+    QrIssued,
+    Scanned,
+    SendingReopened,
+    SendingRestricted,
+    Synced,
+)
 from daemon.errors import BadRequest, NotFound
 from statemachines.session import SendingState
 from statemachines.vocabulary import NumberAge, ReportedBan
@@ -92,6 +100,27 @@ async def test_linking_it_again_does_not_prolong_or_shorten_that(tmp_path: Path)
         await link(services)
         assert services.view.sending is SendingState.REPLY_ONLY
         assert services.view.sending_until == until
+
+
+@pytest.mark.parametrize("by_person", [True, False])
+async def test_the_end_of_a_restriction_does_not_end_the_14_days(
+    tmp_path: Path, *, by_person: bool
+) -> None:
+    """Neither the platform's word nor a person's opens new chats before the number's own date."""
+    async with open_session_services(tmp_path) as services:
+        await create(services)
+        await answer(services, ReportedBan.YES)
+        await link(services)
+        until = services.view.sending_until
+        await services.report_signals(SendingRestricted("reach_out_timelock"))
+        if by_person:
+            await services.sessions.acknowledge(SESSION_NAME, "ana")
+        else:
+            await services.report_signals(SendingReopened())
+        view = services.view
+        assert (view.sending, view.sending_until) == (SendingState.REPLY_ONLY, until)
+        assert "only replies for 14 days" in view.sentence
+        assert not services.sessions.can_send(SESSION_NAME, new_chat=True)
 
 
 @pytest.mark.parametrize("banned", [ReportedBan.NO, ReportedBan.UNKNOWN])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from daemon.api.signals import InboundMessage, Origin, OwnMessage
-from tests.helpers.services.sessions import open_session_services
-from tests.helpers.transport import write_script
+from tests.helpers.services.sessions import SESSION_NAME, open_session_services
+from tests.helpers.transport import write_session_script
 
 WRITTEN: list[dict[str, object]] = [
     {"address": "5491151000007@s.whatsapp.net"},
@@ -28,9 +28,9 @@ WRITTEN: list[dict[str, object]] = [
 async def test_each_message_of_a_careless_channel_is_heard_dropped_or_kept(tmp_path: Path) -> None:
     """In one stream: what can't be stored stops nothing that comes behind it."""
     events = [{"at": 1, "do": "write", "text": "BAJA", **each} for each in WRITTEN]
-    script = write_script(tmp_path, {"scan_after": 0, "line": events})
+    write_session_script(tmp_path, SESSION_NAME, {"scan_after": 0, "line": events})
     async with open_session_services(tmp_path) as services:
-        await services.start_session("simulated", script=script)
+        await services.start_session("simulated")
         await services.clock.advance(10)
         heard = [signal for _, signal in services.stored if isinstance(signal, InboundMessage)]
         own = [signal for _, signal in services.stored if isinstance(signal, OwnMessage)]

@@ -23,6 +23,7 @@ from daemon.api.signals import (
     QrIssued,
     Receipt,
     ReceiptKind,
+    RefusalKind,
     Scanned,
     Signal,
     Synced,
@@ -46,6 +47,7 @@ from daemon.sessions.connection import SessionConnection
 from daemon.worker_launcher import launch_worker
 from storage.errors import WriteFailed
 from tests.helpers.clock import MIDDAY, FakeClock
+from tests.helpers.services.notes_database import hold_writer, yield_to_tasks
 from tests.helpers.services.sessions import SESSION_NAME, SessionServices, open_session_services
 from tests.helpers.transport import ANA, PermitFactory
 
@@ -109,6 +111,19 @@ async def test_a_signal_that_makes_no_sense_is_counted_and_nothing_else(tmp_path
         assert services.sessions.refused_signals[SESSION_NAME] == 2
         await services.report_signals(Disconnected())
         assert services.view.state == "backoff"
+
+
+async def test_a_state_is_shown_once_it_is_stored(tmp_path: Path) -> None:
+    """A power cut never takes back what was shown; sending stops before, at the signal."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        async with hold_writer(services.database):
+            services.puppet.report(ConnectionRefused(RefusalKind.LOGGED_OUT))
+            await yield_to_tasks(100)
+            assert not services.sessions.can_send(SESSION_NAME, new_chat=False)
+            assert services.view.state == "ready"
+        await services.clock.settle()
+        assert services.view.state == "logged_out"
 
 
 class FaultyRandom(Random):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -13,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.services.sessions import SESSION_NAME, SessionServices, open_session_services
+from tests.helpers.transport import write_session_script
 
 MINUTE, HOUR = 60.0, 3600.0
 
 
 async def play(services: SessionServices, folder: Path, script: dict[str, object]) -> None:
     """Start a session that follows a script, and let an hour pass."""
-    path = folder / "script.json"
-    path.write_text(json.dumps({"scan_after": 1, **script}), encoding="utf-8")
-    await services.start_session("simulated", script=str(path))
+    write_session_script(folder, SESSION_NAME, {"scan_after": 1, **script})
+    await services.start_session("simulated")
     await services.clock.advance(HOUR)
 
 
@@ -29,6 +28,8 @@ def list_stays(services: SessionServices) -> list[tuple[str, str, float]]:
     """Return each state that was left, the reason of what followed, and its seconds."""
     told: list[tuple[datetime, str, str]] = []
     for event in services.events:
+        if event.type != "session.changed":
+            continue
         state = str(event.data["state"])
         if not told or told[-1][1] != state or event.data["reason_code"] == "ban_expired":
             told.append((event.at, state, str(event.data["reason_code"])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import axe_playwright_python
 from playwright.async_api import (
     Browser,
     BrowserContext,
+    Locator,
     Page,
     ViewportSize,
     async_playwright,
@@ -108,3 +110,50 @@ async def list_axe_violations(page: Page) -> list[str]:
         if each["impact"] in {"serious", "critical"}
         for node in each["nodes"]
     ]
+
+
+SIZES: Final = ("laptop", "phone")
+_VIEWPORTS: Final[dict[str, ViewportSize]] = {
+    "laptop": {"width": 1280, "height": 800},
+    "phone": PHONE_VIEWPORT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a promise of the console is looked at: size, language, and by keys or by a pointer."""
+
+    size: str
+    spanish: bool
+    by_keys: bool
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the options of a page that is looked at so."""
+        locale = "es-AR" if self.spanish else "en-GB"
+        touch = {"has_touch": True} if self.size == "phone" else {}
+        return {"viewport": _VIEWPORTS[self.size], "locale": locale, **touch}
+
+    def say(self, english: str, spanish: str) -> str:
+        """Return the words of the language that is shown."""
+        return spanish if self.spanish else english
+
+    async def press(self, target: Locator) -> None:
+        """Press something, by the pointer or by the keyboard."""
+        if self.by_keys:
+            await target.focus()
+            await target.press("Enter")
+        elif self.size == "phone":
+            await target.tap()
+        else:
+            await target.click()
+
+
+def choose_look(size: str, number: int) -> Look:
+    """Return how the promise of a number is looked at on a size.
+
+    On the other size it has the other language and the other hand, so that each promise meets
+    both languages, and both the keyboard and the pointer.
+    """
+    odd = number % 2 == 1
+    return Look(size, spanish=odd is (size == "laptop"), by_keys=odd is (size == "laptop"))

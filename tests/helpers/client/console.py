@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -23,9 +21,9 @@ from daemon.auth import ALL_SCOPES, Principal, SignInMethod
 from daemon.auth.identity import Scope
 from daemon.bootstrap import open_services
 from daemon.http import console, health, v1, websocket
-from daemon.http.authentication import set_identity
+from daemon.http.authentication import install_authentication, set_identity
 from daemon.http.console.language import DEFAULT_LANGUAGE, LANGUAGES
-from daemon.http.health import DAEMON_HEALTH, DaemonHealth
+from daemon.http.health import DAEMON_HEALTH, DaemonHealth, require_services
 from daemon.http.problems import answer_errors_with_problems
 from daemon.http.streaming import OPEN_STREAMS, close_streams
 from daemon.services import Services
@@ -34,7 +32,15 @@ from statemachines.message import MessageState, is_legal_transition
 from storage import messages
 from storage.messages import MessageRecord
 from storage.tx import Tx
-from tests.helpers.client.http import DAYTIME, IMMEDIATE_SCRIPT, HttpClient, HttpReply, Json
+from tests.helpers.client.http import (
+    DAYTIME,
+    IMMEDIATE_SCRIPT,
+    HttpClient,
+    HttpReply,
+    Json,
+    declare_no_history,
+)
+from tests.helpers.transport import write_session_script
 
 
 @dataclass(slots=True)
@@ -58,16 +64,21 @@ class ConsoleServer:
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", URL(self.url).port).start()
 
-    async def add_ready_session(self, name: str = "ventas", **options: Json) -> None:
+    async def add_ready_session(self, name: str = "ventas", **script: Json) -> None:
         """Add a session and wait until it is ready, which takes no time without a script."""
-        at_once = {"script": write_phone_script(self.services.settings.state_dir, {}, name)}
-        await self.start_session(name, **(at_once | options))
+        await self.start_session(name, **script)
         await self.wait_for_session_state(name, {"ready"})
 
-    async def start_session(self, name: str, **options: Json) -> None:
-        """Add a session and start it."""
-        await self.api.post("/v1/sessions", name=name, channel="simulated", options=options)
+    async def start_session(self, name: str, **script: Json) -> None:
+        """Add a session, whose phone does at once what a script does not say, and start it."""
+        await self.add_session(name, **script)
         await self.api.post(f"/v1/sessions/{name}/start")
+
+    async def add_session(self, name: str = "ventas", **script: Json) -> None:
+        """Add a session that is not started, whose phone follows a script."""
+        state_dir = self.services.settings.state_dir
+        write_session_script(state_dir, name, IMMEDIATE_SCRIPT | script)
+        await self.api.post("/v1/sessions", name=name, channel="simulated")
 
     async def wait_for_session_state(self, name: str, wanted: Iterable[str]) -> None:
         """Wait until a session is in one of these states."""
@@ -92,15 +103,21 @@ class ConsoleServer:
 def build_console_application(
     daemon_health: DaemonHealth, scopes: frozenset[Scope] = ALL_SCOPES
 ) -> web.Application:
-    """Return the console and `/v1`; every request is Ana's, with these scopes."""
+    """Return the console and `/v1`; every request is Ana's, with these scopes.
+
+    A browser with a cookie `operator` is that person's.
+    """
 
     @web.middleware
     async def as_ana(request: web.Request, handler: Handler) -> web.StreamResponse:
-        set_identity(request, Principal("ana", "ana", scopes, SignInMethod.BROWSER))
+        who = request.cookies.get("operator", "ana")
+        set_identity(request, Principal(who, who, scopes, SignInMethod.CONTROL))
         return await handler(request)
 
     made = web.Application(middlewares=[answer_errors_with_problems, as_ana])
     made[DAEMON_HEALTH] = daemon_health
+    # Streams ask it whether the rights that they began with are the same.
+    install_authentication(made, lambda: require_services(daemon_health).auth)
     made[OPEN_STREAMS] = set()
     made.on_shutdown.append(close_streams)
     websocket.install_websocket(made)
@@ -116,6 +133,9 @@ async def open_console(
     daemon_health = DaemonHealth(lambda: 0.0)
     async with open_services(settings) as services, aiohttp.ClientSession() as client:
         daemon_health.services = services
+        # As where the control socket is open: else readiness names it, and no page is calm.
+        daemon_health.addresses["control"] = str(settings.control_socket)
+        await services.database.write(declare_no_history)
         runner = web.AppRunner(build_console_application(daemon_health, scopes), shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -126,13 +146,6 @@ async def open_console(
             yield made
         finally:
             await made.stop_serving()
-
-
-def write_phone_script(folder: Path, script: Mapping[str, Any], name: str = "script") -> str:
-    """Write a script for the simulated phones; return its path, for a session's options."""
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps({**IMMEDIATE_SCRIPT, **script}), encoding="utf-8")
-    return str(path)
 
 
 ANA_CSV = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\n".encode()
@@ -167,10 +180,9 @@ async def wait_for_message_state(
             await asyncio.sleep(0.02)
 
 
-async def hold_messages(console: ConsoleServer, folder: Path, *people: str) -> list[str]:
+async def hold_messages(console: ConsoleServer, *people: str) -> list[str]:
     """Import people and queue a message to each; return the ids once all are held."""
-    script = write_phone_script(folder, {"scan_after": 0.1, "defaults": {"ack_delay": 0.05}})
-    await console.add_ready_session("ventas", script=script)
+    await console.add_ready_session(defaults={"ack_delay": 0.05})
     await console.import_list((PROSPECT_CSV_HEADER + "".join(people)).encode())
     found = []
     for person in people:
@@ -187,10 +199,9 @@ def build_prospect_csv(count: int) -> bytes:
     return ("Nombre;Teléfono;Origen\n" + "\n".join(rows) + "\n").encode()
 
 
-async def queue_manual_messages(console: ConsoleServer, folder: Path, count: int) -> list[str]:
+async def queue_manual_messages(console: ConsoleServer, count: int) -> list[str]:
     """Queue a message to each of so many people; return the ids once all wait for a person."""
-    script = write_phone_script(folder, {"scan_after": 0.1})
-    await console.add_ready_session("ventas", script=script)
+    await console.add_ready_session()
     await console.import_list(build_prospect_csv(count))
     batch = [
         {"to": f"+54911412345{n:02d}", "text": f"Hola, Persona {n}: su número está en la guía {n}"}
@@ -215,7 +226,9 @@ async def get_page(console: ConsoleServer, path: str, **headers: str) -> HttpRep
 
 # Parts of a page in which braces may be: code, and values for scripts.
 _NOT_FOR_READERS = re.compile(
-    r"<pre.*?</pre>|<code.*?</code>|<meta[^>]*>|data-(?:and-)?then=\"[^\"]*\"", re.DOTALL
+    r"<pre.*?</pre>|<code.*?</code>|<textarea.*?</textarea>|<blockquote.*?</blockquote>"
+    r"|<meta[^>]*>|data-(?:and-)?then=\"[^\"]*\"",
+    re.DOTALL,
 )
 _UNFILLED_WORD = re.compile(r"\{\w+\}")
 

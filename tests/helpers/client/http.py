@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
 from daemon.bootstrap import open_services
@@ -25,6 +27,10 @@ from daemon.settings import (
     Settings,
     SimulatedSettings,
 )
+from storage import history
+from storage.history import HistoryDeclaration
+from storage.tx import Tx
+from tests.helpers.page_language import list_written_texts
 from tests.helpers.services.messaging import UNLIMITED_PACING
 
 Json: TypeAlias = Any
@@ -49,6 +55,11 @@ def build_settings(folder: Path, **daemon: Json) -> Settings:
     )
 
 
+def build_wall_clock_settings(folder: Path) -> Settings:
+    """Return the same settings by the machine's own clock, as a manual session needs it."""
+    return msgspec.structs.replace(build_settings(folder), clock=ClockSettings())
+
+
 @dataclass(frozen=True, slots=True)
 class HttpReply:
     """An answer: its status, its document, its headers."""
@@ -64,12 +75,17 @@ class HttpReply:
         return self.document.get("code", "") if isinstance(self.document, dict) else ""
 
 
+_SHORTEST_TEXT = 3
+
+
 class HttpClient:
     """Sends requests to one server."""
 
     def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
         self.session = session
         self.base = base
+        self.written: set[str] = set()
+        """What was sent as text: the words of people, in whatever language."""
 
     async def get(self, path: str) -> HttpReply:
         """Send a GET request."""
@@ -81,6 +97,7 @@ class HttpClient:
 
     async def call(self, method: str, path: str, **options: Json) -> HttpReply:
         """Send any request; an answer that is no JSON is returned as text."""
+        self._remember_texts(options)
         async with self.session.request(method, self.base + path, **options) as response:
             text = await response.text()
             document: Json = text
@@ -91,6 +108,12 @@ class HttpClient:
             cookies = [f"{name}={morsel.value}" for name, morsel in response.cookies.items()]
             cookie = cookies[0] if cookies else ""
             return HttpReply(response.status, document, response.headers.copy(), cookie)
+
+    def _remember_texts(self, options: Mapping[str, Json]) -> None:
+        texts = list(list_written_texts(options.get("json")))
+        if isinstance(data := options.get("data"), bytes):
+            texts += re.split(r"[\n;,]", data.decode(errors="replace"))
+        self.written |= {each.strip() for each in texts if len(each.strip()) >= _SHORTEST_TEXT}
 
 
 @contextlib.asynccontextmanager
@@ -126,6 +149,11 @@ class HttpServer:
     public: HttpClient
 
 
+def declare_no_history(tx: Tx) -> None:
+    """Store that nothing was sent before, so that status and Today page do not ask for it."""
+    history.insert_history_declaration(tx, HistoryDeclaration(DAYTIME, "ana", "a test"))
+
+
 @contextlib.asynccontextmanager
 async def open_http_server(settings: Settings) -> AsyncIterator[HttpServer]:
     """Open services and servers in the order of `leadmaster run`."""
@@ -135,6 +163,7 @@ async def open_http_server(settings: Settings) -> AsyncIterator[HttpServer]:
         await stack.enter_async_context(serve_public(settings, health))
         application = await stack.enter_async_context(open_services(settings))
         health.services = application
+        await application.database.write(declare_no_history)
         await stack.enter_async_context(health.event_counts.counting(application.bus))
         await stack.enter_async_context(serve_control_socket(path, health))
         unix = await stack.enter_async_context(

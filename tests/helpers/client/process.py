@@ -17,8 +17,10 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Final, TypeVar
+from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 from daemon.cli.client import ControlClient, Json
 from daemon.demo.environment import START_SECONDS, STOP_SECONDS
@@ -64,7 +66,8 @@ rate = 20.0
 [pacing]
 new_chats_first_week = 500
 new_chat_gap_minutes = 0
-manual_new_chats = 50
+manual_new_chats_first_month = 50
+manual_new_chats_24h_first_month = 50
 number_checks = 500
 number_check_min_age_days = 0
 """
@@ -229,6 +232,28 @@ class DaemonProcess:
         return json.loads(self.run_command(*words, "--json"))
 
 
+class PageReader:
+    """A signed-in browser without scripts."""
+
+    def __init__(self, daemon: DaemonProcess) -> None:
+        daemon.run_command("users", "add", "ana", "--role", "admin", "--link-only")
+        words = daemon.run_command("open", "ana").split()
+        link = next(each for each in words if "/sign-in#" in each)
+        self._base, _, secret = link.partition("/sign-in#")
+        self._opener = build_opener(HTTPCookieProcessor(CookieJar()))
+        body = json.dumps({"link": secret}).encode()
+        headers = {"Content-Type": "application/json"}
+        asked = Request(f"{self._base}/v1/sign-in/link", body, headers)  # noqa: S310 - loopback
+        with self._opener.open(asked, timeout=30):
+            pass
+
+    def open_page(self, language: str, path: str = "/") -> str:
+        """Return a page, Today if no other is asked for."""
+        asked = Request(f"{self._base}{path}", headers={"Accept-Language": language})  # noqa: S310
+        with self._opener.open(asked, timeout=30) as page:
+            return str(page.read().decode())
+
+
 @dataclass(frozen=True, slots=True)
 class DaemonCommands:
     """Runs commands on the state folder of a running daemon."""
@@ -296,7 +321,7 @@ def run_daemon_in_state_folder(folder: Path) -> Iterator[DaemonProcess]:
         yield daemon
 
 
-_DEMO_TIMEOUT_SECONDS: Final = 60.0 + START_SECONDS
+_DEMO_TIMEOUT_SECONDS: Final = 90.0 + START_SECONDS
 _LINK: Final = re.compile(r"the console: (http://\S+)")
 _FOLDER: Final = re.compile(r"folder (\S+), deleted at the end")
 _VISITOR_PROMPT: Final = "Ctrl-C ends the demonstration."
@@ -346,12 +371,18 @@ class DemoProcess:
         return self.process.returncode
 
 
-@contextlib.asynccontextmanager
-async def run_demo(rate: float) -> AsyncIterator[DemoProcess]:
+def run_demo(rate: float) -> contextlib.AbstractAsyncContextManager[DemoProcess]:
     """Run the demonstration up to the visitor's turn, and end it after the block."""
-    words = ["-m", "daemon", "demo", "--stay", "--rate", str(rate)]
+    return run_demo_program("daemon", "demo", "--stay", "--rate", str(rate))
+
+
+@contextlib.asynccontextmanager
+async def run_demo_program(module: str, *words: str) -> AsyncIterator[DemoProcess]:
+    """Run a module that is a demonstration up to the visitor's turn, and end it after the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-m",
+        module,
         *words,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

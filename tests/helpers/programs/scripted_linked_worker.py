@@ -1,10 +1,10 @@
 """The worker of a linked device, with a driver that does what each message says.
 
 A text is one of: `ack`, `refuse`, `unknown`, `raise`, `hang`, `pause SECONDS`, `exit`, `grow`,
-`end REASON`, `signals N` (as many are reported), `inbound N` (so many people write). Without a
-login, connecting shows a code, which is scanned when there is a file `scanned` in the folder; the
-connection is lost when there is one `cut`. With `late N` so many people wrote, which is reported
-at the end.
+`end REASON`, `signals N` (as many are reported), `inbound N` (so many people write), `past N` (so
+much is replayed of the past). Without a login, connecting shows a code, which is scanned when there
+is a file `scanned` in the folder; the connection is lost when there is one `cut`. With `late N` so
+many people wrote, which is reported at the end.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class ScriptedDriver:
                 raise LookupError(text)
             case "grow":
                 self._grown = os.urandom(GROWN_BYTES)
-            case "signals" | "inbound" | "late":
+            case "signals" | "inbound" | "late" | "past":
                 self._report_many(order, int(rest))
             case _:
                 pass
@@ -132,8 +132,15 @@ class ScriptedDriver:
         if order == "late":
             self._held_back = count
             return
+        if order == "past":
+            threading.Thread(target=self._report_past, args=(count,), daemon=True).start()
+            return
         for number in range(count):
             self._environment.report(build_inbound(number) if order == "inbound" else KeepAlive())
+
+    def _report_past(self, count: int) -> None:
+        for number in range(count):
+            self._environment.report_past(build_inbound(number))
 
     def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Answer the first number only."""

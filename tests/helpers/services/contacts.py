@@ -32,7 +32,7 @@ from daemon.sessions.signal_check import SignalChecker
 from daemon.settings import RulesSettings, SendingSettings, Settings
 from statemachines.message import MessageState
 from statemachines.vocabulary import MessageKind
-from storage import contacts, messages, prospects, sessions
+from storage import contacts, messages, prospects, receipts, sessions
 from storage.db import Database
 from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
@@ -181,6 +181,15 @@ class InboundServices:
         at = self.people.clock.now() - age
         await self.handlers.receipts.handle_receipt(
             "main", Receipt(wire_id, parse_identity(recipient), kind, at, reason_code)
+        )
+
+    async def settle_doubts(self, seconds: float = 60.0) -> None:
+        """Settle what can be settled, so many seconds later."""
+        await self.people.clock.advance(seconds)
+        at = self.people.clock.now()
+        waited = timedelta(seconds=SendingSettings().own_message_seconds)
+        await self.people.database.write(
+            lambda tx: receipts.settle_doubts(tx, at, received_before=at - waited)
         )
 
     async def receive_own_message(

@@ -33,22 +33,24 @@ AnyDatabase = TypeVar("AnyDatabase", bound=Database)
 class WatchedDatabase(Database):
     """A database that counts its pending jobs, so that a fake clock can wait for them.
 
-    While ``refuses`` is set, every write raises ``refusal``, as on a full disk. ``before_read`` is
-    awaited before each query, for tests of races.
+    While ``refuses`` is set, every write raises ``write_error``, as on a full disk.
+    ``before_read`` is awaited before each query, for tests of races.
     """
 
     pending = 0
     refuses = False
     before_read: Callable[[object], Awaitable[None]] | None = None
-    refusal: StorageError = DiskFault("The disk takes nothing.", "Mend the disk.")
+    write_error: StorageError = DiskFault("The disk takes nothing.", "Mend the disk.")
 
-    async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
+    async def write(
+        self, job: Callable[[Tx], T], *, urgent: bool = False, uses_ballast: bool = False
+    ) -> T:
         """Write, and count the job while it runs."""
         if self.refuses:
-            raise self.refusal
+            raise self.write_error
         self.pending += 1
         try:
-            return await super().write(job, urgent=urgent)
+            return await super().write(job, urgent=urgent, uses_ballast=uses_ballast)
         finally:
             self.pending -= 1
 
@@ -135,6 +137,14 @@ async def resolve_contact(database: Database, aliases: Aliases, phone: str, at: 
     return await database.write(
         lambda tx: contacts.resolve_contact(tx, aliases.from_phone(phone), at)
     )
+
+
+def lose_suppressions(tx: Tx) -> None:
+    """Empty the table of suppressions, as an older copy of the database has it."""
+    trigger = "suppressions_stay"
+    tx.execute(f"DROP TRIGGER {trigger}")
+    tx.execute("DELETE FROM suppressions")
+    tx.execute(triggers.build_triggers()[trigger])
 
 
 def list_prospects(reader: Reader) -> list[ProspectRecord]:

@@ -12,8 +12,9 @@ from daemon.contacts.aliases import Aliases
 from daemon.contacts.imports import process
 from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.process import ImportFileSummary, ImportProcess, answer_import
+from daemon.contacts.imports.report import ImportReport
 from daemon.contacts.imports.row_parser import ParsedImportRow
-from daemon.contacts.imports.service import ImportReport, ImportService
+from daemon.contacts.imports.service import ImportService
 from daemon.contacts.list_process import ListRefusal, OpenedList, RecordBatch
 from daemon.errors import ImportRejected
 from daemon.gate.scoring import Scoring

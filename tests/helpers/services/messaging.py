@@ -14,6 +14,7 @@ from daemon.api.signals import SendingReopened, SendingRestricted
 from daemon.auth import AuthService
 from daemon.bootstrap import build_services, copy_fields, publish_events
 from daemon.bus import EventBus
+from daemon.gate import recipient_locale
 from daemon.outbox import SendRequest
 from daemon.plugin_manager import ENTRY_POINT_GROUP, PluginFailureQueue, Plugins
 from daemon.plugins import sender, transport_manual
@@ -68,7 +69,10 @@ UNLIMITED_PACING = PacingSettings(
     new_chats_to_day_30=1000,
     new_chats_later=1000,
     new_chat_gap_minutes=0,
-    manual_new_chats=1000,
+    manual_new_chats_first_month=1000,
+    manual_new_chats_later=1000,
+    manual_new_chats_24h_first_month=1000,
+    manual_new_chats_24h_later=1000,
     messages_per_minute=1000,
     number_checks=1000,
     number_check_min_age_days=0,
@@ -333,6 +337,8 @@ async def open_messaging_services(
     """
     clock = clock or FakeClock()
     wire = wire or PuppetChannel(clock)
+    # Before: the clock would not wait for the thread of a first evaluation.
+    await recipient_locale.load_libraries()
     settings = Settings(
         daemon=DaemonSettings(state_dir=str(folder), restore_stagger_seconds=0),
         pacing=pacing,

@@ -12,18 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlite_utils import Database as SchemaDatabase
-from sqlite_utils import Migrations
 
 from storage.db import QUEUE_LIMIT, Database
 from storage.events import CommittedEvent
-from storage.migrations import read_schema, split_statements
+from storage.migrations import SchemaMigrations, read_schema, split_statements
 from storage.tx import Reader, Tx
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-NOTES_MIGRATIONS = Migrations("small")
+NOTES_MIGRATIONS = SchemaMigrations("small")
 
 
-@NOTES_MIGRATIONS()
+@NOTES_MIGRATIONS.add
 def m001_notes(db: SchemaDatabase) -> None:
     """Create the tables that storage itself needs, and two more, one with a foreign key."""
     for statement in split_statements(read_schema()):
@@ -33,11 +32,11 @@ def m001_notes(db: SchemaDatabase) -> None:
     db.execute("CREATE TABLE marks (note INTEGER NOT NULL REFERENCES notes (id)) STRICT")
 
 
-NEWER_NOTES_MIGRATIONS = Migrations("small")
-NEWER_NOTES_MIGRATIONS()(m001_notes)
+NEWER_NOTES_MIGRATIONS = SchemaMigrations("small")
+NEWER_NOTES_MIGRATIONS.add(m001_notes)
 
 
-@NEWER_NOTES_MIGRATIONS()
+@NEWER_NOTES_MIGRATIONS.add
 def m002_colours(db: SchemaDatabase) -> None:
     """Change the first table, as a later version would."""
     db.execute("ALTER TABLE notes ADD COLUMN colour TEXT")
@@ -76,7 +75,7 @@ def ignore_events(_events: Sequence[CommittedEvent]) -> None:
 async def open_notes_database(
     folder: Path,
     *,
-    migrations: Migrations = NOTES_MIGRATIONS,
+    migrations: SchemaMigrations = NOTES_MIGRATIONS,
     events: list[CommittedEvent] | None = None,
     queue_limit: int = QUEUE_LIMIT,
 ) -> AsyncIterator[Database]:

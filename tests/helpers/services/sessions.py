@@ -104,6 +104,22 @@ class SessionServices:
             raise self.fail_to_quarantine.pop(0)
         self.rejected.append(rejected)
 
+    def watch_opening(self, channel: Channel) -> Channel:
+        """Let the clock wait while the channel opens: it reads its script in another thread."""
+        open_channel, opening = channel.open, [0]
+        if open_channel is None:
+            return channel
+        self.clock.busy.append(lambda: opening[0] > 0)
+
+        async def open_watched(context: OpenContext) -> Transport:
+            opening[0] += 1
+            try:
+                return await open_channel(context)
+            finally:
+                opening[0] -= 1
+
+        return replace(channel, open=open_watched)
+
     def reason_codes(self) -> list[str]:
         """Return the reason codes of all session events."""
         return [str(event.data["reason_code"]) for event in self.events]
@@ -130,7 +146,7 @@ async def open_session_services(
     clock = clock or FakeClock()
     events: list[CommittedEvent] = []
     async with open_database_as(WatchedDatabase, folder, events) as database:
-        database.refusal = DiskFull("The disk is full.", "Free some space.")
+        database.write_error = DiskFull("The disk is full.", "Free some space.")
         clock.busy.append(lambda: database.pending > 0)
         services = _build_services(
             folder, clock, database, events, permits, options, rng, capabilities
@@ -155,7 +171,7 @@ def _build_services(
     # The sessions are set below: they need its methods as sinks.
     services = SessionServices(clock, database, None, bus.subscribe(), events, permits)  # type: ignore[arg-type]
     channels = {
-        channel.name: channel
+        channel.name: services.watch_opening(channel)
         for plugin in (transport_simulated, transport_manual)
         for channel in plugin.leadmaster_declare_channels()
     }

@@ -15,6 +15,7 @@ NUMBER, CONTACT = "+5491155550001", "+5491155550101"
 SETTINGS = """
 [sending]
 answer_seconds = 2
+own_message_seconds = 1
 """
 """The library waits for 75 seconds, and so does the daemon as it is shipped."""
 

@@ -39,6 +39,7 @@ async def test_a_burst_survives_a_killed_worker_and_a_killed_daemon(
     left = len(phone.sent)
     await asyncio.to_thread(house.daemon.start)
     messages = await house.wait_until(lambda: find_settled(house), "every message settled")
+    assert len(messages) == PEOPLE * ROUNDS
     print(f"{left} had left when the daemon was killed; {time.monotonic() - began:.0f} s in all")
     check_states(messages, people, phone)
 

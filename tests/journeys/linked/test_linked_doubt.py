@@ -64,6 +64,8 @@ async def test_a_restriction_closes_new_chats_until_a_person_opens_them(
     assert [each.text for each in ana.received] == ["Sale 1.200 pesos."]
     assert not beto.received
     await house.post("sessions", "ventas", "acknowledge")
+    reason = "it has answered people for a week"
+    await house.post("numbers", "resume", phone=phone.number, reason=reason)
     await house.wait_for_message(first["id"], "read")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.virtual_whatsapp.contact import Contact
 from tests.virtual_whatsapp.linked_daemon import LinkedDaemon
+from tests.virtual_whatsapp.other_traffic import PastChat, PastMessage
 from tests.virtual_whatsapp.phone import Phone
 from tests.virtual_whatsapp.protobufs import Message
 
@@ -30,7 +31,7 @@ async def test_a_stop_from_a_hidden_id_suppresses_the_number(
     assert len(ana.received) == 1
 
 
-@pytest.mark.parametrize("learned_by", ["a message", "a number check"])
+@pytest.mark.parametrize("learned_by", ["a message", "a number check", "the phone's past"])
 async def test_an_opt_out_without_a_number_holds_once_the_number_is_known(
     house: LinkedDaemon, phone: Phone, learned_by: str
 ) -> None:
@@ -43,6 +44,9 @@ async def test_an_opt_out_without_a_number_holds_once_the_number_is_known(
     assert not await house.is_suppressed(CONTACT)  # nobody can know yet
     if check:
         await house.post("prospects", prospect, "check")
+    elif learned_by == "the phone's past":
+        # Of what was written there is nothing, but that both names are one person's.
+        await house.whatsapp.replay_history(phone, PastChat(beto, []))
     else:
         await house.whatsapp.write(beto, phone, "hola")
     await house.wait_for_suppression(CONTACT)
@@ -89,3 +93,26 @@ async def test_the_phone_confirms_a_message_that_was_sent_by_hand(
     confirmed = await house.wait_for_message(message, "confirmed_by_hand")
     assert (confirmed["wire_id"], confirmed["reason_code"]) == (wire_id, "seen_on_phone")
     assert not ana.received
+
+
+async def test_the_name_and_the_hidden_id_of_a_prospect_are_kept_and_no_strangers(
+    house: LinkedDaemon, phone: Phone, ana: Contact
+) -> None:
+    """A name once, and again when it is another; of a stranger's, neither, whoever tells it."""
+    stranger = house.whatsapp.add_contact("+5491155550199", "Zoraida Ficticia")
+    await house.whatsapp.replay_history(
+        phone, PastChat(stranger, [PastMessage("Hola", 90_000.0, own=True)])
+    )
+    await house.whatsapp.write(stranger, phone, "¿Está Zoraida?")
+    for number, name in enumerate(("Ana", "Ana", "Anita 🌸"), 2):
+        ana.name = name
+        await house.whatsapp.write(ana, phone, "hola")
+        await house.wait_for_inbound(number)
+    detail = await house.get("prospects", CONTACT)
+    names = [each["quote"] for each in detail["evidence"] if each["kind"] == "push_name"]
+    assert names == ["Anita 🌸", "Ana"]
+    assert detail["prospect"]["name"] == ""  # what an operator entered is not theirs to change
+    stored = (house.daemon.state_dir / "leadmaster.db").read_bytes()
+    stored += (house.daemon.state_dir / "leadmaster.db-wal").read_bytes()
+    assert b"Anita" in stored
+    assert b"Ficticia" not in stored

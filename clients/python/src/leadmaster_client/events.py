@@ -65,6 +65,17 @@ class Halt:
     at: datetime
     who: str
     reason: str
+    stored: bool = True
+    replies_go: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertChanged(Event):
+    """Something that wakes a person began or ended (subject: a session, or `installation`)."""
+
+    code: str
+    sentence: str
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +104,36 @@ class ContactSuppressed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationChanged(Event):
+    """A person did something with a chat (subject: the contact id)."""
+
+    change: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecorded(Event):
+    """A person decided up to which value something is allowed (subject: such as `budget.…`)."""
+
+    who: str
+    value: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateFaulted(Event):
     """The gate could not judge and failed closed (subject: the message id)."""
 
     reason_code: str
     sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRecorded(Event):
+    """A former system's history was imported, or a person said that there is none."""
+
+    who: str
+    records: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +144,15 @@ class ImportFinished(Event):
     accepted: int
     duplicates: int
     rejected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportUndone(Event):
+    """A person undid an import (subject: the import id); counts are records with a person."""
+
+    filename: str
+    removed: int
+    stayed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +205,39 @@ class ExpiryAnnounced(Event):
     contact: str
     expires_at: datetime
     reason_code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberBanned(Event):
+    """The platform banned or blocked a number, until a time if it names one (subject: the ban)."""
+
+    session: str
+    reason_code: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewChatsResumed(Event):
+    """A person resumed a number's new chats, with a reason (subject: the number)."""
+
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewChatsStopped(Event):
+    """The breaker stopped a number's new chats, and why; replies go on (subject: the number)."""
+
+    cause: str
+    detail: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewChatsWarned(Event):
+    """Few of a number's first contacts answer; nothing is stopped (subject: the number)."""
+
     sentence: str
 
 
@@ -293,15 +371,24 @@ class SignalSettled(Event):
 
 
 BY_TYPE: dict[str, type[Event]] = {
+    "alert.changed": AlertChanged,
     "clock.stepped": ClockStepped,
     "contact.reopened": ContactReopened,
     "contact.suppressed": ContactSuppressed,
+    "conversation.changed": ConversationChanged,
+    "decision.recorded": DecisionRecorded,
     "gate.faulted": GateFaulted,
+    "history.recorded": HistoryRecorded,
     "import.finished": ImportFinished,
+    "import.undone": ImportUndone,
     "inbound.classified": InboundClassified,
     "inbound.received": InboundReceived,
     "message.changed": MessageChanged,
     "message.expiry_announced": ExpiryAnnounced,
+    "number.banned": NumberBanned,
+    "number.new_chats_resumed": NewChatsResumed,
+    "number.new_chats_stopped": NewChatsStopped,
+    "number.new_chats_warned": NewChatsWarned,
     "plugin.failed": PluginFailed,
     "prospect.changed": ProspectChanged,
     "rules.awaiting_acceptance": RulesAwaitingAcceptance,

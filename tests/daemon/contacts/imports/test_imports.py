@@ -20,6 +20,7 @@ from daemon.contacts.imports.doubts import (
 )
 from daemon.contacts.imports.options import ImportOptions, ImportPermission
 from daemon.contacts.imports.process import ImportProcess, answer_import
+from daemon.contacts.imports.report import EarlierImport
 from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.contacts.list_process import ListRefusal, RecordBatch
 from daemon.errors import ImportRejected, NotFound
@@ -166,6 +167,26 @@ async def test_a_second_time_changes_nothing(import_services: ImportServices) ->
     assert (again.id, again.counts, again.repeated) == (first.id, first.counts, True)
     other = await import_services.import_csv(text, options=ImportOptions(cartera_origen="padrón"))
     assert (other.repeated, counted(other.counts)) == (False, {"duplicate": 1, "rejected": 1})
+
+
+async def test_the_same_bytes_under_another_name_are_named_before_and_after(
+    import_services: ImportServices,
+) -> None:
+    """In the preview and in the report, with the import that had them; other bytes are not."""
+    text = HEADER + f"Ana;{ANA};feria;;\n"
+    first = await import_services.import_csv(text)
+    assert first.same_file == ()
+    renamed = import_services.folder / "renamed.csv"
+    renamed.write_text(text, encoding="utf-8")
+    preview = await import_services.imports.preview(renamed, ImportOptions())
+    earlier = EarlierImport(first.id, "list.csv", "ana", first.at, first.finished_at)
+    assert preview.same_file == (earlier,)
+    other = ImportOptions(cartera_origen="padrón")
+    report = await import_services.imports.run(renamed, other, "bea")
+    assert (report.repeated, report.same_file) == (False, (earlier,))
+    renamed.write_text(text + f"Beto;{OTHER};feria;;\n", encoding="utf-8")
+    changed = await import_services.imports.preview(renamed, ImportOptions())
+    assert changed.same_file == ()
 
 
 async def test_the_end_is_news(import_services: ImportServices) -> None:
@@ -409,6 +430,7 @@ async def test_a_preview_asks_what_a_list_leaves_open(import_services: ImportSer
             ConsentWordCount("ya es cliente", 1, None),
         ),
         dates=OpenDates(2, ("01/02/26", "02/03/26"), DateOrder.DAY_FIRST),
+        without_evidence=1,
     )
     answered = ImportOptions(
         mobiles=MobileAnswer.YES,
@@ -418,7 +440,7 @@ async def test_a_preview_asks_what_a_list_leaves_open(import_services: ImportSer
     )
     left = (await import_services.imports.preview(path, answered)).doubts
     assert [(each.open, each.assumed) for each in left.mobiles] == [(0, 2), (0, 1)]
-    assert left.dates is None
+    assert (left.dates, left.without_evidence) == (None, 0)
     assert [each.answer for each in left.consent_words] == [
         ConsentAnswer.YES,
         ConsentAnswer.RELATIONSHIP,
@@ -426,11 +448,11 @@ async def test_a_preview_asks_what_a_list_leaves_open(import_services: ImportSer
 
 
 async def test_a_list_in_no_doubt_asks_nothing(import_services: ImportServices) -> None:
-    """Numbers with their 9, known words, and dates that a row decides."""
+    """Numbers with their 9, known words with evidence, and dates that a row decides."""
     path = import_services.folder / "list.csv"
     rows = f"Ana;{ANA};f;sí;01/02/26\nBeto;{OTHER};f;no;13/02/26\n"
     path.write_text(HEADER + rows, encoding="utf-8")
-    preview = await import_services.imports.preview(path, ImportOptions())
+    preview = await import_services.imports.preview(path, ImportOptions(statement="the form"))
     assert preview.doubts == ImportDoubts()
 
 

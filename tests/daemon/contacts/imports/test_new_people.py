@@ -62,6 +62,7 @@ async def write_records(services: ImportServices, records: list[ParsedImportRow]
         begun = imports.begin_import(
             tx,
             content_hash="one",
+            file_hash="f",
             source="csv",
             filename="list.csv",
             who="ana",
@@ -112,7 +113,9 @@ async def test_each_has_aliases_evidence_an_outcome_and_an_event(services: Impor
             assert known == {phone, phone.replace("+549", "+54")}
             (piece,) = evidence.list_contact_evidence(reader, contact)
             assert piece.quote == "sí"
-            assert f"record {record.record}," in piece.source
+            origin = ", from feria" if record.cartera_origen else ""
+            how = ": formulario" if record.permission is ImportPermission.OPTED_IN else ""
+            assert piece.source == f"list.csv, record {record.record}{origin}{how}"
             assert rows[record.record].phone == phone
 
     await services.database.read(read)

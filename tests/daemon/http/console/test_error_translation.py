@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from daemon.http.console.error_translation import translate_sentence
 from daemon.http.console.language import load_language
 from tests.helpers.client.http import build_settings, open_http_server
 
@@ -28,8 +27,8 @@ FIELD = "user: is missing."
 )
 def test_a_sentence_about_a_field_keeps_its_name(sentence: str, theirs: str) -> None:
     """What is wrong is translated; what is not known stays as it is."""
-    assert translate_sentence(load_language("es"), sentence) == theirs
-    assert translate_sentence(load_language("en"), sentence) == sentence
+    assert load_language("es").translate(sentence) == theirs
+    assert load_language("en").translate(sentence) == sentence
 
 
 async def test_a_page_is_told_in_its_language_and_a_program_in_ours(short_folder: Path) -> None:

@@ -18,10 +18,15 @@ from daemon.api.identity import parse_identity
 from daemon.api.signals import InboundMessage
 from daemon.auth import ROLE_SCOPES, Role
 from daemon.http import console as pages
-from daemon.http.console.layout import NAVIGATION, THEMES
+from daemon.http.console.dialogs import SELECTION_ACTIONS
+from daemon.http.console.layout import THEMES
+from daemon.http.console.navigation import PLACES
 from daemon.sessions.signal_check import RejectedSignal
 from statemachines.message import MessageState
 from storage import imports, messages, rulesets
+from storage.bans import insert_ban
+from storage.outcomes import Outcome
+from storage.texts import NewTextVersion, TextPurpose
 from tests.helpers.client.console import (
     HTMX_HEADERS,
     ConsoleServer,
@@ -40,25 +45,50 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/": ("/",),
     "/pieces/today": ("/pieces/today",),
     "/sign-in": ("/sign-in", "/sign-in?ended", "/sign-in?back=/messages%3Fstate=held"),
+    "/chats": ("/chats", "/chats?tab=mine", "/chats?tab=strangers", "/chats?tab=all&text=x"),
+    "/chats/{contact}": ("/chats/{contact}", "/chats/{contact}?tab=all"),
+    "/pieces/chats/list": ("/pieces/chats/list?tab=snoozed",),
+    "/pieces/sidebar": ("/pieces/sidebar?page=messages",),
+    "/pieces/chats/{contact}": ("/pieces/chats/{contact}",),
+    "/pieces/chats/tabs": ("/pieces/chats/tabs?tab=messages",),
+    "/pieces/chats/{contact}/minor": ("/pieces/chats/{contact}/minor",),
+    "/pieces/chats/{contact}/private": ("/pieces/chats/{contact}/private",),
+    "/pieces/chats/{contact}/take-over": ("/pieces/chats/{contact}/take-over",),
+    "/pieces/chats/{contact}/share/{client}": ("/pieces/chats/{contact}/share/{client}",),
+    "/pieces/clients/new": ("/pieces/clients/new",),
+    "/pieces/prospects/{id}/outcome": ("/pieces/prospects/{prospect}/outcome",),
     "/sessions": ("/sessions",),
     "/sessions/{name}": ("/sessions/{session}",),
     "/pieces/sessions/new": ("/pieces/sessions/new",),
     "/pieces/sessions/{name}": ("/pieces/sessions/{session}",),
     "/pieces/sessions/{name}/linking-answers": ("/pieces/sessions/{session}/linking-answers",),
     "/pieces/sessions/{name}/pairing-code": ("/pieces/sessions/{session}/pairing-code",),
+    "/pieces/sessions/{name}/resume-new-chats": ("/pieces/sessions/{session}/resume-new-chats",),
+    "/bans/{id}": ("/bans/{ban}",),
     "/pieces/sessions/{name}/timeline": ("/pieces/sessions/{session}/timeline",),
     "/pieces/sessions/{name}/{action}": (
         *("/pieces/sessions/{session}/stop", "/pieces/sessions/{session}/restart"),
         *("/pieces/sessions/{session}/logout", "/pieces/sessions/{session}/delete"),
     ),
     "/messages": ("/messages", "/messages?text=hola&limit=2"),
+    "/messages/new": (
+        *("/messages/new", "/messages/new?prospect={prospect}", "/messages/new?to=11"),
+    ),
+    "/pieces/messages/people": (
+        *("/pieces/messages/people?text=pe", "/pieces/messages/people?text=%2B5491144440000"),
+    ),
+    "/pieces/messages/unknown": ("/pieces/messages/unknown?text=11",),
+    "/pieces/messages/{id}/sent": ("/pieces/messages/{message}/sent",),
     "/messages/{id}": ("/messages/{message}",),
     "/pieces/messages/{id}": ("/pieces/messages/{message}",),
     "/pieces/messages/{id}/cancel": ("/pieces/messages/{message}/cancel",),
     "/pieces/messages/{id}/settle": ("/pieces/messages/{message}/settle",),
     "/review": ("/review",),
+    "/review/numbers": ("/review/numbers",),
+    "/review/unconfirmed": ("/review/unconfirmed",),
+    "/pieces/review/unconfirmed": ("/pieces/review/unconfirmed",),
     "/review/{id}": ("/review/{message}", "/review/{prospect}"),
-    "/pieces/review/queue": ("/pieces/review/queue",),
+    "/pieces/review/queue": ("/pieces/review/queue", "/pieces/review/queue?tab=numbers"),
     "/pieces/review/cases/{id}": (
         *("/pieces/review/cases/{message}", "/pieces/review/cases/{prospect}"),
     ),
@@ -85,6 +115,9 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/prospects/{id}": ("/prospects/{prospect}",),
     "/pieces/prospects/new": ("/pieces/prospects/new",),
     "/pieces/prospects/{id}": ("/pieces/prospects/{prospect}",),
+    "/pieces/prospects/selection/{action}": tuple(
+        f"/pieces/prospects/selection/{action}" for action in SELECTION_ACTIONS
+    ),
     "/pieces/prospects/{id}/validate": ("/pieces/prospects/{prospect}/validate",),
     "/pieces/prospects/{id}/consent": ("/pieces/prospects/{prospect}/consent",),
     "/pieces/prospects/{id}/given": ("/pieces/prospects/{prospect}/given",),
@@ -95,22 +128,37 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "/prospects/import": ("/prospects/import",),
     "/pieces/imports/preview": ("/pieces/imports/preview?upload={upload}",),
+    "/prospects/import/history": ("/prospects/import/history",),
+    "/pieces/history/none": ("/pieces/history/none",),
+    "/pieces/history/preview": ("/pieces/history/preview?upload={upload}",),
     "/prospects/imports/{id}": ("/prospects/imports/{import_id}",),
+    "/pieces/imports/{id}/undo": ("/pieces/imports/{import_id}/undo",),
+    "/pieces/imports/{id}/undone": ("/pieces/imports/{import_id}/undone",),
     "/prospects/imports/{id}/rejects.csv": ("/prospects/imports/{import_id}/rejects.csv",),
     "/rules": ("/rules",),
     "/pieces/rules/accept": (),
     "/pieces/rules/rollback/{hash}": ("/pieces/rules/rollback/{hash}",),
     "/pieces/rules/change/{target}": ("/pieces/rules/change/gate.thresholds.allow",),
     "/pieces/rules/preview": (*("/pieces/rules/preview?target=gate.thresholds.allow&value=90",),),
+    "/phases": ("/phases",),
+    "/texts": ("/texts",),
+    "/texts/new": ("/texts/new", "/texts/new?purpose=answer"),
+    "/texts/{id}": ("/texts/{text}",),
+    "/prospects/{id}/dossier": ("/prospects/{prospect}/dossier",),
+    "/pieces/prospects/{id}/forget": ("/pieces/prospects/{prospect}/forget",),
+    "/pieces/phases/{number}/open": ("/pieces/phases/3/open",),
     "/audit": ("/audit", "/audit?limit=2"),
     "/pieces/halt": ("/pieces/halt",),
     "/pieces/halt-banner": ("/pieces/halt-banner",),
 }
 """Every route that shows something, with what is asked of it. `test_rules_states` has rules that
 wait, without which there is nothing to accept."""
-OTHERS: Final = {"/static/{version}/{name}", "/reveal"}
-"""Routes that show no words."""
-PAGES: Final = [entry.path for entry in NAVIGATION]
+OTHERS: Final = {
+    *("/static/{version}/{name}", "/reveal"),
+    *("/pieces/chats/{contact}/check", "/pieces/messages/check", "/pieces/texts/preview"),
+}
+"""Routes that show no words, or are asked with a body."""
+PAGES: Final = [tab.path for place in PLACES for tab in place.tabs]
 
 
 def test_no_route_is_forgotten() -> None:
@@ -151,12 +199,19 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     given = await console.services.consents.record_given_number(
         prospect.id, where="fair", how="form", who="eva"
     )
+    client = await console.services.sharing.add_client("Dentalia SA", "eva")
+    await console.services.outcomes.record(prospect.contact, Outcome.INTERESTED, "eva")
+    new = NewTextVersion(body="Hola {nombre}", footer="", fallbacks={})
+    saved = await console.services.texts.create("Saludo", TextPurpose.ANSWER, "es", new, "eva")
     return {
+        "text": saved.id,
+        "client": client.id,
         "record": str(given.record),
         "signal": kept.id,
         "child": child,
         "unread": unread,
         "session": "ventas",
+        "ban": await add_ban(console),
         "message": held.id,
         "prospect": prospect.id,
         "contact": prospect.contact,
@@ -164,6 +219,17 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
         "upload": upload.document["upload"],
         "hash": live.hash,
     }
+
+
+async def add_ban(console: ConsoleServer) -> str:
+    """Enter a ban of the session's number, which the platform lifted since; return its id."""
+    phone = console.services.sessions.view("ventas").phone
+    ban = await console.services.database.write(
+        lambda tx: insert_ban(
+            tx, phone=phone, session="ventas", at=DAYTIME, reason_code="banned_same_message"
+        )
+    )
+    return ban.id
 
 
 async def test_every_route_on_a_full_database(console: ConsoleServer) -> None:
@@ -187,6 +253,7 @@ async def test_every_page_on_an_empty_database(short_folder: Path, role: Role) -
 @pytest.mark.parametrize(
     "path",
     [
+        "/bans/ban_0",
         *("/sessions/nobody", "/pieces/sessions/nobody", "/pieces/sessions/ventas/dance"),
         *("/messages/msg_0", "/review/msg_0", "/pieces/review/cases/msg_0/dance"),
         *("/prospects/pro_0", "/prospects/imports/imp_0", "/pieces/contacts/con_0/dance"),

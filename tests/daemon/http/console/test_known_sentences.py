@@ -15,14 +15,25 @@ from daemon.http.console.language import load_language
 ROOT: Final = Path(__file__).parents[4]
 SHOWN: Final = (
     *("daemon/api/imports.py", "daemon/lists"),
-    *("daemon/auth", "daemon/contacts", "daemon/errors.py", "daemon/gate", "daemon/inbound"),
+    *(
+        "daemon/alerts",
+        "daemon/auth",
+        "daemon/contacts",
+        "daemon/errors.py",
+        "daemon/gate",
+        "daemon/history",
+    ),
+    *("daemon/chats", "daemon/inbound"),
     *("daemon/http/authentication.py", "daemon/http/browser_session.py", "daemon/http/console"),
-    *("daemon/http/middleware.py", "daemon/http/problems.py", "daemon/http/uploads.py"),
+    *("daemon/http/health.py", "daemon/http/middleware.py", "daemon/http/problems.py"),
+    *("daemon/http/uploads.py", "storage/errors.py"),
     *("daemon/api/numbers.py", "daemon/api/phone_text.py", "daemon/lists"),
-    *("daemon/http/v1", "daemon/outbox", "daemon/plugins/sync", "daemon/rulesets"),
+    *("daemon/http/v1", "daemon/numbers", "daemon/outbox", "daemon/plugins/sync"),
+    "daemon/rulesets",
     *("daemon/linked_worker", "daemon/plugins/transport_linked"),
     *("daemon/sessions", "rules/edits.py", "storage/messages.py", "storage/queue.py"),
-    *("storage/receipts.py", "storage/session_queue.py"),
+    *("storage/ballast.py", "storage/receipts.py", "storage/replacement.py"),
+    "storage/session_queue.py",
 )
 """What a page can show a sentence of."""
 FOR_PROGRAMS: Final = {
@@ -49,8 +60,15 @@ NOT_ON_A_PAGE: Final = {
     "The session 7 has 7 not left.": "known with its number: messages, or 1 message",
     "New chats are closed 7; replies still go out.": "known with its moment",
     "WhatsApp refused the connection7.": "known with what follows",
+    "7 was changed by another program while the daemon ran: 7.": "known with its reason",
     "7 is 7 already.": "an edit by a program",
     "7 is changed by 7.": "an edit by a program",
+    "Hola7, tu número lo tomamos 7, el 7. Si preferís que no te escribamos, respondé BAJA.": (
+        "what a contact gets, in their language"
+    ),
+    "Soy 7; tu número lo tomamos de 7. Si preferís que no te escribamos, respondé BAJA.": (
+        "what a contact gets, in their language"
+    ),
     "At most 7 numbers are checked at once.": "the daemon asks for fewer",
 }
 SENTENCE: Final = re.compile(r"[A-Z7'].*[a-z].* .*[.?]")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from statemachines.message import MessageState
@@ -15,20 +13,18 @@ from tests.helpers.client.console import ConsoleServer, get_page, queue_manual_m
 pytestmark = pytest.mark.slow
 
 
-async def test_the_next_one_and_the_rest(console: ConsoleServer, short_folder: Path) -> None:
+async def test_the_next_one_and_the_rest(console: ConsoleServer) -> None:
     """The longest waiting is offered first; numbers are masked, no link is there yet."""
-    first, second = await queue_manual_messages(console, short_folder, 2)
+    first, second = await queue_manual_messages(console, 2)
     shown = (await get_page(console, "/manual")).document
     assert shown.index(f"/v1/manual/{first}/take") < shown.index(f"/v1/manual/{second}/take")
     assert "wa.me" not in shown
     assert "5491141234500" not in shown
 
 
-async def test_a_link_is_only_there_once_it_was_asked_for(
-    console: ConsoleServer, short_folder: Path
-) -> None:
+async def test_a_link_is_only_there_once_it_was_asked_for(console: ConsoleServer) -> None:
     """Taken: open or give back. Revealed: the link, and how it ended."""
-    (message,) = await queue_manual_messages(console, short_folder, 1)
+    (message,) = await queue_manual_messages(console, 1)
     await console.api.post(f"/v1/manual/{message}/take")
     taken = (await get_page(console, "/manual")).document
     assert "wa.me" not in taken
@@ -39,9 +35,9 @@ async def test_a_link_is_only_there_once_it_was_asked_for(
     assert f"/v1/manual/{message}/confirm" in revealed
 
 
-async def test_what_another_has_is_theirs(console: ConsoleServer, short_folder: Path) -> None:
+async def test_what_another_has_is_theirs(console: ConsoleServer) -> None:
     """It is listed with their name, and there is nothing to press."""
-    (message,) = await queue_manual_messages(console, short_folder, 1)
+    (message,) = await queue_manual_messages(console, 1)
     await console.services.manual.take(message, "eva")
     shown = (await get_page(console, "/manual")).document
     assert "Taken by somebody else" in shown
@@ -49,9 +45,9 @@ async def test_what_another_has_is_theirs(console: ConsoleServer, short_folder: 
     assert f"/{message}" not in shown.split("<main")[1]
 
 
-async def test_a_doubt_is_asked_about(console: ConsoleServer, short_folder: Path) -> None:
+async def test_a_doubt_is_asked_about(console: ConsoleServer) -> None:
     """Nobody said how it ended: the desk asks, and takes a word with its reason."""
-    (message,) = await queue_manual_messages(console, short_folder, 1)
+    (message,) = await queue_manual_messages(console, 1)
     await console.api.post(f"/v1/manual/{message}/take")
     await console.api.post(f"/v1/manual/{message}/reveal")
     now = console.services.clock.now()
@@ -72,11 +68,9 @@ async def test_a_doubt_is_asked_about(console: ConsoleServer, short_folder: Path
     assert 'value="confirmed_by_hand"' in asked
 
 
-async def test_what_was_in_hand_and_withdrawn_is_told_once(
-    console: ConsoleServer, short_folder: Path
-) -> None:
+async def test_what_was_in_hand_and_withdrawn_is_told_once(console: ConsoleServer) -> None:
     """An opt-out takes it out of the hand: do not send, in so many words."""
-    (message,) = await queue_manual_messages(console, short_folder, 1)
+    (message,) = await queue_manual_messages(console, 1)
     await console.api.post(f"/v1/manual/{message}/take")
     assert message in (await get_page(console, f"/pieces/manual/{message}/not-sent")).document
     found = await console.services.database.read(
@@ -89,10 +83,10 @@ async def test_what_was_in_hand_and_withdrawn_is_told_once(
 
 
 async def test_an_opened_message_that_has_lost_its_permission_says_not_to_send_it(
-    console: ConsoleServer, short_folder: Path
+    console: ConsoleServer,
 ) -> None:
     """The link was shown, then they said no in words that are no opt-out."""
-    (message,) = await queue_manual_messages(console, short_folder, 1)
+    (message,) = await queue_manual_messages(console, 1)
     await console.api.post(f"/v1/manual/{message}/take")
     await console.api.post(f"/v1/manual/{message}/reveal")
     assert "Do not send" not in (await get_page(console, "/pieces/manual")).document

@@ -29,7 +29,6 @@ from tests.helpers.client.console import (
     open_console,
     queue_manual_messages,
     render,
-    write_phone_script,
 )
 from tests.helpers.client.http import DAYTIME, build_settings
 
@@ -46,17 +45,16 @@ FACTS = ["prospect.on_whatsapp", "prospect.permission"]
 
 
 async def enqueue(console: ConsoleServer, to: str, channel: str = "simulated") -> str:
-    """Ask for a message by a session that is called as its channel; return its id."""
-    order = {"to": to, "text": "Hola", "session": channel}
+    """Ask for a message on a channel; return its id."""
+    order = {"to": to, "text": "Hola", "session": "simulated", "channel": channel}
     reply = await console.api.call("POST", "/v1/messages", json=order)
     assert reply.status == 202, reply.document
     return str(reply.document["id"])
 
 
 async def stop_sending(console: ConsoleServer) -> None:
-    """Add a session of both kinds; nothing moves from here on but what the test moves."""
-    for channel in ("simulated", "manual"):
-        await console.api.post("/v1/sessions", name=channel, channel=channel)
+    """Add a session; nothing moves from here on but what the test moves."""
+    await console.api.post("/v1/sessions", name="simulated", channel="simulated")
     await console.services.outbox.stop(1)
 
 
@@ -186,7 +184,7 @@ async def test_a_message_with_every_verdict(console: ConsoleServer) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 async def test_what_waits_is_counted(console: ConsoleServer, count: int) -> None:
-    """None, one and many: held, in doubt, by hand, and people who wrote; more than six in all."""
+    """None, one and many: held, in doubt, by hand; people who wrote are a line of the morning."""
     await stop_sending(console)
     numbers = itertools.count(5491141230000)
     for state, channel in (
@@ -202,7 +200,7 @@ async def test_what_waits_is_counted(console: ConsoleServer, count: int) -> None
             if state is MessageState.READ:
                 await console.services.database.write(partial(answer, message))
     shown = await render(console, "/", "/pieces/today", "/messages")
-    assert shown.count('id="todo-') == 2 * (4 if count else 0)
+    assert shown.count('id="todo-') == 2 * (3 if count else 0)
     assert ("To do, oldest first" in shown) is bool(count)
     assert ("No messages yet today." in shown) is (count == 0)
 
@@ -226,11 +224,10 @@ def answer(message: str, tx: Tx, *, own: bool = False) -> None:
     )
 
 
-async def test_more_than_the_page_has_room_for(console: ConsoleServer, short_folder: Path) -> None:
+async def test_more_than_the_page_has_room_for(console: ConsoleServer) -> None:
     """Today shows six things and says how many more there are; so do the heads of the review."""
-    script = write_phone_script(short_folder, {"scan_after": 1000})
     for name in map(str, range(8)):
-        await console.start_session(name, script=script)
+        await console.start_session(name, scan_after=1000)
         await console.wait_for_session_state(name, {"awaiting_scan"})
     await console.api.post("/v1/sessions", name="simulated", channel="simulated")
     await console.services.outbox.stop(1)
@@ -249,9 +246,9 @@ async def test_more_than_the_page_has_room_for(console: ConsoleServer, short_fol
     await render(console, "/messages", f"/messages?after={held[60]}")
 
 
-async def test_the_review_in_every_state(console: ConsoleServer, short_folder: Path) -> None:
+async def test_the_review_in_every_state(console: ConsoleServer) -> None:
     """Waiting, taken by another, approved meanwhile, and said no to since."""
-    first, second = await hold_messages(console, short_folder, ANA_ROW, BETO_ROW)
+    first, second = await hold_messages(console, ANA_ROW, BETO_ROW)
     paths = (
         *("/review", f"/review/{first}", f"/review/{second}"),
         *(f"/pieces/review/cases/{first}{end}" for end in ("", "/approve", "/reject")),
@@ -305,10 +302,10 @@ async def suppress_recipient(console: ConsoleServer, message: str) -> None:
     await console.api.call("POST", "/v1/suppressions", json=order)
 
 
-async def test_sending_by_hand_in_every_state(console: ConsoleServer, short_folder: Path) -> None:
+async def test_sending_by_hand_in_every_state(console: ConsoleServer) -> None:
     """Nothing, the next one, taken, given back, revealed, withdrawn, in doubt; and others' ones."""
     assert "Nothing to send by hand" in await render(console, "/manual", "/pieces/manual")
-    first, second, third = await queue_manual_messages(console, short_folder, 3)
+    first, second, third = await queue_manual_messages(console, 3)
     page = ("/manual", f"/pieces/manual?was={first}", "/", f"/messages/{first}")
     dialogs = (f"/pieces/manual/{first}/not-sent", f"/pieces/messages/{first}/settle")
 

@@ -12,7 +12,8 @@ from aiohttp.test_utils import make_mocked_request
 from daemon.auth import ROLE_SCOPES, Role
 from daemon.auth.errors import SignInEnded, Unauthorized
 from daemon.errors import LeadMasterError
-from daemon.http.console.layout import CONTENT_SECURITY_POLICY, NAVIGATION
+from daemon.http.console.layout import CONTENT_SECURITY_POLICY
+from daemon.http.console.navigation import PLACES
 from daemon.http.console.sign_in import redirect_to_sign_in
 from statemachines.message import MessageState
 from storage import audit, console_queries, messages
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 PEOPLE = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\n".encode()
 PHONE = "+5491141234567"
-PAGES = [place.path for place in NAVIGATION]
+PAGES = [tab.path for place in PLACES for tab in place.tabs]
 
 
 async def enqueue_message_to_ana(console: ConsoleServer, text: str = "Hola Ana") -> str:
@@ -125,9 +126,10 @@ async def test_a_message_tells_why_and_when(console: ConsoleServer) -> None:
 
 
 async def test_messages_are_found_by_name_number_words_and_id(console: ConsoleServer) -> None:
-    """A search asks for the list alone; two digits are no number, and a percent sign is itself."""
-    identity = await enqueue_message_to_ana(console, "Cien % de descuento")
-    for text in ("ana", "1234567", "descuento", "Cien %25", identity):
+    """A search asks for the list alone, with accents or without; a percent sign is itself."""
+    identity = await enqueue_message_to_ana(console, "Cien % de descuento a Ñandú")
+    texts = ("ana", "ána", "1234567", "descuento", "Cien %25", "nandu", "ñandu", "ÑANDÚ")
+    for text in (*texts, identity):
         found = (await get_page(console, f"/messages?text={text}", **HTMX_HEADERS)).document
         assert identity in found, text
         assert "<html" not in found

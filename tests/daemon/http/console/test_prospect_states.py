@@ -40,7 +40,7 @@ from tests.helpers.services.database import list_prospects
 pytestmark = pytest.mark.slow
 
 ANA = "+5491141234567"
-LISTS = ("/prospects", "/review", "/pieces/review/queue", "/prospects/import")
+LISTS = ("/prospects", "/review", "/review/numbers", "/pieces/review/queue", "/prospects/import")
 MANY_REJECTS = (
     "Nombre;Teléfono;Origen;Consentimiento\n"
     "Ana;+5491141234567;feria;sí\n"

@@ -6,12 +6,11 @@ import csv
 import io
 import json
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from daemon.contacts.imports.options import IMPORT_COLUMNS
-from daemon.http.console.imports import COLUMN_ORDER, mask_cell
+from daemon.http.console.imports import COLUMN_ORDER
 from statemachines.message import MessageState
 from storage import imports
 from storage.column_formats import format_timestamp
@@ -50,6 +49,7 @@ async def person(console: ConsoleServer, name: str) -> ProspectRecord:
         ("", ["Dora", "Carla", "Ana"]),
         ("text=gimn", ["Carla"]),
         ("text=4123-4567", ["Ana"]),
+        ("text=011 15 4123-4567", ["Ana"]),
         ("text=WEB", ["Dora", "Carla"]),
         ("text=41", []),
         ("permission=refused", ["Carla"]),
@@ -141,11 +141,9 @@ async def test_a_report_tells_remarks_on_permission_from_others(console: Console
     assert "Columns that were not used: Signo." in shown
 
 
-async def test_messages_and_answers_stand_in_the_life(
-    console: ConsoleServer, short_folder: Path
-) -> None:
+async def test_messages_and_answers_stand_in_the_life(console: ConsoleServer) -> None:
     """Held, approved by whom and why, read; then their words, and what was typed on the phone."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     await console.services.review.approve(message, "eva", "I know her")
     await wait_for_message_state(console, message, {MessageState.READ})
     ana = await person(console, "Ana")
@@ -255,15 +253,6 @@ def test_no_column_is_forgotten() -> None:
     assert set(COLUMN_ORDER) == IMPORT_COLUMNS
 
 
-@pytest.mark.parametrize(
-    ("cell", "shown"),
-    [("+54 9 11 4123-4567", "+•• • •• ••••-4567"), ("no tiene", "no tiene"), ("123", "123")],
-)
-def test_a_cell_of_numbers_shows_its_form(cell: str, shown: str) -> None:
-    """And its last four digits, so that a wrong column is seen without showing anybody's number."""
-    assert mask_cell(cell) == shown
-
-
 async def test_the_consent_dialog_says_what_it_opens_or_why_it_can_not(
     console: ConsoleServer,
 ) -> None:
@@ -295,3 +284,18 @@ async def test_a_record_can_be_withdrawn_from_the_page(console: ConsoleServer) -
     await console.api.post(f"/v1/prospects/{dora.id}/evidence/{record}/withdraw", reason="not hers")
     after = (await get_page(console, f"/prospects/{dora.id}")).document
     assert f'data-dialog="{path}"' not in after
+
+
+async def test_a_dossier_is_whole_and_in_the_readers_words(console: ConsoleServer) -> None:
+    """The number is not masked, states have the words of the pages; the forgotten have none."""
+    await console.import_list(LIST)
+    carla = await person(console, "Carla")
+    path = f"/prospects/{carla.id}/dossier"
+    shown = (await get_page(console, path, **{"Accept-Language": "es-AR"})).document
+    for text in (carla.phone, "Dijo que no", "De dónde salieron", "vio todo lo guardado de"):
+        assert text in shown
+    assert "refused" not in shown.partition("<main")[2]
+    dialog = (await get_page(console, f"/pieces/prospects/{carla.id}/forget")).document
+    assert "Forget Carla?" in dialog
+    await console.api.post(f"/v1/prospects/{carla.id}/forget", reason="They asked")
+    assert (await console.api.call("GET", path)).status == 404

@@ -35,9 +35,9 @@ from tests.helpers.services.database import list_prospects
 pytestmark = pytest.mark.slow
 
 
-async def test_the_queue_tells_who_and_why(console: ConsoleServer, short_folder: Path) -> None:
+async def test_the_queue_tells_who_and_why(console: ConsoleServer) -> None:
     """Names, masked numbers and the server's sentence; the first one is open already."""
-    first, second = await hold_messages(console, short_folder, ANA_ROW, BETO_ROW)
+    first, second = await hold_messages(console, ANA_ROW, BETO_ROW)
     shown = (await get_page(console, "/review")).document
     assert shown.index(first) < shown.index(second)
     assert "Existing relationship: someone checks the first message" in shown
@@ -46,11 +46,9 @@ async def test_the_queue_tells_who_and_why(console: ConsoleServer, short_folder:
     assert second in (await get_page(console, "/pieces/review/queue")).document
 
 
-async def test_a_case_holds_what_a_decision_needs(
-    console: ConsoleServer, short_folder: Path
-) -> None:
+async def test_a_case_holds_what_a_decision_needs(console: ConsoleServer) -> None:
     """The words, the verdict with its points, the permission with its proof, every decision."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     shown = (await get_page(console, f"/pieces/review/cases/{message}")).document
     for words in (
         "Hola Ana",
@@ -66,20 +64,18 @@ async def test_a_case_holds_what_a_decision_needs(
         assert words in shown
 
 
-async def test_what_is_decided_says_so(console: ConsoleServer, short_folder: Path) -> None:
+async def test_what_is_decided_says_so(console: ConsoleServer) -> None:
     """A case that somebody opens too late offers nothing any more."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     await console.services.review.reject(message, "eva", "not now")
     shown = (await get_page(console, f"/review/{message}")).document
     assert "Nothing is left to do here" in shown
     assert "data-shortcut" not in shown.split('class="case"')[1].split("</article>")[0]
 
 
-async def test_what_another_has_open_is_shown_as_theirs(
-    console: ConsoleServer, short_folder: Path
-) -> None:
+async def test_what_another_has_open_is_shown_as_theirs(console: ConsoleServer) -> None:
     """With their name, in the queue and in the case; without a single button."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     await console.services.review.take(message, "eva")
     shown = (await get_page(console, f"/review/{message}")).document
     assert "eva is looking at it" in shown
@@ -97,7 +93,7 @@ async def test_a_number_waits_where_no_check_can_settle_it(console: ConsoleServe
     await database.write(
         lambda tx: prospects.update_prospect(tx, ana.id, at=DAYTIME, check_attempts=3)
     )
-    shown = (await get_page(console, "/pieces/review/queue")).document
+    shown = (await get_page(console, "/pieces/review/queue?tab=numbers")).document
     assert "It is a landline" in shown
     assert "Three checks could not tell" in shown
     case = (await get_page(console, f"/review/{ana.id}")).document
@@ -108,7 +104,7 @@ async def test_a_number_waits_where_no_check_can_settle_it(console: ConsoleServe
 async def test_a_prospect_whose_words_are_to_be_read_is_decided_on_itself(
     console: ConsoleServer,
 ) -> None:
-    """It stands between messages and numbers, with what a word would do; decided, it is over."""
+    """It is to be approved, beside the numbers; with what a word would do; decided, it is over."""
     await console.import_list((PROSPECT_CSV_HEADER + ANA_ROW + LANDLINE_ROW).encode())
     database = console.services.database
     ana = next(p for p in await database.read(list_prospects) if p.name == "Ana")
@@ -117,7 +113,11 @@ async def test_a_prospect_whose_words_are_to_be_read_is_decided_on_itself(
     look = "They may be asking us to stop; a person should read the message."
     await database.write(lambda tx: contacts.request_contact_review(tx, ana.contact, look, DAYTIME))
     shown = (await get_page(console, "/review")).document
-    assert shown.index("queue-prospects") < shown.index("queue-numbers")
+    assert "queue-prospects" in shown
+    assert "queue-numbers" not in shown
+    numbers = (await get_page(console, "/review/numbers")).document
+    assert "queue-numbers" in numbers
+    assert "queue-prospects" not in numbers
     assert f'<article class="case" data-case="{ana.id}"' in shown
     assert look in shown
     assert 'data-shortcut="a"' in shown
@@ -143,11 +143,9 @@ async def test_a_prospect_in_the_review_band_says_its_score(console: ConsoleServ
     assert str(escape("A score of 60 needs a person's approval")) in shown
 
 
-async def test_an_approved_one_that_waits_leaves_the_queue(
-    console: ConsoleServer, short_folder: Path
-) -> None:
+async def test_an_approved_one_that_waits_leaves_the_queue(console: ConsoleServer) -> None:
     """A deferred message was looked at: it waits for its time, not for a person."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
 
     def defer(tx: Tx) -> None:
         for state in (MessageState.QUEUED, MessageState.DEFERRED):
@@ -207,11 +205,9 @@ async def test_what_is_not_there_is_said(console: ConsoleServer, path: str) -> N
     assert "There is n" in reply.document
 
 
-async def test_every_question_tells_its_consequence(
-    console: ConsoleServer, short_folder: Path
-) -> None:
+async def test_every_question_tells_its_consequence(console: ConsoleServer) -> None:
     """In numbers, as of now."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     (ana,) = await console.services.database.read(list_prospects)
     for path, words in (
         (f"/pieces/review/cases/{message}/approve", "then it goes out from ventas"),
@@ -259,9 +255,9 @@ def test_a_permission_is_shown_with_what_it_stands_on(
     assert evidence_view.find_permission_evidence(permission, [other]) is None
 
 
-async def test_what_was_said_stands_in_the_case(console: ConsoleServer, short_folder: Path) -> None:
+async def test_what_was_said_stands_in_the_case(console: ConsoleServer) -> None:
     """Their words and ours, in the order in which they were said; the proof quotes nobody else."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     found = await wait_for_message_state(console, message, {MessageState.HELD})
 
     def wrote(tx: Tx) -> None:
@@ -306,7 +302,7 @@ async def test_a_number_that_nobody_may_check_yet_is_dated_with_what_waits_for_i
         assert waiting.due_at is not None
         [number] = await console.services.review.list_numbers()
         dated = f"may check numbers from {waiting.due_at:%Y-%m-%d} on"
-        queue_piece = await render(console, "/pieces/review/queue")
+        queue_piece = await render(console, "/pieces/review/queue?tab=numbers")
         assert dated in queue_piece
         assert "1 message waits for it and expires" in queue_piece
         case = await render(console, f"/review/{number.prospect.id}")
@@ -316,9 +312,9 @@ async def test_a_number_that_nobody_may_check_yet_is_dated_with_what_waits_for_i
         page = await render(console, f"/messages/{message}")
         assert dated in page
         assert "before a phone can check its number" in page
-        assert '<a href="/review">No phone may check numbers yet</a>' in page
+        assert '<a href="/review/numbers">No phone may check numbers yet</a>' in page
         assert "1 message expires within a day" in await render(console, "/")
-        for path in ("/review", f"/messages/{message}", "/"):
+        for path in ("/review/numbers", f"/messages/{message}", "/"):
             spanish = await console.api.call("GET", path, headers={"Cookie": "language=es"})
             assert "validá el número vos o llamá" in spanish.document or path == "/"
             assert "leadmaster" not in spanish.document.partition("<main")[2]

@@ -95,7 +95,7 @@ async def test_the_rules_in_every_state(rule_editor: ConsoleServer, short_folder
         shadow,
         FORMAT + SHORT,
     )
-    await hold_messages(rule_editor, short_folder, ANA_ROW)
+    await hold_messages(rule_editor, ANA_ROW)
     await shows("The rules on trial would have decided differently")
     await load(rule_editor, shadow, "- broken\n")
     await shows("shadow.d/ours.yaml:1:1")
@@ -113,6 +113,8 @@ async def test_the_rules_in_every_state(rule_editor: ConsoleServer, short_folder
     await render(rule_editor, "/pieces/rules/accept", f"/pieces/rules/rollback/{before}")
     await rule_editor.api.post("/v1/rules/accept", hash=waiting, reason="it is right")
     await shows("Accepted", 'data-state="live"', "Too short", "until the hours of")
+    edited = f"# mine\n{file.read_text(encoding='utf-8')}"
+    await asyncio.to_thread(file.write_text, edited, encoding="utf-8")
     await rule_editor.api.post("/v1/rules/rollback", hash=before, reason="too strict")
     await shows("Rolled back", "folder-differs", "Accept anyway")
     assert before in await render(rule_editor, f"/pieces/rules/rollback/{before}")
@@ -120,7 +122,7 @@ async def test_the_rules_in_every_state(rule_editor: ConsoleServer, short_folder
 
 async def test_the_form_of_every_change(rule_editor: ConsoleServer, short_folder: Path) -> None:
     """What it asks, what it would bring, what can't be; before and after a change that waits."""
-    await hold_messages(rule_editor, short_folder, ANA_ROW)
+    await hold_messages(rule_editor, ANA_ROW)
     forms = [f"/pieces/rules/change/{target}" for target in CHANGES]
     previews = [f"/pieces/rules/preview?target={asked}" for asked in PREVIEWS]
     shown = await render(rule_editor, *forms, *previews)

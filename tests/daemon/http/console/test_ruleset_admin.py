@@ -69,7 +69,7 @@ async def test_the_shadow_shows_where_it_differs(
     """How often, and each example with the way to its message."""
     (short_folder / "shadow.d" / "ours.yaml").write_text(SHORT, encoding="utf-8")
     await rule_editor.api.post("/v1/rules/reload")
-    (message,) = await hold_messages(rule_editor, short_folder, ANA_ROW)
+    (message,) = await hold_messages(rule_editor, ANA_ROW)
     shown = (await get_page(rule_editor, "/rules")).document
     report = (await rule_editor.api.get("/v1/rules/shadow")).document["standing"]
     assert report["differed"] > 0
@@ -186,11 +186,12 @@ async def test_who_may_accept_is_told_by_name(rule_editor: ConsoleServer) -> Non
 async def test_after_a_rollback_the_card_says_that_the_folder_differs(
     rule_editor: ConsoleServer, short_folder: Path
 ) -> None:
-    """Which file, and what to do; until the file is mended."""
+    """Where it was edited meanwhile: which file, and what to do; until the file is mended."""
     before = (await rule_editor.api.get("/v1/rules")).document["gate"]["hash"]
     file = short_folder / "rules.d" / "ours.yaml"
     file.write_text(SHORT, encoding="utf-8")
     await rule_editor.api.post("/v1/rules/reload")
+    file.write_text(f"# mine\n{SHORT}", encoding="utf-8")
     await rule_editor.api.post("/v1/rules/rollback", hash=before, reason="too strict")
     shown = (await get_page(rule_editor, "/rules")).document
     assert (

@@ -47,9 +47,9 @@ async def test_every_rule_in_force_is_there(console: ConsoleServer) -> None:
     assert "Mon–Fri" in shown
 
 
-async def test_a_rule_counts_each_message_once(console: ConsoleServer, short_folder: Path) -> None:
+async def test_a_rule_counts_each_message_once(console: ConsoleServer) -> None:
     """However often it was judged; and what is older than the stretch does not count."""
-    await hold_messages(console, short_folder, ANA_ROW)
+    await hold_messages(console, ANA_ROW)
     counted = await console.services.database.read(
         lambda reader: console_queries.count_gate_rule_firings(
             reader, lately=DAYTIME - timedelta(days=7), longer=DAYTIME - timedelta(days=30)

@@ -23,7 +23,6 @@ from tests.helpers.client.console import (
     get_page,
     hold_messages,
     queue_manual_messages,
-    write_phone_script,
 )
 from tests.helpers.client.websocket import StreamClient
 
@@ -44,7 +43,7 @@ FIELDS_READ: Final = {
     "sign-in.js": ("problemDocument.detail", "problemDocument.hint"),
     "imports.js": (
         *("answer.upload", "answer?.code", "line.type", "line.total", "line.done"),
-        *("end.report.id", "end?.problem", "problem.detail", "problem.hint"),
+        *("end.report.id", "end.report.repeated", "end?.problem", "problem.detail", "problem.hint"),
     ),
     "manual.js": ("answer?.link", "answer.link"),
     "stream.js": ("message.frame",),
@@ -53,6 +52,11 @@ FIELDS_READ: Final = {
 CALLED: Final = (
     *(("POST", "/v1/uploads"), ("POST", "/v1/imports"), ("GET", "/v1/events")),
     *(("POST", "/v1/review/${id}/take"), ("POST", "/v1/review/${leased}/return")),
+    *(("GET", "/v1/conversations/${contact}"), ("POST", "/v1/messages/${message}/cancel")),
+    ("POST", "/v1/conversations/${contact}/outcome"),
+    ("POST", "/v1/conversations/${contact}/outcome/undo"),
+    *(("POST", "/v1/conversations/${contact}/view"), ("POST", "/v1/messages")),
+    *(("POST", "/v1/prospects/selection"), ("GET", "/v1/exports/prospects.csv")),
     *(("GET", "/v1/sign-in"), ("POST", "/v1/sign-in"), ("POST", "/v1/sign-in/link")),
 )
 """Each route that a script calls by itself; forms name theirs in the page."""
@@ -125,7 +129,7 @@ def test_every_topic_that_a_page_listens_to_is_an_event() -> None:
     """A piece that waits for an event of another name is never fetched anew."""
     text = "\n".join(TEMPLATES.values())
     lists = re.findall(r"ui\.live\([^\]]*\]|set topics = [^%]*|data-live=\"[^\"]*\"", text)
-    topics = set(re.findall(r"[\" ]([a-z]+\.[a-z_]+)(?=[\": ])", " ".join(lists)))
+    topics = set(re.findall(r"(?<!~)[\" ]([a-z]+\.[a-z_]+)(?=[\": ])", " ".join(lists)))
     assert {"session.changed", "sending.halted", "rules.loaded", "prospect.changed"} <= topics
     assert topics - set(EVENT_CLASSES) == set()
 
@@ -140,11 +144,9 @@ def test_every_path_that_a_script_calls_is_there() -> None:
     assert found == {path for _, path in CALLED}
 
 
-async def test_every_form_sends_what_its_route_takes(
-    console: ConsoleServer, short_folder: Path
-) -> None:
+async def test_every_form_sends_what_its_route_takes(console: ConsoleServer) -> None:
     """Method, path and each field: `/v1` refuses a field that it does not know."""
-    (message,) = await hold_messages(console, short_folder, ANA_ROW)
+    (message,) = await hold_messages(console, ANA_ROW)
     found = (await console.api.get("/v1/prospects")).document["items"][0]
     contact = found["contact"]
     rules = (await console.api.get("/v1/rules")).document["gate"]["hash"]
@@ -208,11 +210,9 @@ async def test_an_import_tells_what_the_page_follows(console: ConsoleServer) -> 
     assert {"detail", "hint"} <= problem.keys()
 
 
-async def test_a_revealed_link_and_a_revealed_number(
-    console: ConsoleServer, short_folder: Path
-) -> None:
+async def test_a_revealed_link_and_a_revealed_number(console: ConsoleServer) -> None:
     """What opens the chat, and the whole number."""
-    (message,) = await queue_manual_messages(console, short_folder, 1)
+    (message,) = await queue_manual_messages(console, 1)
     await console.api.post(f"/v1/manual/{message}/take")
     assert (await console.api.post(f"/v1/manual/{message}/reveal")).document["link"]
     shown = await console.api.post("/reveal", kind="message", id=message)
@@ -220,13 +220,10 @@ async def test_a_revealed_link_and_a_revealed_number(
     assert "{ phone }" in "".join(SCRIPTS.values())
 
 
-async def test_the_stream_has_what_the_page_follows(
-    console: ConsoleServer, short_folder: Path
-) -> None:
+async def test_the_stream_has_what_the_page_follows(console: ConsoleServer) -> None:
     """Frames by their names: subscribed, a snapshot with its place, events and codes."""
     for frame in ("subscribed", "snapshot", "event", "qr"):
         assert f'message.frame === "{frame}"' in SCRIPTS["stream.js"]
-    script = write_phone_script(short_folder, {"scan_after": 1000})
     url = f"{console.url}/v1/events"
     async with console.api.session.ws_connect(
         f"{url}?after=10000&epoch=0", protocols=("leadmaster.v1",)
@@ -234,7 +231,7 @@ async def test_the_stream_has_what_the_page_follows(
         client = StreamClient(socket)
         snapshot = (await client.read_until("snapshot"))[-1]
         assert {"seq", "epoch"} <= snapshot.keys()
-        await console.start_session("ventas", script=script)
+        await console.start_session("ventas", scan_after=1000)
         frames = await client.read_until("qr")
     assert {"type", "subject"} <= frames[-1].keys()
     events = [frame for frame in frames if frame["frame"] == "event"]
@@ -248,7 +245,7 @@ async def test_the_page_tells_its_scripts_what_they_ask(console: ConsoleServer) 
     (meta,) = re.findall(r'<meta name="page-data" ([^>]*)>', shown)
     given = set(re.findall(r"data-(\w+)=", meta))
     asked = set(re.findall(r"\bmeta\.(\w+)", SCRIPTS["page-data.js"]))
-    assert given == asked == {"now", "rate", "seq", "epoch", "csrf", "zone"}
+    assert given == asked == {"now", "rate", "seq", "epoch", "csrf", "zone", "places"}
     assert '<meta name="words" content="{' in shown
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -30,9 +31,8 @@ from tests.helpers.client.console import (
     open_console,
     render,
     update_session_record,
-    write_phone_script,
 )
-from tests.helpers.client.http import DAYTIME, build_settings
+from tests.helpers.client.http import DAYTIME, build_settings, build_wall_clock_settings
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +43,13 @@ OF_ONE = (
 )
 SOON = DAYTIME + timedelta(hours=1)
 LONG_AGO = DAYTIME - timedelta(days=20)
+
+
+@pytest.fixture
+async def wall_clock_console(short_folder: Path) -> AsyncIterator[ConsoleServer]:
+    """Open a console by the machine's clock, where a manual session may be added."""
+    async with open_console(build_wall_clock_settings(short_folder)) as made:
+        yield made
 
 
 async def enqueue(console: ConsoleServer, number: int, state: MessageState) -> str:
@@ -146,11 +153,10 @@ async def test_a_ready_session_in_every_state_of_phone_and_sending(
         assert words in lived
 
 
-async def test_a_code_is_on_show(console: ConsoleServer, short_folder: Path) -> None:
+async def test_a_code_is_on_show(console: ConsoleServer) -> None:
     """The code with its countdown, and that there is one to scan."""
-    script = write_phone_script(short_folder, {"scan_after": 1000})
     news = console.services.bus.subscribe()
-    await console.start_session("ventas", script=script)
+    await console.start_session("ventas", scan_after=1000)
     async with asyncio.timeout(20):
         while not isinstance((await anext(aiter(news))).event, SessionQrShown):
             pass
@@ -206,9 +212,10 @@ async def test_an_action_tells_how_many_messages_it_meets(
 
 @pytest.mark.parametrize("count", [1, 2])
 async def test_deleting_offers_what_may_become_of_the_messages(
-    console: ConsoleServer, count: int
+    wall_clock_console: ConsoleServer, count: int
 ) -> None:
     """Cancel them, or give them to a session of the same number and kind; to no other."""
+    console = wall_clock_console
     for name in ("ventas", "reemplazo", "ajena"):
         await console.api.post("/v1/sessions", name=name, channel="simulated")
     await console.api.post("/v1/sessions", name="a_mano", channel="manual")
@@ -264,8 +271,8 @@ async def test_a_viewer_sees_sessions_without_buttons(short_folder: Path) -> Non
             assert "/pieces/sessions/new" not in shown
 
 
-async def test_no_session_yet(console: ConsoleServer) -> None:
+async def test_no_session_yet(wall_clock_console: ConsoleServer) -> None:
     """The pages say what a session is; the dialog names every channel."""
-    shown = await render(console, *PAGES, "/pieces/sessions/new")
+    shown = await render(wall_clock_console, *PAGES, "/pieces/sessions/new")
     assert "No phones yet" in shown
     assert '<option value="manual">' in shown

@@ -6,7 +6,9 @@ A missing one would else be noticed by whoever opens that page in that state.
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,17 +19,22 @@ from typing import Final
 import pytest
 from jinja2 import meta, nodes
 
-from daemon.api.effects import Intent
+from daemon import alerts
+from daemon.api.effects import ContactRequest, Intent
 from daemon.api.signals import InboundKind
 from daemon.api.transport import OnWhatsApp
+from daemon.chats.reading import CHAT_TABS, ReplyMode
 from daemon.contacts.consents import ConsentMethod
+from daemon.contacts.personal_data import Remainder
 from daemon.gate.consent import Permission
+from daemon.history.options import HISTORY_COLUMNS
 from daemon.http import console
-from daemon.http.console.dialogs import CONTACT_ACTIONS
+from daemon.http.console.dialogs import CONTACT_ACTIONS, SELECTION_ACTIONS
 from daemon.http.console.evidence_view import EVIDENCE_SEVERITY
 from daemon.http.console.imports import COLUMN_ORDER
 from daemon.http.console.language import LANGUAGES, Language, load_language
-from daemon.http.console.layout import NAVIGATION, THEMES, get_environment
+from daemon.http.console.layout import THEMES, get_environment
+from daemon.http.console.navigation import PLACES
 from daemon.http.console.review import REVIEW_DECISIONS
 from daemon.http.console.sessions import PAIRING_SHOWN_IN, SESSION_ACTIONS
 from daemon.http.console.timeline import AUDIT_SEVERITY
@@ -35,28 +42,47 @@ from daemon.inbound.classification import ONCE
 from daemon.lists.consent_cells import ConsentAnswer
 from daemon.lists.dates import DateOrder
 from daemon.lists.phone_cells import MobileAnswer
+from daemon.outbox.message_check import SendOutlook
+from daemon.phases import PHASES, PhaseCriterionCode, PhaseState
 from daemon.sessions.status import UserAction
 from rules.diff import ChangeKind
 from rules.verdict import DeferKind, Verdict, VetoEffect
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from statemachines.session import ConnectionState, PhoneState, SendingState
-from statemachines.vocabulary import BlockedBy, NumberAge, NumberCheckBlock, ReportedBan
+from statemachines.vocabulary import (
+    AlertCode,
+    BlockedBy,
+    BreakerCause,
+    NumberAge,
+    NumberCheckBlock,
+    ReportedBan,
+)
 from storage.console_queries import MessageFunnel
+from storage.dossier import SECTIONS
 from storage.evidence import EvidenceKind
+from storage.history import HistoryKind
+from storage.import_undo import UndoOutcome
 from storage.imports import ImportRowOutcome
 from storage.inbound_reviews import STOP_CAUSES, Meaning, ReviewCause
+from storage.migrations import MIGRATIONS
+from storage.morning import NightTroubleKind
+from storage.outcomes import READ_OUTCOMES, NextAction, Outcome
 from storage.rulesets import RulesetActivationKind
+from storage.texts import TextPurpose
 
 FOLDER: Final = Path(console.__file__).parent
+NOTICES: Final = Path(alerts.__file__).parent
 STATIC: Final = FOLDER.parent / "static"
 ENVIRONMENT: Final = get_environment()
 TEMPLATES: Final = ENVIRONMENT.list_templates()
 CATALOGUES: Final = [load_language(code) for code in LANGUAGES]
 GLOBALS: Final = frozenset(ENVIRONMENT.globals)
 PIECE_VARIABLES: Final = frozenset({"page", "t", "translate"})
-PAGE_VARIABLES: Final = frozenset({"active_page", "halt", "seq", "epoch", "csrf", "theme", "rate"})
-SIGNED_OUT_VARIABLES: Final = frozenset({"t", "theme"})
+PAGE_VARIABLES: Final = frozenset(
+    {"active_page", "halt", "refusal", "seq", "epoch", "csrf", "theme", "rate", "badges"}
+)
+SIGNED_OUT_VARIABLES: Final = frozenset({"t", "translate", "theme"})
 GIVEN: Final = {
     "render_page": PIECE_VARIABLES | PAGE_VARIABLES,
     "render_piece": PIECE_VARIABLES,
@@ -72,14 +98,73 @@ _ACTIONS: Final = {
     "unread",
     "answers",
     "blocked",
+    "ban",
+    "new_chats_stopped",
     "expiring",
+    "history",
+    *("halt", "numbers", "prospects", "rules_rejected", "rules_waiting"),
 } | {f"session.{action}" for action in UserAction if action is not UserAction.NONE}
+_COUNTED: Final = {"chats", "review", "sessions", "settings"}
+_QUEUES: Final = {"approvals", "numbers"}
+PAGE_KEYS: Final = {place.key for place in PLACES} | {
+    "messages",
+    "manual",
+    "rules",
+    "phases",
+    "texts",
+    "audit",
+}
+
+
+def list_dossier_columns() -> set[str]:
+    """Return every column of a dossier's sections, as SQLite names them."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        MIGRATIONS.apply(connection)
+        asked = {"prospect": "", "contact": ""}
+        found = [connection.execute(query, asked).description for query in SECTIONS.values()]
+    return {column[0] for columns in found for column in columns}
+
+
 MEMBERS: Final[Mapping[str, set[str]]] = {
+    "badge.": {*_COUNTED, "more"},
+    "morning.": {"phones", "night", "waiting", "leaving"},
+    "selection.ask.": set(SELECTION_ACTIONS),
+    "selection.do.": set(SELECTION_ACTIONS),
+    "review.empty_text.": _QUEUES,
+    "review.empty_title.": _QUEUES,
+    "tab.": {tab.key for place in PLACES for tab in place.tabs},
     "blocked_by.": {*BlockedBy, *NumberCheckBlock},
     "number_age.": set(NumberAge),
+    "number_figure.": {
+        *("new_chats", "new_chat_gap", "messages_per_minute", "number_checks"),
+        *("manual_new_chats_day", "manual_new_chats_24h"),
+        *(BreakerCause.OPT_OUTS, BreakerCause.COMPLAINTS, BreakerCause.UNDELIVERED, "answered"),
+    },
+    "dossier.column.": list_dossier_columns(),
+    "dossier.place.": set(Remainder),
+    "dossier.section.": set(SECTIONS),
+    "phases.criterion.": set(PhaseCriterionCode),
+    "phases.name.": {each.code for each in PHASES},
+    "phases.opens.": {each.code for each in PHASES},
+    "phases.state.": set(PhaseState),
     "reported_ban.": set(ReportedBan),
     "change.": {*DeferKind, "route", "approval", "points", "find_out", "nothing", "fault", "hours"},
-    "column.": set(COLUMN_ORDER),
+    "chats.check.": set(SendOutlook),
+    "chats.empty_text.": set(CHAT_TABS),
+    "chats.empty_title.": set(CHAT_TABS),
+    "chats.intent.": {*Intent} - {Intent.NONE},
+    "chats.key.": {
+        *("reply", "send", "outcome", "confirm", "close", "snooze", "unread", "take", "origin"),
+        *("person", "suppress"),
+    },
+    "chats.locked.": {
+        *(ReplyMode.REFUSED, ReplyMode.SUPPRESSED, ReplyMode.STOPPED, ReplyMode.IN_DOUBT)
+    },
+    "chats.outcome.": set(Outcome),
+    "chats.outcome_done.": set(READ_OUTCOMES),
+    "chats.settled.": {"yes", "no"},
+    "chats.snooze_for.": {"hour", "tomorrow", "monday"},
+    "column.": {*COLUMN_ORDER, *HISTORY_COLUMNS, "phone_label", "field"},
     "consent.by_": set(ConsentMethod),
     "connection.": set(ConnectionState),
     "day.": {str(day) for day in range(7)},
@@ -91,6 +176,8 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "effect.": set(VetoEffect),
     "effect_short.": set(VetoEffect),
     "funnel.": set(MessageFunnel.__dataclass_fields__),
+    "history.kind.": set(HistoryKind),
+    "history.request.": set(ContactRequest),
     "imports.date_order_answer.": {"none", *DateOrder},
     "imports.mobiles_answer.": set(MobileAnswer),
     "imports.word_answer.": {
@@ -115,11 +202,16 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "message.": set(MessageState),
     "on_whatsapp.": set(OnWhatsApp),
     "outcome.": set(ImportRowOutcome),
+    "outcomes.next.": set(NextAction),
     "pairing.": set(PAIRING_SHOWN_IN),
-    "page.": {entry.key for entry in NAVIGATION},
+    "page.": PAGE_KEYS,
     "permission.": set(Permission),
     "permission_means.": set(Permission),
     "phone.": set(PhoneState),
+    "imports.became.": {"no_number", "other_number", "unknown_date", "unused"},
+    "imports.consent_cell.": set(ConsentAnswer),
+    "imports.undo.stays.": {*UndoOutcome} - {UndoOutcome.REMOVED.value},
+    "imports.effect.": {"raisable", "protected"},
     "review.": {"held", "prospects", "numbers"},
     "review.ask.": set(REVIEW_DECISIONS),
     "review.done.": set(REVIEW_DECISIONS),
@@ -127,7 +219,6 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "review.prospect.done.": set(REVIEW_DECISIONS),
     "review.prospect.why.": set(REVIEW_DECISIONS),
     "person.stopped.": set(STOP_CAUSES),
-    "review.tab.": {"approvals", "meanings"},
     "review.why_": set(REVIEW_DECISIONS),
     "rules.means_": {"gate", "score"},
     "rules.title_": {"gate", "score"},
@@ -139,6 +230,7 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "session_action.": set(SESSION_ACTIONS),
     "session_action.ask_": set(SESSION_ACTIONS),
     "session_action.what_": set(SESSION_ACTIONS),
+    "texts.purpose.": set(TextPurpose),
     "theme.": set(THEMES),
     "todo.": _ACTIONS,
     "validation.": set(ValidationState),
@@ -149,11 +241,16 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
 COMPARED_ELSEWHERE: Final = frozenset({"differs.field."})
 """Fields of the rules: `test_language` compares their words with the classes that have them."""
 PYTHON_MEMBERS: Final[Mapping[str, set[str]]] = {
+    "alert.code.": set(AlertCode),
     "evidence.": {
         *(f"{kind}.{value}" for kind, value in EVIDENCE_SEVERITY),
         *(f"{kind}.other" for kind in EvidenceKind if kind is not EvidenceKind.INBOUND),
     },
+    "connection.": set(ConnectionState),
+    "imports.csv.": {"record", "code", "reason"},
     "message.": set(MessageState),
+    "night.": set(NightTroubleKind),
+    "near_day.": {"yesterday", "today", "tomorrow"},
     "said.": set(InboundKind),
     "time.": {f"{way}.{unit}" for way in ("ago", "in") for unit in ("minutes", "hours", "days")},
     "timeline.": {*AUDIT_SEVERITY, *PhoneState, *SendingState},
@@ -255,7 +352,8 @@ def read_python_keys() -> PythonKeys:
 
 
 PYTHON_TREES: Final = {
-    path.name: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.py"))
+    path: ast.parse(path.read_text(encoding="utf-8"))
+    for path in [*sorted(FOLDER.glob("*.py")), *sorted(NOTICES.glob("*.py"))]
 }
 PYTHON_KEYS: Final = read_python_keys()
 SCRIPTS: Final = "\n".join(path.read_text(encoding="utf-8") for path in STATIC.glob("*[!n].js"))
@@ -319,7 +417,7 @@ class RenderCall:
 
 def list_render_calls() -> Iterator[RenderCall]:
     """Return every call that renders; what it spreads are the string keys of its own module."""
-    for name, tree in PYTHON_TREES.items():
+    for path, tree in PYTHON_TREES.items():
         spread = {
             key.value
             for node in ast.walk(tree)
@@ -331,13 +429,13 @@ def list_render_calls() -> Iterator[RenderCall]:
             match call:
                 case ast.Call(
                     func=ast.Name(id=renderer), args=[_, template, *_], keywords=given
-                ) if renderer in GIVEN and name != "layout.py":
+                ) if renderer in GIVEN and path.name != "layout.py":
                     named = {each.arg for each in given if each.arg}
                     if any(each.arg is None for each in given):
                         named |= spread
-                    for path in list_paths(template, tree):
+                    for name in list_paths(template, tree):
                         yield RenderCall(
-                            f"{name}:{call.lineno}", path, frozenset(named | GIVEN[renderer])
+                            f"{path.name}:{call.lineno}", name, frozenset(named | GIVEN[renderer])
                         )
 
 

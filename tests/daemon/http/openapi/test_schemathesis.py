@@ -66,7 +66,8 @@ OPERATIONS = [
     for method in methods
     if path not in ENDLESS
 ]
-NOT_FURNISHED = ("rules", "quarantine", "inbound")  # what no request can put there
+NOT_FURNISHED = ("rules", "quarantine", "inbound", "bans", "conversations", "phases")
+"""What no request can put there."""
 ABOUT_ONE = [
     (method, path)
     for method, path in OPERATIONS
@@ -120,8 +121,10 @@ def furnished(client: ControlClient) -> dict[str, str]:
     plan = client.post("imports", "preview", upload=upload["upload"])["plan"]
     report = [*client.follow("imports", upload=upload["upload"], plan=plan)][-1]["report"]
     message = client.send("+5491141234567", "Hola Ana", wait=True)
+    text = client.post("texts", name="Saludo", purpose="answer", body="Hola {nombre}")
     return {
         "users": "eva",
+        "texts": text["id"],
         "tokens": token["record"]["id"],
         "sessions": "ventas",
         "imports": report["id"],

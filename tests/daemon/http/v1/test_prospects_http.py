@@ -46,6 +46,28 @@ async def test_one_person_is_one_prospect(api: HttpClient) -> None:
     assert made["id"] in again.document["detail"]
 
 
+async def test_a_number_is_found_as_people_write_it(api: HttpClient) -> None:
+    """As it is dialled in its town and from elsewhere, with the 9 or without, whole or its end."""
+    await entered(api)
+    await entered(api, phone="+541143219876", name="Beto")
+    for text, name in {
+        **dict.fromkeys(("11 4123-4567", "+54 9 11 4123-4567", "+54 11 4123 4567"), "Ana Paz"),
+        **dict.fromkeys(("011 15 4123-4567", "15 4123-4567", "(011) 4123.4567"), "Ana Paz"),
+        **dict.fromkeys(("5491141234567", "4567", "wa.me/5491141234567"), "Ana Paz"),
+        **dict.fromkeys(("011 4321-9876", "+54 11 4321 9876"), "Beto"),
+        **dict.fromkeys(("11 4123-4568", "15", "011 15 4123-9999")),
+    }.items():
+        for path in ("/v1/prospects", "/v1/exports/prospects.csv"):
+            reply = await api.call("GET", path, params={"text": text})
+            found = reply.document
+            listed = (
+                [row["name"] for row in csv.DictReader(io.StringIO(found))]
+                if isinstance(found, str)
+                else [each["name"] for each in found["items"]]
+            )
+            assert listed == ([name] if name else []), (path, text)
+
+
 @pytest.mark.parametrize(
     ("wrong", "status", "word"),
     [

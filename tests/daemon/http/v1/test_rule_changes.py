@@ -97,6 +97,19 @@ async def test_a_threshold_waits_to_be_accepted(rule_editor: HttpServer, own: Pa
     assert names(own) == ["gate.yaml"]
 
 
+async def test_a_file_in_a_shared_folder_stays_one_that_its_group_edits(
+    rule_editor: HttpServer, own: Path
+) -> None:
+    """A person's file is ours after an edit, and no less theirs: the folder is its group's."""
+    file = own / "gate.yaml"
+    own.chmod(0o2770)  # noqa: ASYNC240 - nobody waits
+    file.write_text("format: leadmaster/gate@1\n", encoding="utf-8")
+    file.chmod(0o644)
+    order = {"target": "gate.scores.unanswered", "value": -20}
+    await rule_editor.control.post("/v1/rules/change", **order, reason="they do not mind")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o664
+
+
 @pytest.mark.parametrize(
     ("order", "status", "said"),
     [

@@ -93,10 +93,9 @@ async def test_a_hang_up_finds_a_folder_that_came_later(short_folder: Path, tmp_
         desk = opened.services.ruleset_service
         (tmp_path / "later.d").mkdir()
         (tmp_path / "later.d" / "ours.yaml").write_text(MANY, encoding="utf-8")
-        await _until(
-            lambda: len(desk.get_status().gate.files) == 2,
-            opened.services.ruleset_watcher.request_reload,
-        )
+        async with asyncio.timeout(60):
+            await opened.services.ruleset_watcher.reload()
+        assert len(desk.get_status().gate.files) == 2
 
 
 async def _until(holds: Callable[[], bool], again: Callable[[], object] = lambda: None) -> None:

@@ -174,7 +174,7 @@ async def test_sessions_narrow_what_is_about_a_session_and_nothing_else(
 ) -> None:
     """Another session's changes are not told; a halt, which is about none, is."""
     for name in ("ventas", "cobros"):
-        await stream.services.sessions.create(name, "manual", "America/Bogota")
+        await stream.services.sessions.create(name, "simulated", "America/Bogota")
     async with stream.subscribe(token, "?sessions=ventas") as client:
         await stream.services.sessions.start("cobros", "ana")
         await stream.services.sessions.start("ventas", "ana")
@@ -228,7 +228,7 @@ async def test_each_topic_has_its_scope(stream: StreamServer) -> None:
     """A token hears what its scopes cover, and may not ask for more by name."""
     few = await stream.create_token(Scope.EVENTS_READ, Scope.SESSIONS_READ)
     async with stream.subscribe(few) as client:
-        await stream.services.sessions.create("ventas", "manual", "America/Bogota")
+        await stream.services.sessions.create("ventas", "simulated", "America/Bogota")
         await client.send_frame("subscribe", topics=["message.changed"])
         event, error = await client.read_frame(), await client.read_frame()
     assert event["type"] == "session.changed"

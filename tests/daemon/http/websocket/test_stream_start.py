@@ -145,6 +145,7 @@ async def test_a_snapshot_shows_only_what_may_be_read(stream: StreamServer) -> N
     assert hidden == [None, None, None]
     assert subscribed["topics"] == [
         "clock.stepped",
+        "decision.recorded",
         "plugin.failed",
         "sending.halted",
         "sending.resumed",

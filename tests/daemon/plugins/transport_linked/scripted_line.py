@@ -67,7 +67,7 @@ class ScriptedLine:
         info = SessionInfo("ventas", paired=True, phone=ANA, folder=self.folder, options=options)
         verifier = PermitVerifier(self.signer.public_key)
         context = OpenContext(info, self._clock, verifier, self._launch)
-        read = read_options("ventas", options)
+        read = read_options(options)
         self._client = await start_worker(context, read)
         self._transport = LinkedTransport(context, read, self._client)
         self._reading = asyncio.create_task(self._read())
@@ -101,10 +101,10 @@ class ScriptedLine:
         [answer] = await self._client.ask(SendMessageRequest(permit, permit.message, ANA, text))
         return answer
 
-    async def wait_for(self, kind: type[Signal]) -> None:
-        """Return once a signal of that kind was reported."""
+    async def wait_for(self, kind: type[Signal], number: int = 1) -> None:
+        """Return once so many signals of that kind were reported."""
         async with asyncio.timeout(30):
-            while not any(isinstance(each, kind) for each in self.signals):
+            while sum(isinstance(each, kind) for each in self.signals) < number:
                 self._news.clear()
                 await self._news.wait()
 

@@ -32,12 +32,16 @@ from daemon.api.transport import (
 )
 from daemon.linked_worker.protocol import MAX_TEXT_CHARACTERS, PermitRefusedAnswer
 from daemon.linked_worker.signal_spool import SPOOL_FILE
-from daemon.worker_protocol import WorkerFailed
+from daemon.linked_worker.storage_check import DISK_FULL
+from daemon.plugins.transport_linked import leadmaster_declare_channels
 from tests.daemon.plugins.transport_linked.scripted_line import ANA, ScriptedLine
+from tests.helpers.process_limits import limit_file_size
+from tests.helpers.services.notes_database import yield_to_tasks
 
 pytestmark = pytest.mark.slow
 
 CLOSE_SECONDS = 3.0
+PAST = 200
 
 
 def list_deaths(line: ScriptedLine) -> list[str]:
@@ -69,8 +73,10 @@ async def test_after_a_logout_the_next_worker_shows_a_code(line: ScriptedLine) -
     """The login is gone."""
     await line.open()
     await line.transport.logout()
+    assert not any(isinstance(each, QrIssued) for each in line.signals)
     await line.transport.connect()
     await line.wait_for(QrIssued)
+    assert any(isinstance(each, QrIssued) for each in line.signals)
 
 
 async def test_the_worker_itself_refuses_a_forged_permit(line: ScriptedLine) -> None:
@@ -240,6 +246,24 @@ async def test_a_worker_that_receives_more_than_is_stored_ends(line: ScriptedLin
     assert len(list_inbound(line)) == received
 
 
+async def test_the_past_waits_until_most_of_it_is_stored(line: ScriptedLine) -> None:
+    """A phone that is linked replays thousands of messages; what is live goes between them."""
+    await line.open()
+    await line.wait_for(Synced)
+    line.stores.clear()
+    await line.send(f"past {PAST}")
+    await line.wait_for(InboundMessage)
+    for _ in range(20):
+        await line.send("inbound 1")
+    unstored = (line.folder / SPOOL_FILE).read_text(encoding="utf-8").splitlines()
+    assert 20 < len(unstored) < PAST
+    line.stores.set()
+    await line.wait_for(InboundMessage, PAST + 20)
+    texts = [text for text, _ in list_inbound(line)]
+    assert texts.count("hola 0") == 21
+    assert texts[-1] == f"hola {PAST - 1}"
+
+
 async def test_a_worker_ends_that_can_not_keep_what_it_receives(line: ScriptedLine) -> None:
     """The one message may still be stored; what comes behind it stays with WhatsApp."""
     await line.open()
@@ -320,9 +344,61 @@ async def test_a_second_worker_of_a_session_may_be_tried_again(line: ScriptedLin
     """The first one is about to end."""
     await line.open()
     first = line.transport
-    with pytest.raises(WorkerFailed, match="still serves"):
+    with pytest.raises(CannotOpen, match="still serves") as refused:
         await line.open()
+    assert refused.value.retryable
     await first.close()
+
+
+async def test_a_worker_that_finds_the_disk_full_may_be_tried_again(line: ScriptedLine) -> None:
+    """It says so before it loads its library, which would connect all the same."""
+    with limit_file_size(1000), pytest.raises(CannotOpen) as refused:
+        await line.open()
+    assert (str(refused.value), refused.value.retryable) == (DISK_FULL, True)
+
+
+async def test_a_worker_ends_when_its_disk_is_full_twice_in_a_row(line: ScriptedLine) -> None:
+    """Once may be a moment of somebody else's."""
+    await line.open(heartbeat_timeout=0.6)
+    await line.wait_for(Synced)
+    assert line.worker is not None
+    resource.prlimit(line.worker.pid, resource.RLIMIT_FSIZE, (1000, 1000))
+    await line.wait_for_end()
+    assert list_deaths(line) == [DISK_FULL]
+
+
+class MovedLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock a test moves."""
+
+    moved = 0.0
+
+    def time(self) -> float:
+        """Return the seconds of the clock, and by how many it was moved."""
+        return super().time() + self.moved
+
+
+def test_a_worker_may_be_silent_for_thirty_seconds_as_shipped(tmp_path: Path) -> None:
+    """And not for longer, here on a clock that is moved."""
+    loop = MovedLoop()
+
+    async def stop_worker() -> None:
+        line = ScriptedLine(tmp_path / "line")
+        await line.open()
+        await line.wait_for(Synced)
+        assert line.worker is not None
+        os.kill(line.worker.pid, signal.SIGSTOP)
+        try:
+            loop.moved = 29.0
+            await yield_to_tasks()
+            assert list_deaths(line) == []
+            loop.moved = 31.0
+            await line.wait_for_end()
+            assert list_deaths(line) == ["the worker was silent for 30 s"]
+        finally:
+            await line.close()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(stop_worker())
 
 
 @pytest.mark.parametrize(
@@ -333,9 +409,12 @@ async def test_a_second_worker_of_a_session_may_be_tried_again(line: ScriptedLin
         {"memory_limit_mb": "much"},
         {"memory_limit_mb": 0},
         {"heartbeat_timeout": True},
+        {"trace": "yes"},
         {"slot": 0, "worker_socket": "/run/{slot}.sock"},
         {"slot": True, "worker_socket": "/run/{slot}.sock"},
         {"slot": 1},
+        {"worker_socket": "/run/{slot}.sock"},
+        {"worker_socket": "/run/{slot}/one.sock"},
         {"worker_socket": "run/{slot}.sock"},
         {"worker_socket": "/run/one.sock"},
         {"worker_socket": 7},
@@ -343,6 +422,16 @@ async def test_a_second_worker_of_a_session_may_be_tried_again(line: ScriptedLin
 )
 async def test_a_wrong_option_is_named(line: ScriptedLine, options: dict[str, object]) -> None:
     """Before any worker starts."""
-    with pytest.raises(CannotOpen, match=next(iter(options))):
+    named = "slot" if options == {"worker_socket": "/run/{slot}.sock"} else next(iter(options))
+    with pytest.raises(CannotOpen, match=f"linked.{named}"):
         await line.open(**options)
     assert line.worker is None
+
+
+def test_only_the_settings_name_the_socket_of_a_worker() -> None:
+    """Also of a session that was stored when its own options still could."""
+    [channel] = leadmaster_declare_channels()
+    settings = {"worker_socket": "/run/{slot}.sock", "driver": "neonize"}
+    own = {"worker_socket": "/home/mallory/{slot}.sock", "slot": 3, "driver": "other"}
+    merged = channel.merge_options(settings, own)
+    assert merged == {"worker_socket": "/run/{slot}.sock", "driver": "other", "slot": 3}

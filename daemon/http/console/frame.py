@@ -1,17 +1,37 @@
-"""The dialogs that stop and resume all sending, and the banner of a halt."""
+"""What every page has around it: the sidebar with its badges, and how sending is stopped."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
+from daemon.http.bodies import RequestQuery, read_query
 from daemon.http.console.error_translation import render_errors
-from daemon.http.console.layout import render_piece
+from daemon.http.console.layout import get_theme, load_page_badges, render_piece
 from daemon.http.health import get_services
 from statemachines.message import WAITING_STATES, MessageState
 from storage import console_queries
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
+
+
+class SidebarQuery(RequestQuery, frozen=True):
+    """The page around which the sidebar is, by the key of its place or of its tab."""
+
+    page: str = ""
+
+
+@routes.get("/pieces/sidebar")
+@render_errors
+async def show_sidebar(request: web.Request) -> web.StreamResponse:
+    """Show the navigation with its badges, to be refreshed."""
+    return render_piece(
+        request,
+        "pieces/sidebar.html",
+        active_page=read_query(request, SidebarQuery).page,
+        badges=await load_page_badges(request),
+        theme=get_theme(request),
+    )
 
 
 @routes.get("/pieces/halt")
@@ -29,9 +49,13 @@ async def show_halt_dialog(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/halt-banner")
 @render_errors
 async def show_halt_banner(request: web.Request) -> web.StreamResponse:
-    """Show the current halt, or nothing."""
+    """Show why nothing is sent: trouble with the disk, the current halt, or nothing."""
+    services = get_services(request)
     return render_piece(
-        request, "pieces/halt_banner.html", halt=await get_services(request).halt.get_current()
+        request,
+        "pieces/halt_banner.html",
+        halt=await services.halt.get_current(),
+        refusal=services.database.refusal,
     )
 
 

@@ -1,0 +1,1 @@
+"""What the gate costs beside many messages that wait."""

@@ -1,0 +1,1 @@
+"""Alerts: what wakes a person, who is notified, and the program that tells them."""

@@ -1,0 +1,118 @@
+"""Sends the notices that are due, again where somebody did not take one, and stores how it went."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from daemon.alerts.requests import OutgoingNotice, SendAnswer, TargetResult, ask_to_send
+from daemon.api.clock import Clock
+from daemon.errors import LeadMasterError
+from daemon.settings import Settings
+from statemachines.vocabulary import NoticeKind
+from storage import alerts
+from storage.alerts import NoticeRecord
+from storage.db import Database
+from storage.tx import Tx
+
+log = structlog.get_logger("alerts")
+
+NO_TARGET_SENTENCE: Final = "Nobody is notified, because no target is set."
+GIVEN_UP_AFTER: Final = timedelta(hours=24)
+_AT_ONCE: Final = 20
+"""How many notices one request carries; the others go with the next."""
+_RETRY_SECONDS: Final = (15, 30, 60, 120, 300, 900)
+_QUIET_KINDS: Final = frozenset({NoticeKind.MORNING, NoticeKind.TEST, NoticeKind.ENDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt to send a notice ended: who has it now, when to try again, what failed."""
+
+    targets: tuple[str, ...]
+    due_at: datetime | None
+    failure: str
+
+
+class Delivery:
+    """Sends notices through the program that has a network; one request at a time."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._turn = asyncio.Lock()
+
+    async def send_due(self) -> None:
+        """Send what is due. A failure is stored with the notice, and never raised."""
+        now = self._clock.now()
+        due = await self._database.read(
+            lambda reader: alerts.list_due_notices(reader, now, _AT_ONCE)
+        )
+        if due:
+            answer = await self._ask(tuple(build_outgoing(notice) for notice in due))
+            await self._database.write(partial(self._record, due=due, answer=answer), urgent=True)
+
+    async def send(self, notice: OutgoingNotice) -> SendAnswer:
+        """Send one notice now. Raises :class:`LeadMasterError` where the program does not."""
+        async with self._turn:
+            return await ask_to_send(self._settings, (notice,))
+
+    async def _ask(self, notices: tuple[OutgoingNotice, ...]) -> SendAnswer | LeadMasterError:
+        try:
+            async with self._turn:
+                return await ask_to_send(self._settings, notices)
+        except LeadMasterError as error:
+            log.error("alert_not_sent", code=error.code)
+            return error
+
+    def _record(
+        self, tx: Tx, due: Sequence[NoticeRecord], answer: SendAnswer | LeadMasterError
+    ) -> None:
+        at = self._clock.now()
+        for notice in due:
+            attempt = judge_attempt(notice, answer, at)
+            alerts.record_attempt(
+                tx,
+                notice.id,
+                at=at,
+                targets=attempt.targets,
+                due_at=attempt.due_at,
+                failure=attempt.failure,
+            )
+
+
+def build_outgoing(notice: NoticeRecord) -> OutgoingNotice:
+    """Return a notice as the program gets it."""
+    urgent = notice.kind not in _QUIET_KINDS
+    return OutgoingNotice(notice.id, notice.title, notice.text, urgent, notice.targets)
+
+
+def judge_attempt(
+    notice: NoticeRecord, answer: SendAnswer | LeadMasterError, at: datetime
+) -> Attempt:
+    """Return how an attempt ended: tried again while a target lacks it, for a day at most."""
+    pause = _RETRY_SECONDS[min(notice.attempts, len(_RETRY_SECONDS) - 1)]
+    again = at + timedelta(seconds=pause)
+    due_at = again if again - notice.at < GIVEN_UP_AFTER else None
+    if isinstance(answer, LeadMasterError):
+        return Attempt(notice.targets, due_at, f"{answer} {answer.hint}".strip())
+    if not answer.targets:
+        return Attempt(notice.targets, None, NO_TARGET_SENTENCE)
+    results = [each for each in answer.results if each.notice == notice.id]
+    taken = tuple(each.fingerprint for each in results if not each.failure)
+    failure = describe_failures(results)
+    return Attempt((*notice.targets, *taken), due_at if failure else None, failure)
+
+
+def describe_failures(results: Sequence[TargetResult]) -> str:
+    """Return a sentence for each target that did not take a notice."""
+    return " ".join(
+        f"Target {each.target} did not take it. {each.failure}" for each in results if each.failure
+    )

@@ -1,0 +1,123 @@
+"""The backups as the daemon sees them: asks for copies, follows the journal, says what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from daemon.api.clock import Clock
+from daemon.backup.requests import (
+    BackupAnswer,
+    BackupRequest,
+    ConfirmKeyRequest,
+    MakeCopyRequest,
+    MakeKeyRequest,
+    NewBackupKey,
+    SealJournalRequest,
+    ask_backup,
+    find_config,
+)
+from daemon.backup.status import BackupConcern, BackupStatus, SealedCopy, list_concerns, read_status
+from daemon.errors import LeadMasterError
+from daemon.settings import Settings
+from storage import audit
+from storage.db import Database
+from storage.state_folder import StateFolder
+
+log = structlog.get_logger("backup")
+
+
+class BackupService:
+    """Makes backups through the program that may read everything; one at a time."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._started_at = clock.now()
+        self._turn = asyncio.Lock()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Return whether this installation is a real one: an injected clock has nothing to lose."""
+        return self._settings.clock.start is None
+
+    def read_status(self) -> BackupStatus:
+        """Return what is known of key and copies."""
+        return read_status(self._settings)
+
+    def list_concerns(self) -> list[BackupConcern]:
+        """Return what a person should know about the backups, the most urgent first."""
+        if not self.is_wanted:
+            return []
+        return list_concerns(self.read_status(), self._started_at, self._clock.now())
+
+    def find_next(self, status: BackupStatus) -> datetime | None:
+        """Return when the next copy is due; None without a key."""
+        if status.key_made_at is None:
+            return None
+        if not status.copies:
+            return self._clock.now()
+        return status.copies[0].made_at + timedelta(hours=self._settings.backup.every_hours)
+
+    async def make_copy(self, who: str) -> SealedCopy | None:
+        """Make a copy now, and return it. Raises :class:`LeadMasterError` where that fails."""
+        made = await self._ask(MakeCopyRequest())
+        await self._record(who, "make_backup")
+        return made.copy
+
+    async def make_key(self, who: str, *, replace: bool) -> NewBackupKey | None:
+        """Make a key, and return both halves of it, this once."""
+        made = await self._ask(MakeKeyRequest(replace))
+        await self._record(who, "make_backup_key")
+        return made.key
+
+    async def confirm_key(self, who: str, typed: str) -> BackupStatus:
+        """Confirm with a row of the sheet that somebody has the key."""
+        confirmed = await self._ask(ConfirmKeyRequest(typed))
+        await self._record(who, "confirm_backup_key")
+        return confirmed.status
+
+    async def make_due_copy(self) -> None:
+        """Make a copy where the last one is old enough; a failure is kept in the status."""
+        due = self.find_next(self.read_status()) if self.is_wanted else None
+        if due is not None and due <= self._clock.now():
+            await self._ask_in_background(MakeCopyRequest())
+
+    async def follow_journal(self) -> None:
+        """Seal the suppression journal again where it has grown since."""
+        status = self.read_status()
+        if not self.is_wanted or status.key_made_at is None:
+            return
+        journal = StateFolder(self._settings.state_dir).journal
+        size = await asyncio.to_thread(_get_size, journal)
+        if size != (status.journal.bytes if status.journal else 0):
+            await self._ask_in_background(SealJournalRequest())
+
+    async def _record(self, who: str, action: str) -> None:
+        entry = partial(
+            audit.insert_audit_entry,
+            at=self._clock.now(),
+            who=who,
+            action=action,
+            subject="installation",
+        )
+        await self._database.write(entry)
+
+    async def _ask(self, request: BackupRequest) -> BackupAnswer:
+        async with self._turn:
+            return await ask_backup(self._settings, request, config=find_config())
+
+    async def _ask_in_background(self, request: BackupRequest) -> None:
+        try:
+            await self._ask(request)
+        except LeadMasterError as error:
+            log.error("backup_failed", code=error.code)
+
+
+def _get_size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,164 @@
+"""What is known of the sealed copies, kept in the state folder, and what a person has to do.
+
+The daemon may not read the folder of the copies where a unit makes them, so that this file is what
+it knows of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from daemon.settings import Settings
+from storage.state_folder import StateFolder, write_durably
+
+LATE_AFTER: Final = timedelta(hours=26)
+"""A day, and what a slow disk may need."""
+
+
+class SealedCopy(msgspec.Struct, frozen=True):
+    """One sealed copy: its file, and what was found in it when a restore of it was tested."""
+
+    name: str
+    made_at: datetime
+    bytes: int
+    tested_at: datetime
+    counts: dict[str, int]
+    logins: int
+
+
+class BackupFailure(msgspec.Struct, frozen=True):
+    """Why the last copy could not be made, or taken where it should go."""
+
+    at: datetime
+    sentence: str
+    hint: str = ""
+
+
+class SealedJournal(msgspec.Struct, frozen=True):
+    """The last sealed copy of the suppression journal: when, and how many bytes were sealed."""
+
+    at: datetime
+    bytes: int
+
+
+class BackupStatus(msgspec.Struct, frozen=True):
+    """The key, the copies (newest first), where they are, and what went wrong last.
+
+    `burns_with_server` is whether every place of the copies is on the disk of the state folder.
+    """
+
+    recipient: str = ""
+    key_made_at: datetime | None = None
+    key_confirmed_at: datetime | None = None
+    key_row: int = 0
+    places: tuple[str, ...] = ()
+    burns_with_server: bool = True
+    copies: tuple[SealedCopy, ...] = ()
+    last_tested_restore: datetime | None = None
+    journal: SealedJournal | None = None
+    failure: BackupFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackupConcern:
+    """Something about the backups that a person should know: code, sentence, what to do."""
+
+    code: str
+    sentence: str
+    hint: str
+    since: datetime
+
+
+def read_status(settings: Settings) -> BackupStatus:
+    """Return what is known; an empty status where there is no file, or none that can be read."""
+    path = StateFolder(settings.state_dir).backup_status
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=BackupStatus)
+    except (OSError, msgspec.MsgspecError):
+        return BackupStatus()
+
+
+def write_status(settings: Settings, status: BackupStatus) -> None:
+    """Replace what is known."""
+    path = StateFolder(settings.state_dir).backup_status
+    write_durably(path, msgspec.json.encode(status))
+
+
+def list_places(settings: Settings) -> tuple[str, ...]:
+    """Return where sealed copies go: folders, and the command's program."""
+    command = settings.backup.command[:1]
+    return (str(settings.backup_dir), *filter(None, [settings.backup.target]), *command)
+
+
+def burns_with_server(settings: Settings) -> bool:
+    """Return whether every copy is on the disk of the state folder."""
+    if settings.backup.command:
+        return False
+    here = settings.state_dir.stat().st_dev
+    folders = [
+        settings.backup_dir,
+        *([Path(settings.backup.target)] if settings.backup.target else []),
+    ]
+    return all(folder.stat().st_dev == here for folder in folders if folder.is_dir())
+
+
+def list_concerns(status: BackupStatus, started_at: datetime, now: datetime) -> list[BackupConcern]:
+    """Return what a person should know, the most urgent first.
+
+    `started_at` is since when there could have been a backup.
+    """
+    return [*_list_key_concerns(status, started_at), *_list_copy_concerns(status, started_at, now)]
+
+
+def _list_key_concerns(status: BackupStatus, started_at: datetime) -> Iterator[BackupConcern]:
+    if status.key_made_at is None:
+        yield BackupConcern(
+            "backup_no_key",
+            "Nothing is backed up: there is no key to seal a backup with.",
+            "leadmaster backup key",
+            started_at,
+        )
+    elif status.key_confirmed_at is None:
+        yield BackupConcern(
+            "backup_key_unconfirmed",
+            "Nobody confirmed that the sheet with the backup's key is printed: without it no backup"
+            " can be opened.",
+            "leadmaster backup key --confirm",
+            status.key_made_at,
+        )
+
+
+def _list_copy_concerns(
+    status: BackupStatus, started_at: datetime, now: datetime
+) -> Iterator[BackupConcern]:
+    if status.failure is not None:
+        yield BackupConcern(
+            "backup_failed",
+            f"The last backup failed: {status.failure.sentence}",
+            status.failure.hint or "leadmaster backup now",
+            status.failure.at,
+        )
+    last = status.copies[0].made_at if status.copies else None
+    if status.key_made_at is None:
+        return
+    if last is None or now - last > LATE_AFTER:
+        since = last or max(started_at, status.key_made_at)
+        yield BackupConcern(
+            "backup_late",
+            f"The last backup is of {last:%Y-%m-%d %H:%M} UTC." if last else "There is no backup.",
+            "leadmaster backup now",
+            since,
+        )
+    elif status.burns_with_server:
+        yield BackupConcern(
+            "backup_burns_with_server",
+            "Every backup is on this server's own disk, and burns with this server.",
+            "Set target or command under [backup] in leadmaster.toml; see the how-to on backups.",
+            status.copies[-1].made_at,
+        )

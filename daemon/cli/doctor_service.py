@@ -1,0 +1,298 @@
+"""All checks of `leadmaster doctor`, and those on the running service: daemon, proxy, channels."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from importlib.metadata import version
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from daemon.alerts.delivery import NO_TARGET_SENTENCE
+from daemon.cli import doctor_checks, doctor_machine
+from daemon.cli.client import ControlClient
+from daemon.cli.doctor_finding import DoctorFinding
+from daemon.cli.worker_sandbox import (
+    WORKER_UNIT,
+    has_worker_unit,
+    run_in_worker_sandbox,
+)
+from daemon.errors import LeadMasterError, NotRunning
+from daemon.settings import Settings
+from statemachines.vocabulary import BuiltinChannel
+
+PROXY_CONFIG: Final = "/etc/nginx/sites-available/leadmaster"
+SHIPPED_PROXY_CONFIG: Final = "/usr/share/leadmaster/nginx/leadmaster.conf"
+_TARGETS_FILE: Final = "/etc/leadmaster/secrets/alerts.toml"
+_UNIT: Final = Path("/usr/lib/systemd/system/leadmaster.service")
+_CONNECT_SECONDS: Final = 10.0
+_SANDBOX_SECONDS: Final = 60.0
+_OK: Final = 200
+_LIE: Final = "203.0.113.7"
+"""An address that is nobody's: a proxy that passes on what clients write passes it on too."""
+_PROXY_COMMAND: Final = f"diff {SHIPPED_PROXY_CONFIG} {PROXY_CONFIG}"
+_RELOAD_HINT: Final = "Mend what differs from the shipped file; then: systemctl reload nginx"
+_CHECKED_FROM_FILES: Final = ("backup_", "history_unknown", "one_engine")
+"""The begin of the daemon's warnings that another check here finds by itself."""
+_COMMANDS: Final[Mapping[str, str]] = {
+    "budget_not_decided": "leadmaster budgets decide --help",
+    "disk_full": "journalctl --vacuum-size=100M && apt-get clean",
+    "expiring": "leadmaster review list",
+    "halt_not_stored": "journalctl --vacuum-size=100M && apt-get clean",
+    "loop": "systemctl restart leadmaster",
+    "outbox": "systemctl restart leadmaster",
+    "quarantine": "leadmaster quarantine list",
+    "writer": "systemctl restart leadmaster",
+}
+"""What heals a blocker or a warning, by its code; for all others the session's own command."""
+
+
+def run_checks(settings: Settings, client: ControlClient) -> list[DoctorFinding]:
+    """Return every finding, in the order in which problems should be solved."""
+    of_files = (
+        doctor_checks.check_versions,
+        doctor_checks.check_modes,
+        doctor_machine.check_disk,
+        doctor_machine.check_memory,
+        doctor_machine.check_clock,
+        doctor_checks.check_database,
+        doctor_checks.check_history,
+        doctor_checks.check_backups,
+        doctor_checks.check_registers,
+        doctor_checks.check_rules,
+        doctor_machine.check_units,
+    )
+    of_service = (check_daemon, check_proxy, check_reach, check_alerts)
+    return [
+        *(finding for check in of_files for finding in check(settings)),
+        *(finding for check in of_service for finding in check(settings, client)),
+    ]
+
+
+def check_daemon(settings: Settings, client: ControlClient) -> Iterator[DoctorFinding]:
+    """Check that the daemon runs, in the installed version, and what it says is in its way."""
+    try:
+        status = client.get("status")
+    except (LeadMasterError, OSError) as error:
+        hint = "" if isinstance(error, NotRunning | OSError) else error.hint
+        start = "systemctl start leadmaster" if _is_unit(settings) else "leadmaster run"
+        yield DoctorFinding("daemon", ok=False, sentence=str(error), hint=hint, command=start)
+        return
+    yield _judge_version(status["version"])
+    for blocker in status["blockers"]:
+        command = _COMMANDS.get(blocker["code"], "leadmaster sessions list")
+        yield DoctorFinding("daemon", ok=False, sentence=blocker["sentence"], command=command)
+    for warning in status["warnings"]:
+        if not warning["code"].startswith(_CHECKED_FROM_FILES):
+            command = _COMMANDS.get(warning["code"], "leadmaster budgets")
+            yield DoctorFinding(
+                "daemon", ok=True, sentence=warning["sentence"], warns=True, command=command
+            )
+    if halt := status["halt"]:
+        what = "Only replies go" if halt["replies_go"] else "Sending is halted"
+        sentence = f"{what}: {halt['reason']}"
+        command = "leadmaster resume REASON"
+        yield DoctorFinding("daemon", ok=True, sentence=sentence, warns=True, command=command)
+    yield from _judge_rules(status["rules"])
+
+
+def _is_unit(settings: Settings) -> bool:
+    return _UNIT.exists() and settings.state_dir == Settings().state_dir
+
+
+def _judge_version(running: str) -> DoctorFinding:
+    installed = version("leadmaster")
+    if running == installed:
+        return DoctorFinding("daemon", ok=True, sentence=f"It runs, in version {running}.")
+    return DoctorFinding(
+        "daemon",
+        ok=False,
+        sentence=f"Version {running} runs, and {installed} is installed.",
+        command="systemctl restart leadmaster",
+    )
+
+
+def _judge_rules(rules: Mapping[str, Any]) -> Iterator[DoctorFinding]:
+    if waiting := rules["waiting"]:
+        yield DoctorFinding(
+            "rules",
+            ok=True,
+            sentence=f"The rules {waiting[:12]} wait for a person, and are not in force.",
+            warns=True,
+            command="leadmaster rules status",
+        )
+
+
+def check_proxy(settings: Settings, _client: ControlClient) -> Iterator[DoctorFinding]:
+    """Check what the daemon sees of a client that comes through the proxy, at its public address.
+
+    A proxy that hides TLS or the client's address breaks signing in and the limit on guessing; one
+    that passes on what the client wrote lets everybody be anybody.
+    """
+    if not (url := settings.auth.public_url):
+        sentence = "No proxy is expected: public_url under [auth] is empty."
+        yield DoctorFinding("proxy", ok=True, sentence=sentence)
+        return
+    try:
+        status, seen, ours = _ask_health(url)
+    except ssl.SSLCertVerificationError as error:
+        yield DoctorFinding(
+            "proxy",
+            ok=False,
+            sentence=f"{url} has no certificate that is trusted here: {error.verify_message}.",
+            command=f"openssl s_client -connect {_get_address(url)} -brief",
+        )
+        return
+    except (OSError, HTTPException, ValueError) as error:
+        yield DoctorFinding(
+            "proxy",
+            ok=False,
+            sentence=f"{url} can't be reached from here: {str(error) or 'no answer'}.",
+            command="nginx -t && systemctl restart nginx",
+        )
+        return
+    if problem := _find_proxy_problem(status, seen, ours):
+        yield DoctorFinding(
+            "proxy", ok=False, sentence=problem, hint=_RELOAD_HINT, command=_PROXY_COMMAND
+        )
+        return
+    sentence = f"Through {url} this machine is seen as {seen['client']['address']}, over https."
+    yield DoctorFinding("proxy", ok=True, sentence=sentence)
+
+
+def _get_address(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 443}"
+
+
+def _ask_health(url: str) -> tuple[int, Mapping[str, Any], str]:
+    """Return status and document of `/health` at an address, and our own end of the connection."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    connection: HTTPConnection
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        connection = HTTPSConnection(
+            parts.hostname, parts.port, timeout=_CONNECT_SECONDS, context=context
+        )
+    else:
+        connection = HTTPConnection(parts.hostname, parts.port, timeout=_CONNECT_SECONDS)
+    try:
+        connection.connect()
+        ours = str(connection.sock.getsockname()[0])
+        connection.request("GET", "/health", headers={"X-Forwarded-For": _LIE})
+        answer = connection.getresponse()
+        text = answer.read(1 << 16)
+    finally:
+        connection.close()
+    # What is no daemon of ours may answer anything.
+    document = json.loads(text) if answer.status == _OK else {}
+    return answer.status, document if isinstance(document, dict) else {}, ours
+
+
+def _find_proxy_problem(status: int, seen: Mapping[str, Any], ours: str) -> str:
+    """Return what is wrong with what the daemon saw; empty where nothing is."""
+    if status != _OK or "client" not in seen:
+        return f"The proxy answers /health with {status}, and not as LeadMaster does."
+    address, is_https = seen["client"]["address"], seen["client"]["https"]
+    if address == _LIE:
+        return "The proxy passes on what a client writes into X-Forwarded-For."
+    if not is_https:
+        return "The proxy does not say X-Forwarded-Proto: https, so nobody can sign in."
+    if ip_address(address).is_loopback and not ip_address(ours).is_loopback:
+        return "The proxy does not say X-Forwarded-For, so all clients are one."
+    return ""
+
+
+def check_reach(_settings: Settings, client: ControlClient) -> Iterator[DoctorFinding]:
+    """Check that the channels in use reach their platform, from where they run."""
+    try:
+        sessions = client.get("sessions")["items"]
+    except (LeadMasterError, OSError):
+        return  # said by the check of the daemon
+    used = sorted({each["channel"] for each in sessions})
+    if BuiltinChannel.LINKED in used:
+        yield from look_from_worker()
+    elif used:
+        sentence = f"No channel in use needs the internet: {', '.join(used)}."
+        yield DoctorFinding("reach", ok=True, sentence=sentence)
+    else:
+        yield DoctorFinding("reach", ok=True, sentence="There is no session yet.")
+
+
+def look_from_worker() -> Iterator[DoctorFinding]:
+    """Check the way to WhatsApp from the sandbox of a linked phone's worker."""
+    try:
+        done = run_in_worker_sandbox("daemon.cli.whatsapp_probe", _SANDBOX_SECONDS)
+    except subprocess.TimeoutExpired:
+        sentence = f"WhatsApp was not asked within {_SANDBOX_SECONDS:g} s."
+        yield DoctorFinding("reach", ok=False, sentence=sentence, command="uptime")
+        return
+    except OSError as error:
+        yield _build_sandbox_finding(error.strerror or str(error), "sudo leadmaster doctor")
+        return
+    try:
+        found = [DoctorFinding(**each) for each in json.loads(done.stdout)]
+    except (ValueError, TypeError):
+        why = (done.stderr.strip() or f"it ended with status {done.returncode}").splitlines()[-1]
+        yield _build_sandbox_finding(why, f"systemctl cat {WORKER_UNIT}")
+        return
+    if has_worker_unit():
+        sentence = f"Looked from the sandbox of {WORKER_UNIT}."
+        yield DoctorFinding("sandbox", ok=True, sentence=sentence)
+    yield from found
+
+
+def _build_sandbox_finding(why: str, command: str) -> DoctorFinding:
+    sentence = f"Nothing could be started in the sandbox of a worker: {why}"
+    return DoctorFinding("sandbox", ok=False, sentence=sentence, command=command)
+
+
+def check_alerts(settings: Settings, client: ControlClient) -> Iterator[DoctorFinding]:
+    """Check that somebody is notified when something is wrong, and that it last went out."""
+    try:
+        status = client.get("alerts", "status")
+    except (LeadMasterError, OSError):
+        return  # said by the check of the daemon
+    yield judge_alerts(status, is_demonstration=settings.clock.start is not None)
+
+
+def judge_alerts(status: Mapping[str, Any], *, is_demonstration: bool = False) -> DoctorFinding:
+    """Return the finding about the alerts; times are ISO 8601 in UTC, and so compare as texts."""
+    succeeded, failed = status["last_success"] or "", status["last_failure"] or ""
+    where = "Where they go: docs/how-to/be-woken.md"
+    if status["failure"] == NO_TARGET_SENTENCE:
+        # Without a target a morning line is lost, and that is a choice; an alert is not, but by
+        # an injected clock: nobody is woken by a demonstration.
+        untold = f" Open alerts: {status['open']}." if status["open"] else ""
+        return DoctorFinding(
+            "alerts",
+            ok=is_demonstration or not untold,
+            sentence=NO_TARGET_SENTENCE + untold,
+            hint=where,
+            warns=True,
+            command=f"editor {_TARGETS_FILE} && leadmaster alerts test",
+        )
+    if failed > succeeded:
+        last = f"last one that did: {succeeded}" if succeeded else "none ever did"
+        sentence = f"The last alert did not go out ({last}): {status['failure']}"
+        return DoctorFinding(
+            "alerts", ok=False, sentence=sentence, hint=where, command="leadmaster alerts test"
+        )
+    if not succeeded:
+        sentence = "No alert went out yet, so nobody knows whether one would."
+        return DoctorFinding(
+            "alerts",
+            ok=True,
+            sentence=sentence,
+            hint=where,
+            warns=True,
+            command="leadmaster alerts test",
+        )
+    return DoctorFinding("alerts", ok=True, sentence=f"An alert last went out at {succeeded}.")

@@ -1,0 +1,105 @@
+// Ticked rows of a list: shift ticks a range, "all" is what the filter finds as the server counts it, and
+// each action names how many it is about. The server refuses one that would be about others by now.
+import { call } from "./calls.js";
+import { openDialog } from "./dialogs.js";
+import { toast } from "./toasts.js";
+
+const PROBLEM_SECONDS = 10;
+let selection = null;
+let last = null;
+let asked = 0;
+
+const bar = () => document.getElementById("selection");
+const ticks = () => [...document.querySelectorAll("[data-tick]")];
+const ticked = () => ticks().filter((each) => each.checked).map((each) => each.value);
+
+export function startSelection() {
+  if (!bar()) return;
+  document.addEventListener("click", ({ target, shiftKey }) => {
+    const tick = target.closest("[data-tick]");
+    if (tick) return tickRange(tick, shiftKey);
+    if (target.closest("[data-select-all]")) select({ filter: readFilter() });
+    if (target.closest("[data-select-none]")) clear();
+    const action = target.closest("[data-selected]");
+    if (action) openAction(action.dataset.selected);
+  });
+  document.addEventListener("command", ({ detail }) => detail.stage === "sent" && showResult(detail));
+  document.body.addEventListener("htmx:afterSwap", ({ target }) => target.id === "prospect-list" && clear());
+}
+
+function tickRange(tick, wide) {
+  const all = ticks();
+  const [from, to] = [all.indexOf(last), all.indexOf(tick)].sort((a, b) => a - b);
+  if (wide && from >= 0) for (const each of all.slice(from, to + 1)) each.checked = tick.checked;
+  last = tick;
+  const ids = ticked();
+  if (ids.length) select({ ids });
+  else clear();
+}
+
+function readFilter() {
+  const { text, validation, permission, import_id } = Object.fromEntries(
+    new FormData(document.querySelector("form.filters")),
+  );
+  const found = { text: text.trim(), import_id: import_id ?? "" };
+  if (validation) found.validation = validation;
+  if (permission) found.permission = permission;
+  return found;
+}
+
+// The newest choice counts, whichever answer comes last.
+async function select(chosen) {
+  asked += 1;
+  const mine = asked;
+  try {
+    const { count, names, hash } = await call("POST", "/v1/prospects/selection", chosen);
+    if (mine !== asked) return;
+    selection = { ...chosen, hash, count, names };
+  } catch ({ detail, hint }) {
+    return toast(`${detail} ${hint}`, { seconds: PROBLEM_SECONDS });
+  }
+  if (chosen.filter) for (const each of ticks()) each.checked = true;
+  show();
+}
+
+function show() {
+  bar().hidden = !selection;
+  if (!selection) return;
+  const more = selection.count > selection.names.length ? " …" : "";
+  document.getElementById("selection-count").textContent = describe();
+  document.getElementById("selection-names").textContent = selection.names.join(", ") + more;
+  const chosen = selection.ids ? { ids: selection.ids.join(",") } : selection.filter;
+  bar().querySelector("[data-export]").href = `/v1/exports/prospects.csv?${new URLSearchParams(chosen)}`;
+}
+
+const describe = () => bar().dataset.people.replace("#", selection.count);
+
+function clear() {
+  asked += 1;
+  selection = null;
+  last = null;
+  for (const each of ticks()) each.checked = false;
+  show();
+}
+
+async function openAction(action) {
+  const { ids, filter, hash, names, count } = selection;
+  await openDialog(`/pieces/prospects/selection/${action}`);
+  const form = document.querySelector("#dialog form");
+  form.elements.namedItem("ids").value = JSON.stringify(ids ?? null);
+  form.elements.namedItem("filter").value = JSON.stringify(filter ?? null);
+  form.elements.namedItem("hash").value = hash;
+  const more = count > names.length ? " …" : "";
+  document.getElementById("selection-people").textContent = `${describe()}: ${names.join(", ")}${more}`;
+}
+
+function showResult({ form, answer }) {
+  if (!("selects" in form.dataset)) return;
+  const { done, refused } = bar().dataset;
+  const parts = [done.replace("#", answer.done)];
+  if (answer.refused) parts.push(refused.replace("#", answer.refused));
+  const reasons = answer.refusals.slice(0, 3).map(({ name, sentence }) => `${name}: ${sentence}`);
+  toast([...parts, ...reasons].join(" "), { seconds: PROBLEM_SECONDS });
+  clear();
+  htmx.trigger("form.filters", "submit");
+}

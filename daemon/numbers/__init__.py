@@ -1,0 +1,1 @@
+"""Phone numbers: their budgets, the breaker of their new chats, and their bans."""

@@ -1,0 +1,66 @@
+"""The `breaker_trips` table: why the new chats of a number were stopped, and who resumed them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from sqlite3 import Row
+
+from statemachines.vocabulary import BreakerCause
+from storage.column_formats import format_timestamp, parse_timestamp
+from storage.tx import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerTrip:
+    """Why new chats were stopped, and since when; ``detail`` has what was counted, or announced.
+
+    The fields of the resume are None where nobody has resumed them.
+    """
+
+    at: datetime
+    cause: BreakerCause
+    detail: str
+    resumed_at: datetime | None
+    resumed_by: str | None
+    resumed_reason: str | None
+
+
+def insert_breaker_trip(
+    tx: Tx, phone: str, *, at: datetime, cause: BreakerCause, detail: str
+) -> bool:
+    """Store why new chats are stopped; False where this cause is on record already."""
+    open_cause = "SELECT 1 FROM breaker_trips WHERE phone = ? AND cause = ? AND resumed_at IS NULL"
+    if tx.value(open_cause, (phone, cause)):
+        return False
+    tx.execute(
+        "INSERT INTO breaker_trips (phone, at, cause, detail) VALUES (?, ?, ?, ?)",
+        (phone, format_timestamp(at), cause, detail),
+    )
+    return True
+
+
+def mark_trips_resumed(tx: Tx, phone: str, *, at: datetime, who: str, reason: str) -> None:
+    """Store who resumed the new chats of a number, and why."""
+    tx.execute(
+        "UPDATE breaker_trips SET resumed_at = ?, resumed_by = ?, resumed_reason = ?"
+        " WHERE phone = ? AND resumed_at IS NULL",
+        (format_timestamp(at), who, reason, phone),
+    )
+
+
+def list_breaker_trips(reader: Reader, phone: str) -> list[BreakerTrip]:
+    """Return every stop of a number's new chats, the latest first."""
+    rows = reader.all("SELECT * FROM breaker_trips WHERE phone = ? ORDER BY id DESC", (phone,))
+    return [_trip_from_row(row) for row in rows]
+
+
+def _trip_from_row(row: Row) -> BreakerTrip:
+    return BreakerTrip(
+        parse_timestamp(row["at"]),
+        BreakerCause(row["cause"]),
+        row["detail"],
+        parse_timestamp(row["resumed_at"]) if row["resumed_at"] else None,
+        row["resumed_by"],
+        row["resumed_reason"],
+    )

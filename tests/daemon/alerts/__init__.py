@@ -1,0 +1,1 @@
+"""Alerts: what wakes a person, who is told, and what is said of it."""

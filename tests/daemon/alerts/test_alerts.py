@@ -1,0 +1,296 @@
+"""People are notified once of what is wrong, by the real library, and of its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+import json
+import queue
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from daemon.bootstrap import open_services
+from daemon.bus import EventSubscription
+from daemon.events import SessionChanged
+from daemon.services import Services
+from daemon.settings import AlertSettings, ClockSettings, Settings, SimulatedSettings
+from daemon.severity import CONNECTION_SEVERITY, Severity
+from statemachines.vocabulary import AlertCode
+from tests.helpers.client.console import get_page, open_console
+from tests.helpers.client.http import (
+    DAYTIME,
+    IMMEDIATE_SCRIPT,
+    HttpServer,
+    build_settings,
+    create_ready_session,
+    hold_message,
+    open_http_server,
+)
+from tests.helpers.receivers import ReceivedNotice, Receivers, open_receivers
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def receivers() -> Iterator[Receivers]:
+    """Listen on loopback."""
+    with open_receivers() as opened:
+        yield opened
+
+
+MORNING = datetime(2026, 3, 3, 11, 0, 30, tzinfo=UTC)
+"""Half a minute after 08:00 in Buenos Aires."""
+
+
+def build_alert_settings(folder: Path, at: datetime = DAYTIME, morning: str = "") -> Settings:
+    """Return settings with a clock that starts at a moment, without a morning line."""
+    return msgspec.structs.replace(
+        build_settings(folder),
+        clock=ClockSettings(start=at),
+        alerts=AlertSettings(morning=morning),
+    )
+
+
+def write_targets(folder: Path, text: str) -> None:
+    """Write the file with the targets, as its owner would."""
+    path = folder / "alerts.toml"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+
+
+@pytest.fixture
+async def server(short_folder: Path, receivers: Receivers) -> AsyncIterator[HttpServer]:
+    """A daemon with three targets and a ping."""
+    write_targets(short_folder, receivers.write_targets_file())
+    async with open_http_server(build_alert_settings(short_folder)) as opened:
+        yield opened
+
+
+def take_all(receivers: Receivers) -> dict[str, ReceivedNotice]:
+    """Return the next notice of each receiver; fail where another one is there."""
+    taken = {each.by: each for each in (receivers.take() for _ in range(3))}
+    assert set(taken) == {"ntfy", "json", "mail"}
+    with pytest.raises(queue.Empty):
+        receivers.received.get_nowait()
+    return taken
+
+
+async def look_and_send(services: Services) -> None:
+    """Do what the periodic jobs do."""
+    await services.alerts.look()
+    await services.alerts.send_due()
+
+
+async def test_a_halt_is_told_once_and_so_is_its_end(
+    server: HttpServer, receivers: Receivers
+) -> None:
+    """By ntfy, webhook and mail; without the reason, which is a person's own text."""
+    services, api = server.services, server.control
+    await api.post("/v1/halt", reason="call +5491155550101")
+    for _ in range(2):
+        await look_and_send(services)
+    for notice in take_all(receivers).values():
+        assert notice.title == "LeadMaster: all sending stopped"
+        assert "stopped all sending." in notice.text
+        assert "Since 03/03 11:00." in notice.text
+        assert "5491155550101" not in notice.text
+    [alert] = (await api.get("/v1/alerts?open=true")).document["items"]
+    assert (alert["code"], alert["notified_at"] is not None, alert["failure"]) == ("halt", True, "")
+
+    await api.post("/v1/resume", reason="all is well")
+    await look_and_send(services)
+    assert [each.id for each in await services.alerts.list_open()] == [alert["id"]]
+    await services.database.write(
+        lambda tx: (
+            tx.execute("UPDATE alerts SET gone_at = ?", ("2026-03-03T13:00:00.000Z",)).rowcount
+        )
+    )
+    for _ in range(2):
+        await look_and_send(services)
+    assert {each.title for each in take_all(receivers).values()} == {
+        "LeadMaster, over: all sending stopped"
+    }
+    assert await services.alerts.list_open() == []
+    status = (await api.get("/v1/alerts/status")).document
+    assert (status["pending"], status["failure"]) == (0, "")
+    assert status["last_success"] is not None
+
+
+async def test_who_did_not_take_a_notice_gets_it_later_and_nobody_twice(
+    server: HttpServer, receivers: Receivers
+) -> None:
+    """The mail server took it, so that the next attempt goes to the others alone."""
+    services, api = server.services, server.control
+    receivers.refuse = 403
+    await api.post("/v1/halt", reason="a test")
+    await look_and_send(services)
+    assert receivers.take().by == "mail"
+    [alert] = (await api.get("/v1/alerts")).document["items"]
+    assert alert["failure"].count("It answered 403.") == 2
+    assert "a-secret-topic" not in json.dumps(alert)
+    status = (await api.get("/v1/alerts/status")).document
+    assert (status["pending"], "403" in status["failure"]) == (1, True)
+
+    receivers.refuse = 0
+    await services.database.write(lambda tx: tx.execute("UPDATE notices SET due_at = at").rowcount)
+    await services.alerts.send_due()
+    assert {receivers.take().by, receivers.take().by} == {"ntfy", "json"}
+    status = (await api.get("/v1/alerts/status")).document
+    assert (status["pending"], status["failure"]) == (0, "")
+
+
+async def test_a_restart_tells_nothing_again(short_folder: Path, receivers: Receivers) -> None:
+    """What is wrong, who was notified and what is due are rows."""
+    write_targets(short_folder, receivers.write_targets_file())
+    async with open_services(build_alert_settings(short_folder)) as services:
+        await services.halt.halt("ana", "a test")
+        await services.alerts.look()
+    later = build_alert_settings(short_folder, DAYTIME + timedelta(minutes=1))
+    async with open_services(later) as services:
+        await look_and_send(services)
+        await look_and_send(services)
+        take_all(receivers)
+        assert len(await services.alerts.list_open()) == 1
+
+
+async def test_a_test_says_what_each_target_answered(
+    server: HttpServer, receivers: Receivers, short_folder: Path
+) -> None:
+    """And an ill file is a sentence without a part of an address."""
+    api = server.control
+    targets = (await api.post("/v1/alerts/test")).document["targets"]
+    assert [each["failure"] for each in targets] == ["", "", ""]
+    assert {each.title for each in take_all(receivers).values()} == {"LeadMaster: a test"}
+    secret = "json://127.0.0.1:9/secret"
+    for text, code, sentence in (
+        (f"targets = ['{secret}']", "", "It could not be reached."),
+        (f"targets = ['foo{secret}']", "alert_targets_rejected", "Target 1 in"),
+        (f"targets = ['{secret}", "alert_targets_rejected", "is not TOML"),
+        (f"ping = '{secret}'", "alert_targets_rejected", "must begin with https://"),
+        (f"target = ['{secret}']", "alert_targets_rejected", "unknown field"),
+    ):
+        write_targets(short_folder, text)
+        reply = await api.post("/v1/alerts/test")
+        assert reply.code == code
+        assert sentence in json.dumps(reply.document)
+        assert "secret'" not in json.dumps(reply.document)
+    (short_folder / "alerts.toml").chmod(0o644)
+    reply = await api.post("/v1/alerts/test")
+    assert "Others may read" in reply.document["detail"]
+    (short_folder / "alerts.toml").unlink()
+    assert (await api.post("/v1/alerts/test")).document["targets"] == []
+
+
+async def test_the_ping_is_asked_for_while_all_is_fine(
+    server: HttpServer, receivers: Receivers
+) -> None:
+    """Not before the first look, and a failure of it is shown."""
+    alerts = server.services.alerts
+    await alerts.ping()
+    assert receivers.pings == 0
+    await alerts.look()
+    await alerts.ping()
+    assert receivers.pings == 1
+    receivers.refuse = 500
+    await alerts.ping()
+    status = (await server.control.get("/v1/alerts/status")).document
+    assert status["ping"]["failure"] == "It answered 500."
+
+
+FAULTS = {
+    "banned": ("ban", AlertCode.NUMBER_BANNED, "too many messages to people"),
+    "out": ("log_out", AlertCode.SESSION_LOGGED_OUT, "unlinked this device"),
+    "taken": ("replace", AlertCode.SESSION_DOWN, "Another program is using"),
+}
+"""By session: what its script does, the alert of that, and words of its sentence."""
+
+
+async def test_what_ends_a_session_wakes_somebody(short_folder: Path, receivers: Receivers) -> None:
+    """A ban, a phone that unlinks us, another program: one alert each, in the page's own words."""
+    events = [{"at": 0.1, "do": do, "session": name} for name, (do, *_) in FAULTS.items()]
+    script = short_folder / "faults.json"
+    write_targets(short_folder, receivers.write_targets_file())
+    script.write_text(json.dumps({**IMMEDIATE_SCRIPT, "line": events}), encoding="utf-8")
+    settings = msgspec.structs.replace(
+        build_alert_settings(short_folder), simulated=SimulatedSettings(script=str(script))
+    )
+    async with open_console(settings) as server:
+        services = server.services
+        with contextlib.closing(services.bus.subscribe(kinds=(SessionChanged,))) as changes:
+            for name in FAULTS:
+                await create_ready_session(server.api, name)
+            await wait_until_ended(changes, set(FAULTS))
+        await look_and_send(services)
+        found = {each.subject: each for each in await services.alerts.list_open()}
+        assert {name: each.code for name, each in found.items()} == {
+            name: code for name, (_, code, _) in FAULTS.items()
+        }
+        page = (await get_page(server, "/")).document
+        for name, (_, _, sentence) in FAULTS.items():
+            assert found[name].sentence.startswith(f"{name}: ")
+            assert sentence in found[name].sentence
+            assert html.escape(found[name].sentence) in page
+            assert "Notified " in page
+        notified = [receivers.take() for _ in range(3 * len(FAULTS))]
+        for by in ("ntfy", "json", "mail"):
+            texts = "".join(each.text for each in notified if each.by == by)
+            assert all(f"{name}: " in texts for name in FAULTS)
+        await look_and_send(services)
+        assert receivers.received.empty()
+
+
+async def wait_until_ended(changes: EventSubscription, names: set[str]) -> None:
+    """Return once each session needs a person."""
+    async with asyncio.timeout(30):
+        async for published in changes:
+            event = published.event
+            if isinstance(event, SessionChanged):
+                level = CONNECTION_SEVERITY[event.state]
+                names -= {event.subject} if level is Severity.STOPPED else set()
+            if not names:
+                return
+
+
+async def test_what_waits_in_the_review_for_hours_wakes_somebody(
+    short_folder: Path, receivers: Receivers
+) -> None:
+    """Not before four hours; the clock is moved between two starts."""
+    write_targets(short_folder, receivers.write_targets_file())
+    async with open_http_server(build_alert_settings(short_folder)) as server:
+        await hold_message(server.control)
+        await server.services.alerts.look()
+        assert await server.services.alerts.list_open() == []
+    later = build_alert_settings(short_folder, DAYTIME + timedelta(hours=4, minutes=1))
+    async with open_services(later) as services:
+        await look_and_send(services)
+        assert "more than 4 hours" in take_all(receivers)["mail"].text
+
+
+async def test_the_morning_line_comes_once_a_day(short_folder: Path, receivers: Receivers) -> None:
+    """After a night in which all was stopped: the worst, the phones, the night, who waits."""
+    write_targets(short_folder, receivers.write_targets_file())
+    evening = build_alert_settings(short_folder, MORNING - timedelta(hours=9), "08:00")
+    async with open_http_server(evening) as server:
+        await create_ready_session(server.control)
+        await server.services.halt.halt("ana", "a test")
+        await look_and_send(server.services)
+        take_all(receivers)
+    for started in (MORNING, MORNING + timedelta(minutes=20)):
+        morning = build_alert_settings(short_folder, started, "08:00")
+        async with open_services(morning) as services:
+            await look_and_send(services)
+    line = take_all(receivers)["ntfy"]
+    assert line.title == "LeadMaster, 08:00: all sending stopped"
+    first, phone, *rest = line.text.splitlines()
+    assert first == "▲ ana stopped all sending."
+    assert phone.startswith("▲ ventas: ")
+    assert rest == [
+        "✓ Night: nothing went wrong.",
+        "✓ Nobody waits for an answer.",
+        "✓ Nothing leaves today by itself.",
+    ]

@@ -1,0 +1,1 @@
+"""Sealed copies: made, tested, restored, moved; and killed at every step."""

@@ -1,0 +1,1 @@
+"""Tests of chats: what comes of conversations and of messages."""

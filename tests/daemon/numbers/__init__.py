@@ -1,0 +1,1 @@
+"""Tests of phone numbers: budgets, breaker, bans."""

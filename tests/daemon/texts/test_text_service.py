@@ -1,0 +1,148 @@
+"""Texts: refused with the place, versioned, previewed on real people, approved for a purpose."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.gate.gate import EvaluationPhase
+from storage.texts import NewTextVersion, TextPurpose, format_text_reference
+from tests.helpers.services.messaging import (
+    ANA,
+    GATE_WITHOUT_VETOES,
+    MessagingServices,
+    build_phone,
+    open_messaging_services,
+)
+from tests.helpers.services.messaging_scenarios import write_gate_rules
+
+FOOTER = "Soy {quien}; tu número lo tomamos de {origen_en_palabras}. Respondé BAJA y no escribimos."
+FIRST, FOLLOW_UP = TextPurpose.FIRST_CONTACT, TextPurpose.FOLLOW_UP
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
+    """Open the services with rules that allow everything, a session and four people."""
+    rules = write_gate_rules(tmp_path, GATE_WITHOUT_VETOES)
+    async with open_messaging_services(tmp_path, rules=rules) as opened:
+        await opened.add_session()
+        people = (("GÓMEZ, Ángela", "Dentista"), ("Petterson", "Veterinaria y peluquería"))
+        for number, (name, trade) in enumerate((*people, ("", "Dentista"))):
+            await opened.add_prospect(build_phone(number))
+            await opened.execute_sql(
+                "UPDATE prospects SET name = ?, trade = ? WHERE phone = ?",
+                *(name, trade, build_phone(number)),
+            )
+        yield opened
+
+
+def build(body: str, footer: str = "", **fallbacks: str) -> NewTextVersion:
+    """Return a version as a person writes it."""
+    return NewTextVersion(body=body, footer=footer, fallbacks=fallbacks)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "new", "says"),
+    [
+        (FIRST, build("Hola {nombre}"), "how to stop"),
+        (FIRST, build("Hola {nombre}", FOOTER.replace("BAJA", "que no")), "opt-out list"),
+        (FIRST, build("Hola", FOOTER.replace("{quien}", "Leo")), "needs {quien}"),
+        (FOLLOW_UP, build("Hola {nombr}"), "body: character 6: .*nearest is {nombre}"),
+        (FOLLOW_UP, build("  "), "empty"),
+        (FOLLOW_UP, build("Hola", FOOTER), "only a first contact"),
+        (FOLLOW_UP, build("Hola", nombr="vos"), "fallbacks: nombr"),
+    ],
+)
+async def test_a_text_that_is_not_right_is_refused_with_its_place(
+    services: MessagingServices, purpose: TextPurpose, new: NewTextVersion, says: str
+) -> None:
+    """When it is made, when it is changed, and in a preview."""
+    with pytest.raises(BadRequest, match=says):
+        await services.texts.create("Uno", purpose, "es", new, "eva")
+    with pytest.raises(BadRequest, match=says):
+        await services.texts.preview(purpose, new, "eva")
+    assert await services.texts.list_texts() == []
+
+
+async def test_a_preview_is_three_real_people_and_never_a_hole(
+    services: MessagingServices,
+) -> None:
+    """One with everything, one who lacks a value, the longest; words in its place take them in."""
+    new = build("Hola {nombre}, ¿seguís con {rubro}?")
+    preview = await services.texts.preview(FOLLOW_UP, new, "eva")
+    assert (preview.total, preview.left_out, dict(preview.missing)) == (3, 1, {"nombre": 1})
+    texts = {each.name: each.text for each in preview.people}
+    assert texts[""] == "", "left out, not a hole"
+    assert texts["Petterson"] == "Hola Petterson, ¿seguís con Veterinaria y peluquería?"
+    filled = build("Hola {nombre}", nombre="qué tal")
+    shown = await services.texts.preview(FOLLOW_UP, filled, "eva")
+    assert shown.left_out == 0
+    assert all("{" not in each.text and each.text != "Hola " for each in shown.people)
+
+
+async def test_a_new_version_changes_nothing_that_runs(services: MessagingServices) -> None:
+    """Each has a number and is approved for itself, once, by a person."""
+    text = await services.texts.create("Saludo", FOLLOW_UP, "es", build("Hola {nombre}"), "eva")
+    with pytest.raises(Conflict, match="named SALUDO already"):
+        await services.texts.create("SALUDO", FOLLOW_UP, "es", build("Hola"), "eva")
+    await services.texts.approve(text.id, 1, "eva")
+    changed = await services.texts.change(text.id, build("Buenas {nombre}"), "leo")
+    assert [(each.version, each.approved_by) for each in changed.versions] == [
+        *((2, None), (1, "eva")),
+    ]
+    assert changed.versions[1].body == "Hola {nombre}"
+    with pytest.raises(Conflict, match="approved already"):
+        await services.texts.approve(text.id, 1, "leo")
+    with pytest.raises(NotFound, match="no version 3"):
+        await services.texts.approve(text.id, 3, "eva")
+    assert ("text_approved",) in await services.query_rows("SELECT action FROM audit")
+
+
+async def measure_likeness(services: MessagingServices, text: str, template: str) -> float:
+    """Return what the gate's rules see of the likeness of a first message that is not sent."""
+    later = services.clock.now() + timedelta(hours=1)
+    message = await services.get_message(
+        await services.enqueue(ANA, text, template=template, not_before=later)
+    )
+    evaluation = await services.gate.evaluate(message, EvaluationPhase.ENQUEUE)
+    await services.clock.settle()
+    likeness = evaluation.facts["message.similarity"]
+    assert isinstance(likeness, float)
+    return likeness
+
+
+async def test_fixed_words_of_an_approved_text_are_not_alike(services: MessagingServices) -> None:
+    """By the gate's own comparison with the version: what a caller claims takes nothing out."""
+    body = "Hola {nombre}, abrimos un consultorio nuevo en el centro y damos turnos esta semana."
+    text = await services.texts.create("Saludo", FIRST, "es", build(body, FOOTER), "eva")
+    reference = format_text_reference(text.id, 1)
+    whole = text.versions[0].template.replace("{quien}", "Leo")
+    made = whole.replace("{origen_en_palabras}", "la feria").replace("{nombre}", "{}")
+    await services.enqueue(build_phone(0), made.format("Ángela"), template=reference)
+    await services.clock.settle()
+    await services.add_prospect(ANA)
+    assert await measure_likeness(services, made.format("Ana"), reference) > 0.9
+    await services.texts.approve(text.id, 1, "eva")
+    assert await measure_likeness(services, made.format("Ana"), reference) < 0.5
+    other = made.format("Ana") + " ¡Comprá ya!"
+    assert await measure_likeness(services, other, reference) > 0.8
+    assert await measure_likeness(services, made.format("Ana"), "txt_1@1") > 0.9
+    await services.clock.advance(7200)
+    assert await measure_likeness(services, made.format("Ana"), reference) > 0.9, "no first contact"
+
+
+async def test_a_text_for_one_person_names_its_version(services: MessagingServices) -> None:
+    """Who lacks a value is left out, with the reason."""
+    text = await services.texts.create("Saludo", FOLLOW_UP, "es", build("Hola {nombre}"), "eva")
+    ids = {
+        str(name): str(id_)
+        for id_, name in await services.query_rows("SELECT id, name FROM prospects")
+    }
+    prepared = await services.texts.prepare(text.id, 1, ids["GÓMEZ, Ángela"], "eva")
+    assert (prepared.text, prepared.template) == ("Hola Ángela", f"{text.id}@1")
+    with pytest.raises(Conflict, match="no nombre"):
+        await services.texts.prepare(text.id, 1, ids[""], "eva")

@@ -1,0 +1,1 @@
+"""A working day over the virtual WhatsApp, and a checker that knows nothing of our code."""
