@@ -111,6 +111,30 @@ async def test_everything_is_stopped_and_goes_on(console: ConsoleServer, browser
         assert await console.services.halt.get_current() is None
 
 
+async def test_a_dialog_never_shows_what_an_earlier_one_left(
+    console: ConsoleServer, browser: Browser
+) -> None:
+    """Without an answer it stays closed, and a toast says why; a slow one is asked for once."""
+    async with open_page(browser, console, "/sessions") as page:
+        await wait_until_live(page)
+        dialog = page.locator("#dialog")
+        await page.keyboard.press("Shift+H")
+        await expect(dialog).to_contain_text("Nothing goes out, not even replies")
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+        for end, said in (
+            (lambda route: route.abort(), "The service does not answer"),
+            (lambda route: route.fulfill(status=503), "refused"),
+        ):
+            await page.route("**/pieces/sessions/new", end, times=1)
+            await page.get_by_role("button", name="Add a phone").first.click()
+            await expect(page.locator("#toasts")).to_contain_text(said)
+            await expect(dialog).to_be_hidden()
+        await page.get_by_role("button", name="Add a phone").first.click()
+        await expect(dialog).to_be_visible()
+        await expect(dialog).not_to_contain_text("Nothing goes out")
+
+
 async def test_a_message_is_cancelled_unless_it_is_taken_back(
     console: ConsoleServer, browser: Browser
 ) -> None:

@@ -120,17 +120,20 @@ async def changes_a_rule_and_undoes_it(page: Page, folder: Path) -> None:
     await page.locator("#number-value").fill("90")
     await page.get_by_role("button", name="See which decisions change").click()
     await page.get_by_label("Why?").fill("look at more of them first")
-    await page.locator("#dialog").get_by_role("button", name="Change 70 to 90").click()
+    async with page.expect_event("load"):  # the page shows the change before it loads itself anew
+        await page.locator("#dialog").get_by_role("button", name="Change 70 to 90").click()
     state = page.locator(".ruleset-admin")
     await state.get_by_role("button", name="Accept").click()
     await page.get_by_label("Why?").fill("agreed with sales")
-    await page.locator("#dialog").get_by_role("button", name="Accept").click()
+    async with page.expect_event("load"):
+        await page.locator("#dialog").get_by_role("button", name="Accept").click()
     await expect(page.locator("#ruleset-gate ~ .thresholds")).to_contain_text("from 90")
     assert "90" in await asyncio.to_thread(file.read_text, encoding="utf-8")
     await page.locator("#rules-history summary").click()
     await page.get_by_role("button", name="Roll back to this").last.click()
     await page.get_by_label("Why?").fill("too careful")
-    await page.locator("#dialog").get_by_role("button", name="Roll back to this").click()
+    async with page.expect_event("load"):
+        await page.locator("#dialog").get_by_role("button", name="Roll back to this").click()
     await expect(page.locator("#ruleset-gate ~ .thresholds")).to_contain_text("from 70")
     await expect(state.locator('[data-state="live"]')).to_be_visible()
     assert not file.exists()

@@ -1,5 +1,9 @@
 // Dialogs: a button with data-dialog fetches its content, so that the counts in it are current.
+import { word } from "./page-data.js";
+import { toast } from "./toasts.js";
+
 const dialog = () => document.getElementById("dialog");
+let opening = false;
 
 export function startDialogs() {
   document.addEventListener("click", ({ target }) => {
@@ -14,11 +18,19 @@ export function startDialogs() {
   });
 }
 
+// What an earlier question left is never shown for another one, and one question is asked at a time.
 export async function openDialog(path) {
   const place = dialog();
-  if (place.open) return;
-  await htmx.ajax("GET", path, { target: place, swap: "innerHTML" });
-  if (place.open) return;
+  if (opening || place.open) return;
+  opening = true;
+  place.replaceChildren();
+  const question = { source: place, target: place, swap: "innerHTML" };
+  const sent = await htmx.ajax("GET", path, question).then(() => true, () => false);
+  opening = false;
+  if (!place.firstElementChild) {
+    toast(word(sent ? "refused" : "unreachable"));
+    return;
+  }
   place.showModal();
   place.querySelector("[data-select]")?.select();
 }

@@ -126,6 +126,7 @@ async def press(page: Page, way: Way, key: str, button: Locator) -> None:
 
 async def push(way: Way, button: Locator) -> None:
     """Press a button that has no letter: by enter on it, or by the pointer."""
+    await expect(button).to_be_visible()  # a key does not wait: a closed dialog has its old buttons
     if way.keys:
         await button.press("Enter")
     elif way.phone:
