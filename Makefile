@@ -20,6 +20,7 @@ MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { 
 # suite starts hundreds of processes, and each would compile all that it imports.
 KEPT   := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$${PYTHONPYCACHEPREFIX:-$(CURDIR)/build/bytecode}
 SUITE  := TMPDIR=$${TMPDIR:-$(MEMORY)} $(KEPT) $(BIN)/$(PYTEST) -n $(N) --dist worksteal
+REPORT := $(if $(COVER),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 # What needs a browser, a proxy or a house of its own, and is left out of `make quick`.
 OTHERS := browser journeys systemd clients
 SOURCE := daemon rules statemachines storage
@@ -28,7 +29,7 @@ CHECKED := $(SOURCE) tests bench clients examples tools
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # what is missing is said before anything else is made
-.PHONY: help packages venv node demo demo-linked test quick long faults lint format docs docs-check pictures bench bench-peers soak-rules soak-daemon console-full day linked-ten linked-trace mutants wheel deb release smoke \
+.PHONY: help packages venv node demo demo-linked test retry quick long faults lint format docs docs-check pictures bench bench-peers soak-rules soak-daemon console-full day linked-ten linked-trace mutants wheel deb release smoke \
   lock audit clean
 
 help: ## this list
@@ -69,15 +70,18 @@ packages: ## what the suite needs of the system, or a sentence that says what to
 test: packages $(STAMP) $(TYPESCRIPT) $(BAILEYS) ## the whole suite; COVER=1 measures it too
 	$(if $(COVER),$(BIN)/coverage erase)
 	$(SUITE)
-	$(if $(COVER),$(BIN)/coverage combine --quiet)
-	$(if $(COVER),$(BIN)/coverage report)
+	$(REPORT)
+
+retry: $(STAMP) ## what the last run saw fail, once more and alone: a defect fails again, a busy machine does not
+	$(SUITE) -n 0 -v --last-failed --last-failed-no-failures none --maxfail 1
+	$(REPORT)
 
 quick: $(STAMP) ## what a change needs: neither browser nor proxy, and nothing marked slow
 	$(SUITE) -m "not slow" $(addprefix --ignore=tests/,$(OTHERS))
 
 long: $(STAMP) ## before a release: twenty times the random examples of the rules, systemd 254, both soaks, and mutants
 	HYPOTHESIS_PROFILE=long $(SUITE) --timeout 0 tests/rules
-	BOOTED_RELEASES=254 $(SUITE) tests/systemd/booted
+	BOOTED_RELEASES="252 254" $(SUITE) tests/systemd/booted
 	$(MAKE) --no-print-directory soak-rules soak-daemon mutants
 
 faults: $(STAMP) ## which test shows that an invariant holds under a fault

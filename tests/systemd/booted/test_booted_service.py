@@ -224,6 +224,7 @@ async def wait_for_status(service: BootedService, holds: Callable[[str], bool]) 
     )
 
 
+@pytest.mark.last_release
 async def test_a_reboot_needs_no_new_code(service: BootedService) -> None:
     """What is enabled starts, the phone is linked, and the next message is acknowledged."""
     await asyncio.to_thread(service.root.reboot)
@@ -235,6 +236,7 @@ async def test_a_reboot_needs_no_new_code(service: BootedService) -> None:
     assert len(service.phone.devices) == 1
 
 
+@pytest.mark.last_release
 async def test_an_upgrade_under_load_fails_no_request(
     service: BootedService, release: BootedRelease, tmp_path: Path
 ) -> None:
