@@ -180,7 +180,7 @@ def build_services(base: Foundation) -> Services:
     phrase_file, rulesets = PhraseFile(settings.inbound), _build_ruleset_service(base)
     suppression = SuppressionService(database, journal, aliases, clock)
     handlers = _build_signal_handlers(base, aliases, suppression, scoring, phrase_file)
-    sessions = _build_sessions(base, handlers, PermitVerifier(signer.public_key))
+    sessions = _build_sessions(base, handlers, signer.create_verifier())
     budgets, breaker = _build_budgets(base), Breaker(database, clock)
     checks = NumberCheckPolicy(budgets, base.channels)
     validation = ValidationService(database, sessions, scoring, aliases, clock, checks, settings)

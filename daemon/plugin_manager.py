@@ -10,8 +10,7 @@ import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
+from functools import partial
 from typing import TypeAlias, TypeVar, cast
 
 import pluggy
@@ -26,12 +25,11 @@ from daemon.api.transport import Channel
 from daemon.errors import StartRefused, Unavailable
 from daemon.events import DomainEvent
 from daemon.hookspecs import Hooks
+from daemon.installed_plugins import list_installed_plugins
 
 T = TypeVar("T")
 CallResult: TypeAlias = tuple[object, BaseException | None]
 log = structlog.get_logger("plugins")
-
-ENTRY_POINT_GROUP = "leadmaster.plugins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ class Plugins:
         Raises :class:`StartRefused` naming the plugin that can't be loaded, or that is to be
         blocked and does not exist.
         """
-        installed = _list_installed()
+        installed = list_installed_plugins()
         for name in blocked:
             # A misspelt name would let in the plugin that the operator wants to keep out.
             _require_installed(name, [each.name for each in installed])
@@ -263,12 +261,6 @@ async def _capture_result(
     # A plugin that calls sys.exit() or cancels itself must not end the daemon.
     except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001
         return None, error
-
-
-@cache  # slow: it reads the metadata of every installed package
-def _list_installed() -> tuple[EntryPoint, ...]:
-    """Return the entry points of the installed plugins, sorted by name."""
-    return tuple(sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda each: each.name))
 
 
 def _require_installed(name: str, installed: Sequence[str]) -> None:

@@ -7,14 +7,20 @@ alone, and need not trust the code that calls it.
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
 
 def hash_body(text: str) -> str:
@@ -60,20 +66,39 @@ class Permit:
 
 
 class PermitSigner:
-    """Signs permits with an Ed25519 key that exists in memory only."""
+    """Signs permits with an Ed25519 key that exists in memory only.
+
+    The key is made at its first use: until then the process needs no library for it.
+    """
 
     def __init__(self, key: Ed25519PrivateKey | None = None) -> None:
-        # A new key for each process: permits of an earlier one are worth nothing.
-        self._key = key or Ed25519PrivateKey.generate()
+        self._key = key
+        self._lock = threading.Lock()
 
     @property
     def public_key(self) -> Ed25519PublicKey:
         """The public key by which a verifier checks this signer's permits."""
-        return self._key.public_key()
+        return self._get_key().public_key()
 
     def sign(self, permit: Permit) -> Permit:
         """Return a copy of the permit with its signature."""
-        return replace(permit, signature=self._key.sign(permit.signed_bytes()).hex())
+        return replace(permit, signature=self._get_key().sign(permit.signed_bytes()).hex())
+
+    def create_verifier(self) -> PermitVerifier:
+        """Return a verifier of this signer's permits, which asks for the key once it needs it."""
+        return PermitVerifier(lambda: self.public_key)
+
+    def _get_key(self) -> Ed25519PrivateKey:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+            Ed25519PrivateKey,
+        )
+
+        # Two threads must not make two keys: permits by one of them would count as forged.
+        with self._lock:
+            if self._key is None:
+                # A new key for each process: permits of an earlier one are worth nothing.
+                self._key = Ed25519PrivateKey.generate()
+            return self._key
 
 
 # How far the wall clock may be set back after a permit was issued; time servers do that.
@@ -84,12 +109,15 @@ _USED_KEPT_SECONDS = 24 * 3600.0  # much longer than any permit is valid
 class PermitVerifier:
     """Verifies permits, and accepts each of them once.
 
-    ``elapsed`` returns seconds that never run backwards. Used permits are remembered by these, so
-    that setting back the wall clock does not make a used permit acceptable again.
+    ``public_key`` is the signer's, or a function that returns it. ``elapsed`` returns seconds that
+    never run backwards: used permits are remembered by these, so that setting back the wall clock
+    does not make a used permit acceptable again.
     """
 
     def __init__(
-        self, public_key: Ed25519PublicKey, elapsed: Callable[[], float] = time.monotonic
+        self,
+        public_key: Ed25519PublicKey | Callable[[], Ed25519PublicKey],
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._key = public_key
         self._elapsed = elapsed
@@ -98,7 +126,7 @@ class PermitVerifier:
     @property
     def public_key(self) -> Ed25519PublicKey:
         """Return the gate's key, for a worker that verifies permits itself."""
-        return self._key
+        return self._key() if callable(self._key) else self._key
 
     def redeem(
         self,
@@ -134,8 +162,10 @@ class PermitVerifier:
         self._store_used(permit)
 
     def _check_signature(self, permit: Permit) -> None:
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+
         try:
-            self._key.verify(bytes.fromhex(permit.signature), permit.signed_bytes())
+            self.public_key.verify(bytes.fromhex(permit.signature), permit.signed_bytes())
         except (InvalidSignature, ValueError):
             raise PermitRefused(
                 "permit_forged", "The permit does not carry the gate's signature."

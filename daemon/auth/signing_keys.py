@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
+import hmac
+import re
+import secrets
 import stat
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing import TYPE_CHECKING, Final, Protocol
 
 from daemon.api.clock import Clock
 from daemon.errors import Conflict, StartRefused
@@ -23,21 +22,36 @@ from storage.errors import translate_disk_errors
 from storage.state_folder import create_durably, write_durably
 from storage.tx import Tx
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
+
+# The library takes 6 MB, and most installations give no program a token. So the file is read and
+# checked at each start without it; it is loaded to sign, to verify, and for a key that is new.
+
 CREDENTIAL: Final = "jwt_secret"
 KEY_FILE: Final = "token.key"
 _MIN_SECRET_BYTES: Final = 32
 _OTHERS_MODE_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
+_SEED_BYTES: Final = 32
+_PKCS8_START: Final = bytes.fromhex("302e020100300506032b657004220420")
+"""How an Ed25519 key begins, before its seed (RFC 8410, section 7)."""
+_PLAIN_PEM: Final = re.compile(
+    rb"-----BEGIN PRIVATE KEY-----\r?\n([A-Za-z0-9+/=]+)\r?\n-----END PRIVATE KEY-----\s*"
+)
 
 
 class SigningKeySource(Protocol):
-    """A source of one private key."""
+    """A source of one private key, given as the 32 bytes of its seed."""
 
-    def read(self) -> Ed25519PrivateKey:
-        """Return the key; raise :class:`StartRefused` where it can't be trusted."""
+    def read(self) -> bytes:
+        """Return the seed; raise :class:`StartRefused` where it can't be trusted."""
         ...
 
-    def renew(self) -> Ed25519PrivateKey:
-        """Replace the key with a new one and return it; raise :class:`Conflict`."""
+    def renew(self) -> bytes:
+        """Replace the key with a new one and return its seed; raise :class:`Conflict`."""
         ...
 
 
@@ -55,11 +69,11 @@ class CredentialKeySource:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> Ed25519PrivateKey:
-        """Return the key; raise :class:`StartRefused` where it is none or too short."""
-        return _load_key(self._path)
+    def read(self) -> bytes:
+        """Return the seed; raise :class:`StartRefused` where it is no key or too short."""
+        return _load_seed(self._path)
 
-    def renew(self) -> Ed25519PrivateKey:
+    def renew(self) -> bytes:
         """Raise :class:`Conflict`: the daemon can't write there."""
         raise Conflict(
             f"The key is the credential {CREDENTIAL}, which the daemon can't change.",
@@ -73,64 +87,85 @@ class FileKeySource:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> Ed25519PrivateKey:
-        """Return the key; create one where there is no file.
+    def read(self) -> bytes:
+        """Return the seed; create a key where there is no file.
 
         Raises :class:`StartRefused`, or ``WriteFailed`` where the disk refuses.
         """
         if not self._path.exists():
             with translate_disk_errors(self._path):
-                create_durably(self._path, _encode_pem(Ed25519PrivateKey.generate()))
+                create_durably(self._path, _encode_pem(secrets.token_bytes(_SEED_BYTES)))
         if self._path.stat().st_mode & _OTHERS_MODE_BITS:
             raise StartRefused(
                 f"{self._path} can be read by others, who could sign in as anybody.",
                 hint=f"Remove it, and a new one is made; tokens must be made anew. "
                 f"If nobody read it: chmod 600 {self._path}",
             )
-        return _load_key(self._path)
+        return _load_seed(self._path)
 
-    def renew(self) -> Ed25519PrivateKey:
+    def renew(self) -> bytes:
         """Replace the file atomically; raise ``WriteFailed`` where the disk refuses."""
-        fresh = Ed25519PrivateKey.generate()
+        fresh = secrets.token_bytes(_SEED_BYTES)
         with translate_disk_errors(self._path):
             write_durably(self._path, _encode_pem(fresh))
         return fresh
 
 
-def _load_key(path: Path) -> Ed25519PrivateKey:
+def _load_seed(path: Path) -> bytes:
     try:
         content = path.read_bytes()  # not stripped: a random secret may end in a blank
-        found = (
-            serialization.load_pem_private_key(content, password=None)
-            if content.startswith(b"-----BEGIN")
-            else _derive_key(content)
-        )
     except OSError as error:
         raise _build_key_error(path, f"can't be read: {error.strerror}") from error
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    try:
+        if content.startswith(b"-----BEGIN"):
+            return _parse_plain_pem(content) or _parse_any_pem(path, content)
+        return _derive_seed(content)
+    except (ValueError, TypeError):
         raise _build_key_error(
             path, f"is no Ed25519 key and no secret of {_MIN_SECRET_BYTES} bytes"
         ) from None
+
+
+def _parse_plain_pem(content: bytes) -> bytes | None:
+    """Return the seed of an Ed25519 key in the form that is always written, else None."""
+    found = _PLAIN_PEM.fullmatch(content)
+    # Raises ValueError where it is damaged.
+    key = base64.b64decode(found[1], validate=True) if found else b""
+    if len(key) == len(_PKCS8_START) + _SEED_BYTES and key.startswith(_PKCS8_START):
+        return key[len(_PKCS8_START) :]
+    return None
+
+
+def _parse_any_pem(path: Path, content: bytes) -> bytes:
+    """Return the seed of an Ed25519 key in any form, by the library, which few need here."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+        Ed25519PrivateKey,
+    )
+
+    try:
+        found = serialization.load_pem_private_key(content, password=None)
+    except UnsupportedAlgorithm as error:
+        raise ValueError from error
     if not isinstance(found, Ed25519PrivateKey):
         raise _build_key_error(path, "is a key of another kind than Ed25519")
-    return found
+    return found.private_bytes_raw()
 
 
-def _derive_key(secret: bytes) -> Ed25519PrivateKey:
-    """Return the key derived from a secret, the same one at each start."""
+def _derive_seed(secret: bytes) -> bytes:
+    """Return the seed derived from a secret, the same one at each start."""
     if len(secret) < _MIN_SECRET_BYTES:
         message = "too short to be a secret"
         raise ValueError(message)
-    seed = HKDF(hashes.SHA256(), length=32, salt=None, info=b"leadmaster tokens").derive(secret)
-    return Ed25519PrivateKey.from_private_bytes(seed)
+    # HKDF with SHA-256 and no salt (RFC 5869), of which 32 bytes are the first block.
+    extracted = hmac.digest(bytes(hashlib.sha256().digest_size), secret, "sha256")
+    return hmac.digest(extracted, b"leadmaster tokens\x01", "sha256")
 
 
-def _encode_pem(key: Ed25519PrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+def _encode_pem(seed: bytes) -> bytes:
+    body = base64.b64encode(_PKCS8_START + seed)
+    return b"-----BEGIN PRIVATE KEY-----\n" + body + b"\n-----END PRIVATE KEY-----\n"
 
 
 def _build_key_error(path: Path, what: str) -> StartRefused:
@@ -154,21 +189,30 @@ class SigningKeys:
         self._source = source
         self._overlap = overlap
         self._known: dict[str, tokens.SigningKeyRecord] = {}
-        self.private = Ed25519PrivateKey.generate()
-        """The key that signs; a random one until `open` has read the installation's."""
+        # A random one until `open` has read the installation's.
+        self._seed = secrets.token_bytes(_SEED_BYTES)
 
     async def open(self) -> None:
         """Read the key from its source; where it has changed, the previous one is retired."""
-        private = await asyncio.to_thread(self._source.read)
-        await self._activate_key(private, "daemon", self._clock.now() - self._overlap)
+        seed = await asyncio.to_thread(self._source.read)
+        await self._activate_key(seed, "daemon", self._clock.now() - self._overlap)
+
+    @property
+    def private(self) -> Ed25519PrivateKey:
+        """Return the key that signs."""
+        return _build_private_key(self._seed)
 
     @property
     def kid(self) -> str:
-        """Return the id of the key that signs: the beginning of its public key's hash."""
-        return _compute_key_id(self.private.public_key().public_bytes_raw())
+        """Return the id of the key that signs."""
+        return _compute_key_id(self._seed)
 
     def get_verifying_key(self, kid: str) -> Ed25519PublicKey | None:
         """Return the public key of this id while its signatures are accepted, else None."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+            Ed25519PublicKey,
+        )
+
         found = self._known.get(kid)
         if found is None or self._is_expired(found.retired_at):
             return None
@@ -185,12 +229,13 @@ class SigningKeys:
         await self._activate_key(fresh, who, now if at_once else now - self._overlap)
         return self.kid
 
-    async def _activate_key(
-        self, private: Ed25519PrivateKey, who: str, forget_until: datetime
-    ) -> None:
+    async def _activate_key(self, seed: bytes, who: str, forget_until: datetime) -> None:
         """Make a key the one that signs; delete keys that were retired until a moment."""
-        public = private.public_key().public_bytes_raw()
-        now, kid = self._clock.now(), _compute_key_id(public)
+        now, kid = self._clock.now(), _compute_key_id(seed)
+        stored = await self._database.read(tokens.list_signing_keys)
+        public = next((key.public_key for key in stored if key.kid == kid), None)
+        if public is None:
+            public = await asyncio.to_thread(_compute_public_key, seed)
 
         def job(tx: Tx) -> list[tokens.SigningKeyRecord]:
             if tokens.activate_signing_key(tx, kid, public, now):
@@ -202,12 +247,26 @@ class SigningKeys:
 
         # Stored before it is used: a token by a key that a restart does not know would be refused.
         known = await self._database.write(job)
-        self.private = private
+        self._seed = seed
         self._known = {key.kid: key for key in known}
 
     def _is_expired(self, retired_at: datetime | None) -> bool:
         return retired_at is not None and retired_at + self._overlap <= self._clock.now()
 
 
-def _compute_key_id(public: bytes) -> str:
-    return hashlib.sha256(public).hexdigest()[:_KID_LENGTH]
+def _build_private_key(seed: bytes) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+        Ed25519PrivateKey,
+    )
+
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def _compute_public_key(seed: bytes) -> bytes:
+    return _build_private_key(seed).public_key().public_bytes_raw()
+
+
+def _compute_key_id(seed: bytes) -> str:
+    """Return the public name of a key, from which nothing of its seed can be learnt."""
+    # Of the seed and not of the public key, so that a start tells a known key without the library.
+    return hmac.digest(seed, b"leadmaster token key id", "sha256").hex()[:_KID_LENGTH]

@@ -6,10 +6,9 @@ import contextlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from daemon.api.clock import Clock
 from daemon.auth.access_changes import AccessChanges
@@ -33,8 +32,14 @@ from storage.ids import new_id
 from storage.tokens import TokenRecord
 from storage.tx import Tx
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
+
 _JWT: Final = LateImport("jwt")
-"""Most installations give no program a token; the library brings 80 modules."""
+"""Most installations give no program a token; the library brings 80 modules, and cryptography."""
 
 ALGORITHM: Final = "EdDSA"
 ISSUER: Final = "leadmaster"

@@ -43,11 +43,13 @@ def run_daemon(cli: CliContext, *, verbose: bool) -> int:
 
     Exits 2 when it refuses to start (a person must act), 3 after a fault (a restart may help).
     """
-    import asyncio
     import logging
 
     _share_malloc_arena()
     with _hide_optional_modules():
+        import asyncio
+
+        import aiohttp.web  # noqa: F401 - what serves the API, in the form that it keeps
         import structlog
 
     from daemon import logs
@@ -80,12 +82,18 @@ def run_daemon(cli: CliContext, *, verbose: bool) -> int:
 
 @contextlib.contextmanager
 def _hide_optional_modules() -> Iterator[None]:
-    """Let an import inside the block find neither rich nor greenlet.
+    """Let an import inside the block find no rich, greenlet or, without foreign plugins, ssl.
 
-    structlog loads them where they are installed: rich for a traceback with local variables, which
-    no log of ours may show (65 modules, 3 MB), greenlet for programs that have some (1 MB).
+    structlog loads two of them where they are installed: rich for a traceback with local variables,
+    which no log of ours may show (65 modules, 3 MB), greenlet for programs that have some (1 MB).
+    asyncio and aiohttp load ssl, with every certificate of the system (4 MB). The daemon has no TLS
+    of its own: nginx has it in front, and what calls others runs in processes of its own. A foreign
+    plugin may call others from within, so that both keep TLS where there is one.
     """
-    hidden = [name for name in ("rich", "greenlet") if name not in sys.modules]
+    from daemon.installed_plugins import has_third_party_plugin
+
+    names = ("rich", "greenlet") if has_third_party_plugin() else ("rich", "greenlet", "ssl")
+    hidden = [name for name in names if name not in sys.modules]
     for name in hidden:
         # None makes an import fail, as where it is not installed.
         sys.modules[name] = None  # type: ignore[assignment]

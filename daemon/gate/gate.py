@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -20,6 +21,7 @@ from daemon.api.clock import Clock
 from daemon.api.opinions import OpinionRequest
 from daemon.api.permit import Permit, PermitSigner
 from daemon.gate import consent, facts, hard_limits, recipient_locale
+from daemon.late_imports import LateImport
 from daemon.plugin_manager import PluginAnswer, Plugins
 from daemon.rulesets.active import ActiveRulesets, CompiledRulesets
 from rules.verdict import Defer, DeferKind, Opinion, VetoEffect
@@ -88,6 +90,16 @@ class Evaluation:
         return bool(self.facts["message.first_contact"])
 
 
+_SIGNING: Final = LateImport("cryptography.hazmat.primitives.asymmetric.ed25519")
+"""What signs a permit."""
+
+
+async def load_libraries() -> None:
+    """Load what judging a message and signing its permit need, unless they are, beside the loop."""
+    await recipient_locale.load_libraries()
+    await _SIGNING.ensure_loaded()
+
+
 class Gate:
     """Evaluates messages and signs permits. It reads and asks plugins; it never writes or sends."""
 
@@ -117,7 +129,7 @@ class Gate:
         message_facts: facts.Facts = {"message.kind": message.kind, "message.first_contact": True}
         until, microseconds, shadow = None, 0, None
         try:
-            await recipient_locale.load_libraries()
+            await load_libraries()
             message_facts = self._build_facts(compiled, message, context)
             answers = await self._plugins.judge(_build_question(message, message_facts))
             begun = time.perf_counter()

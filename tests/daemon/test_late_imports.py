@@ -18,8 +18,10 @@ from tests.helpers.client.process import (
 pytestmark = pytest.mark.slow
 
 NOT_AT_THE_START = {
+    "_ssl",
     "apprise",
     "charset_normalizer",
+    "cryptography",
     "daemon.cli.doctor",
     "daemon.cli.sessions",
     "daemon.demo.walkthrough",
@@ -41,7 +43,7 @@ NOT_AT_THE_START = {
 }
 """Modules that cost memory, and that many daemons never need. Those of sqlite-utils are needed to
 create the database."""
-BESIDE_THE_LOOP = {"holidays", "jinja2", "jwt", "phonenumbers", "segno"}
+BESIDE_THE_LOOP = {"cryptography", "holidays", "jinja2", "jwt", "phonenumbers", "segno"}
 NOTE_IMPORTS = """
 import sys, threading
 
@@ -92,3 +94,23 @@ def test_large_libraries_are_loaded_at_their_first_use_beside_the_loop(tmp_path:
         used = read_notes(notes)
         assert set(used) >= BESIDE_THE_LOOP
         assert {used[name] for name in BESIDE_THE_LOOP} & {"MainThread"} == set()
+
+
+def test_a_foreign_plugin_keeps_tls(tmp_path: Path) -> None:
+    """One that calls others from within the daemon can do so; without one nothing in it can."""
+    site = tmp_path / "site"
+    about = site / "leadmaster_tls-1.dist-info"
+    about.mkdir(parents=True)
+    (site / "sitecustomize.py").write_text(NOTE_IMPORTS.format(notes=str(tmp_path / "imports")))
+    (site / "leadmaster_tls.py").write_text(
+        "import asyncio.sslproto, pathlib\n"
+        f"pathlib.Path({str(tmp_path / 'tls')!r}).write_text(str(asyncio.sslproto.ssl))\n"
+    )
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: leadmaster-tls\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[leadmaster.plugins]\ntls = leadmaster_tls\n")
+    search = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    settings = SCRIPTED_SETTINGS.format(folder=tmp_path)
+    (tmp_path / "script.json").write_text("{}", encoding="utf-8")
+    with run_daemon(tmp_path, settings, {"PYTHONPATH": search}):
+        assert (tmp_path / "tls").read_text().startswith("<module 'ssl'")
+        assert "_ssl" in read_notes(tmp_path / "imports")

@@ -19,7 +19,8 @@ from daemon.api.signals import InboundMessage
 from daemon.api.transport import Channel
 from daemon.errors import StartRefused, Unavailable
 from daemon.events import ContactReopened, DomainEvent
-from daemon.plugin_manager import ENTRY_POINT_GROUP, PluginAnswer, PluginFailure, Plugins
+from daemon.installed_plugins import ENTRY_POINT_GROUP
+from daemon.plugin_manager import PluginAnswer, PluginFailure, Plugins
 from rules.verdict import Opinion, VetoEffect
 from tests.helpers.clock import MIDDAY
 from tests.helpers.plugins import BUILT_IN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from daemon.plugin_manager import ENTRY_POINT_GROUP
+from daemon.installed_plugins import ENTRY_POINT_GROUP
 
 BUILT_IN = tuple(sorted(point.name for point in entry_points(group=ENTRY_POINT_GROUP)))
 

@@ -273,10 +273,12 @@ async def start_worker(context: OpenContext, options: LinkedOptions) -> WorkerCl
     Raises :class:`CannotOpen` where a person has to do something first.
     """
     session = context.session
+    # In a thread: the first use of the key loads its library.
+    key = await asyncio.to_thread(lambda: context.verifier.public_key)
     arguments = [
         *("--driver", options.driver),
         *("--session", session.name),
-        *("--permit-key", context.verifier.public_key.public_bytes_raw().hex()),
+        *("--permit-key", key.public_bytes_raw().hex()),
         *("--heartbeat", str(min(HEARTBEAT_SECONDS, options.heartbeat_timeout / 3))),
     ]
     if options.trace:

@@ -6,16 +6,20 @@ import os
 import stat
 from pathlib import Path
 
+import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from daemon.auth import AuthService
 from daemon.auth.errors import TokenKeyUnknown
 from daemon.auth.signing_keys import CREDENTIAL, KEY_FILE, FileKeySource, choose_key_source
 from daemon.errors import Conflict, StartRefused
+from storage import tokens
 from storage.errors import DiskFull
+from storage.tx import Tx
 from tests.helpers.client.auth import AuthServices
 from tests.helpers.process_limits import limit_file_size
 
@@ -83,12 +87,21 @@ def test_a_key_that_others_can_reach_is_refused(tmp_path: Path, mode: int) -> No
         b"too short",
         SECRET[:-1],
         b"-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----\n",
+        b"-----BEGIN PRIVATE KEY-----\nMC4=\n-----END PRIVATE KEY-----\n",
+        pem(Ed25519PrivateKey.from_private_bytes(SECRET))[:-20],
+        pem(Ed25519PrivateKey.from_private_bytes(SECRET)).replace(b"MC4C", b"MC4B"),
+        Ed25519PrivateKey.from_private_bytes(SECRET).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"a password"),
+        ),
         generate_private_key(SECP256R1()).private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         ),
     ],
+    ids=["empty", "short", "31", "nonsense", "der", "cut", "altered", "password", "curve"],
 )
 async def test_a_credential_that_is_no_key_is_refused(tmp_path: Path, content: bytes) -> None:
     """Short, damaged or of another kind: one sentence, with none of it in it."""
@@ -96,6 +109,24 @@ async def test_a_credential_that_is_no_key_is_refused(tmp_path: Path, content: b
     with pytest.raises(StartRefused, match=CREDENTIAL) as caught:
         choose_key_source(tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).read()
     assert "nonsense" not in str(caught.value)
+
+
+def test_the_made_key_is_one_that_the_library_writes(tmp_path: Path) -> None:
+    """The file is the same to the letter, so any program that knows such keys reads it."""
+    path = tmp_path / KEY_FILE
+    seed = FileKeySource(path).read()
+    assert path.read_bytes() == pem(Ed25519PrivateKey.from_private_bytes(seed))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"\n", b"\r\n"), (b"KEY-----\nMC4", b"KEY-----\nM\nC4"), (b"=", b"=")]
+)
+def test_a_key_in_another_form_is_read_too(tmp_path: Path, old: bytes, new: bytes) -> None:
+    """Ends of lines as Windows writes them, and lines of another length, are the same key."""
+    key = Ed25519PrivateKey.generate()
+    (tmp_path / CREDENTIAL).write_bytes(pem(key).replace(old, new))
+    source = choose_key_source(tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert source.read() == key.private_bytes_raw()
 
 
 def test_an_unreadable_credential_is_refused(tmp_path: Path) -> None:
@@ -113,9 +144,10 @@ def test_the_credential_goes_before_the_file(tmp_path: Path) -> None:
     key = Ed25519PrivateKey.generate()
     (credentials / CREDENTIAL).write_bytes(pem(key))
     source = choose_key_source(tmp_path, environ)
-    assert source.read().private_bytes_raw() == key.private_bytes_raw()
+    assert source.read() == key.private_bytes_raw()
     (credentials / CREDENTIAL).write_bytes(SECRET + b"\n")
-    assert source.read().private_bytes_raw() == source.read().private_bytes_raw()
+    derived = HKDF(hashes.SHA256(), length=32, salt=None, info=b"leadmaster tokens")
+    assert source.read() == derived.derive(SECRET + b"\n")
     assert not (tmp_path / KEY_FILE).exists()
     (credentials / CREDENTIAL).unlink()
     assert isinstance(choose_key_source(tmp_path, environ), FileKeySource)
@@ -178,6 +210,27 @@ async def test_a_stolen_key_is_thrown_away_at_once(services: AuthServices) -> No
                 await auth.tokens.verify_token(token)
     good = await services.create_token("ana")
     assert (await services.auth.tokens.verify_token(good)).user == "ana"
+
+
+async def test_tokens_of_a_key_that_had_another_id_stay_valid(services: AuthServices) -> None:
+    """Ids were made of the public key once; the id of today retires that one, with its overlap."""
+    await services.create_user()
+    private = services.auth.keys.private
+    public, kid = private.public_key().public_bytes_raw(), services.auth.keys.kid
+    claims = jwt.decode(await services.create_token("ana"), options={"verify_signature": False})
+    token = jwt.encode(claims, private, algorithm="EdDSA", headers={"kid": "0123456789abcdef"})
+
+    def store_as_before(tx: Tx) -> None:
+        tx.execute("DELETE FROM signing_keys")
+        tokens.activate_signing_key(tx, "0123456789abcdef", public, services.clock.now())
+
+    await services.database.write(store_as_before)
+    again = await reopened(services)
+    assert again.keys.kid == kid
+    assert (await again.tokens.verify_token(token)).user == "ana"
+    await services.clock.advance(90 * DAY)
+    with pytest.raises(TokenKeyUnknown):
+        await again.tokens.verify_token(token)
 
 
 async def test_an_old_key_may_come_back(services: AuthServices) -> None:

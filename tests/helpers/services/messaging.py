@@ -14,9 +14,10 @@ from daemon.api.signals import SendingReopened, SendingRestricted
 from daemon.auth import AuthService
 from daemon.bootstrap import build_services, copy_fields, publish_events
 from daemon.bus import EventBus
-from daemon.gate import recipient_locale
+from daemon.gate.gate import load_libraries
+from daemon.installed_plugins import ENTRY_POINT_GROUP
 from daemon.outbox import SendRequest
-from daemon.plugin_manager import ENTRY_POINT_GROUP, PluginFailureQueue, Plugins
+from daemon.plugin_manager import PluginFailureQueue, Plugins
 from daemon.plugins import sender, transport_manual
 from daemon.rulesets.active import ActiveRulesets
 from daemon.services import Foundation, Services
@@ -338,7 +339,7 @@ async def open_messaging_services(
     clock = clock or FakeClock()
     wire = wire or PuppetChannel(clock)
     # Before: the clock would not wait for the thread of a first evaluation.
-    await recipient_locale.load_libraries()
+    await load_libraries()
     settings = Settings(
         daemon=DaemonSettings(state_dir=str(folder), restore_stagger_seconds=0),
         pacing=pacing,
