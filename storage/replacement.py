@@ -10,6 +10,7 @@ import os
 import sqlite3
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NoReturn
@@ -29,6 +30,9 @@ _LOG_HEADER: Final = struct.Struct(">4xII4x8s8s")
 _INDEX_HEADER: Final = struct.Struct("=14xHI12x8s8s")
 _FRAME_HEADER_BYTES: Final = 24
 _FileId = tuple[int, int]  # device and inode
+# File systems note the time of a change by the tick of the kernel's clock, of up to 10 ms (see
+# inode(7)): a second change within the same tick has the same time.
+_TICK_NANOSECONDS: Final = 100_000_000
 
 
 class ReplacementWatch:
@@ -133,6 +137,7 @@ class ReplacementWatch:
 
     def _check_database(self) -> None:
         """Look into the file where it was changed since the last look, as a checkpoint does."""
+        looked = time.time_ns()
         status = self._get_status(self._folder.database)
         written = (status.st_size, status.st_mtime_ns)
         if written == self._written or not self._checkpoint.acquire(blocking=False):
@@ -143,7 +148,9 @@ class ReplacementWatch:
                 contextlib.closing(connect_to_file_alone(self._folder.database)) as connection,
             ):
                 self.checkpointed = self._compare_identity(connection, self.checkpointed)
-            self._written = written
+            # A file that has only just changed is looked into again.
+            is_settled = status.st_mtime_ns < looked - _TICK_NANOSECONDS
+            self._written = written if is_settled else None
         finally:
             self._checkpoint.release()
 

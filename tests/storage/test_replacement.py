@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,24 @@ async def test_a_swap_while_it_closes_moves_no_anchor(tmp_path: Path) -> None:
     after = _read_anchor(folder)
     assert (after["inode"], after["high_water"]) == (inode, 4)
     assert "changed by another program" in after["changed"]
+
+
+async def test_a_swap_within_the_tick_of_the_last_change_is_noticed(tmp_path: Path) -> None:
+    """Size and time of the file are as before; such a recent file is looked into each time."""
+    folder, copy = tmp_path / "state", tmp_path / "copy.db"
+    database = await Database.open(folder, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
+    await _fill_and_copy(database, copy)
+    tick = time.time_ns() + 3_600_000_000_000  # an hour ahead, so that it stays recent
+    os.utime(database.path, ns=(tick, tick))
+    await database.write(add_note("looks into the file"))
+    size = database.path.stat().st_size
+    shutil.copyfile(copy, database.path)
+    os.truncate(database.path, size)
+    os.utime(database.path, ns=(tick, tick))
+    with pytest.raises(DatabaseReplaced):
+        await database.write(add_note("lost"))
+    with pytest.raises(DatabaseReplaced):
+        await database.close()
 
 
 async def test_an_older_file_under_the_log_of_a_killed_daemon_is_refused(tmp_path: Path) -> None:
