@@ -65,16 +65,20 @@ def test_help_names_every_command() -> None:
 
 def run_python(code: str) -> str:
     """Return the last line of a fresh interpreter, without a measuring tool's own imports."""
-    environ = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-        env=environ,
+        env=leave_coverage_out(),
     )
     return done.stdout.splitlines()[-1]
+
+
+def leave_coverage_out() -> dict[str, str]:
+    """Return the environment of a process that is not measured."""
+    return {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
 
 
 def test_help_loads_no_server_and_no_tables() -> None:
@@ -420,17 +424,22 @@ def test_tail_tells_the_log(cli: DaemonCommands) -> None:
     assert cli.run_unchecked("tail", "--type", "no.such").status == 2
 
 
-def tailing(cli: DaemonCommands) -> subprocess.Popen[str]:
-    """Begin a tail and wait for its first line."""
-    process = subprocess.Popen(
+@contextlib.contextmanager
+def tailing(cli: DaemonCommands) -> Iterator[subprocess.Popen[str]]:
+    """Begin a tail, wait for its first line, and end it with the block."""
+    with subprocess.Popen(
         build_cli_command("--state-dir", str(cli.folder), "tail", "--after", "0", "--json"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout
-    assert process.stdout.readline()
-    return process
+        env=leave_coverage_out(),  # an interrupt within it once kept a process from its end
+    ) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
 
 
 def test_ctrl_c_is_one_line_and_130(cli: DaemonCommands) -> None:
