@@ -14,6 +14,8 @@ from tests.helpers.client.browser import (
 )
 from tests.helpers.client.console import ANA_CSV, ConsoleServer
 
+pytestmark = pytest.mark.timeout(600)  # each looks at every page of the console
+
 
 async def fill_console(console: ConsoleServer) -> list[str]:
     """Fill the database with what pages can show; return their paths."""
