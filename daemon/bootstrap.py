@@ -18,6 +18,10 @@ from daemon.api.permit import PermitSigner, PermitVerifier
 from daemon.auth import AuthService
 from daemon.backup.service import BackupService
 from daemon.bus import EventBus
+from daemon.campaigns.dry_runs import CampaignDryRuns
+from daemon.campaigns.reports import CampaignReports
+from daemon.campaigns.service import CampaignService
+from daemon.campaigns.working import CampaignWork
 from daemon.chats.outcome_service import OutcomeService
 from daemon.chats.service import ChatService
 from daemon.chats.sharing import SharingService
@@ -188,7 +192,7 @@ def build_services(base: Foundation) -> Services:
     evaluator = MessageEvaluator(database, gate, checks, settings.sending, clock)
     steps = ClockStepWatcher(clock, database, sessions)
     outbox = _build_outbox(base, aliases, gate, pacing, breaker, evaluator, sessions, checks, steps)
-    message_check = MessageCheck(database, outbox, gate, evaluator, sessions, pacing)
+    message_check = MessageCheck(database, outbox, gate, evaluator, sessions, pacing, clock)
     return Services(
         **copy_fields(base),
         ruleset_service=rulesets,
@@ -208,10 +212,43 @@ def build_services(base: Foundation) -> Services:
         clock_steps=steps,
         wakeups=Wakeups(base.bus, outbox, validation, breaker, clock),
         sessions=sessions,
-        manual=ManualSending(database, gate, evaluator, pacing, breaker, clock, settings.sending),
         **_build_operator_services(base, breaker, budgets, outbox, rulesets, sessions),
         **_build_chat_services(base, aliases, suppression, scoring, outbox, message_check),
+        **_build_campaign_services(base, outbox, gate, evaluator, breaker, message_check, pacing),
     )
+
+
+def _build_campaign_services(
+    base: Foundation,
+    outbox: Outbox,
+    gate: Gate,
+    evaluator: MessageEvaluator,
+    breaker: Breaker,
+    message_check: MessageCheck,
+    pacing: Pacing,
+) -> dict[str, Any]:
+    """Build what sends by hand: single messages, and the campaigns that are worked off."""
+    database, clock, region = base.database, base.clock, base.settings.daemon.default_region
+    sending = base.settings.sending
+    manual = ManualSending(database, gate, evaluator, pacing, breaker, clock, sending)
+    runs = CampaignDryRuns(database, message_check, pacing, base.rulesets, clock, region)
+    return {
+        "manual": manual,
+        "dry_runs": runs,
+        "campaigns": CampaignService(database, runs, clock, region),
+        "campaign_work": CampaignWork(
+            database,
+            outbox,
+            gate,
+            evaluator,
+            manual,
+            message_check,
+            pacing,
+            clock,
+            sending,
+        ),
+        "campaign_reports": CampaignReports(database),
+    }
 
 
 def _build_chat_services(

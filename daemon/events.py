@@ -177,6 +177,32 @@ class InboundClassified(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CampaignChanged(DomainEvent):
+    """A campaign moved from ``previous`` to ``state`` (subject: the campaign id).
+
+    ``who`` is ``breaker`` where that paused it.
+    """
+
+    event_type: ClassVar[str] = "campaign.changed"
+    state: str
+    previous: str
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPersonChanged(DomainEvent):
+    """A person of a campaign moved from ``previous`` to ``state`` (subject: the campaign id)."""
+
+    event_type: ClassVar[str] = "campaign.person_changed"
+    prospect: str
+    state: str
+    previous: str
+    reason_code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationChanged(DomainEvent):
     """A person did something with a chat (subject: the contact id).
 

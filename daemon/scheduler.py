@@ -45,6 +45,7 @@ def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
         PeriodicJob("alert_notices", 10, services.alerts.send_due),
         PeriodicJob("alert_ping", 60 * services.settings.alerts.ping_minutes, services.alerts.ping),
         PeriodicJob("checkpoint", 5 * 60, services.database.checkpoint),
+        PeriodicJob("campaigns", 60, services.campaign_work.sweep),
         PeriodicJob("outcomes", 15 * 60, services.unanswered_outcomes.sweep),
         PeriodicJob("validation_sweep", 15 * 60, services.validation.sweep),
         PeriodicJob("contact_sync", HOUR_SECONDS, services.contact_sync.sync),

@@ -12,6 +12,10 @@ from daemon.api.transport import Channel
 from daemon.auth import AuthService
 from daemon.backup.service import BackupService
 from daemon.bus import EventBus
+from daemon.campaigns.dry_runs import CampaignDryRuns
+from daemon.campaigns.reports import CampaignReports
+from daemon.campaigns.service import CampaignService
+from daemon.campaigns.working import CampaignWork
 from daemon.chats.outcome_service import OutcomeService
 from daemon.chats.service import ChatService
 from daemon.chats.sharing import SharingService
@@ -137,3 +141,9 @@ class Services(Foundation):
     unanswered_outcomes: UnansweredOutcomes
     sharing: SharingService
     texts: TextService
+
+    # Lists worked through by hand.
+    campaigns: CampaignService
+    dry_runs: CampaignDryRuns
+    campaign_work: CampaignWork
+    campaign_reports: CampaignReports

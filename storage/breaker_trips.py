@@ -28,16 +28,16 @@ class BreakerTrip:
 
 def insert_breaker_trip(
     tx: Tx, phone: str, *, at: datetime, cause: BreakerCause, detail: str
-) -> bool:
-    """Store why new chats are stopped; False where this cause is on record already."""
+) -> int | None:
+    """Store why new chats are stopped, and return its id; None where the cause is on record."""
     open_cause = "SELECT 1 FROM breaker_trips WHERE phone = ? AND cause = ? AND resumed_at IS NULL"
     if tx.value(open_cause, (phone, cause)):
-        return False
-    tx.execute(
+        return None
+    done = tx.execute(
         "INSERT INTO breaker_trips (phone, at, cause, detail) VALUES (?, ?, ?, ?)",
         (phone, format_timestamp(at), cause, detail),
     )
-    return True
+    return done.lastrowid
 
 
 def mark_trips_resumed(tx: Tx, phone: str, *, at: datetime, who: str, reason: str) -> None:
@@ -53,6 +53,12 @@ def list_breaker_trips(reader: Reader, phone: str) -> list[BreakerTrip]:
     """Return every stop of a number's new chats, the latest first."""
     rows = reader.all("SELECT * FROM breaker_trips WHERE phone = ? ORDER BY id DESC", (phone,))
     return [_trip_from_row(row) for row in rows]
+
+
+def get_breaker_trip(reader: Reader, id_: int) -> BreakerTrip | None:
+    """Return one stop by its id, or None."""
+    row = reader.one("SELECT * FROM breaker_trips WHERE id = ?", (id_,))
+    return None if row is None else _trip_from_row(row)
 
 
 def _trip_from_row(row: Row) -> BreakerTrip:

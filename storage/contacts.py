@@ -18,6 +18,9 @@ from storage.tx import Reader, Tx
 
 _CONTACT_TABLES: Final = (
     "aliases",
+    "campaign_exclusions",
+    "campaign_people",
+    "dry_run_people",
     "evidence",
     "inbound",
     "inbound_reviews",
@@ -194,6 +197,15 @@ def get_contact_revision(reader: Reader, contact: str) -> int:
     return number
 
 
+def list_contact_revisions(reader: Reader, contacts: Sequence[str]) -> dict[str, int]:
+    """Return how often facts about each of these contacts have changed."""
+    rows = reader.all(
+        "SELECT id, revision FROM contacts WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(contacts)),),
+    )
+    return {row["id"]: row["revision"] for row in rows}
+
+
 def request_contact_review(
     tx: Tx,
     contact: str,
@@ -340,6 +352,12 @@ def _merge_prospects(tx: Tx, elder: str, younger: str) -> None:
     tx.execute(
         "UPDATE import_records SET prospect = ? WHERE prospect = ?", (kept["id"], folded["id"])
     )
+    for table in ("campaign_exclusions", "campaign_people", "dry_run_people"):
+        # Where both are in one, the folded one's row stays beside it, of nobody who can be shown.
+        tx.execute(
+            f"UPDATE OR IGNORE {table} SET prospect = ? WHERE prospect = ?",
+            (kept["id"], folded["id"]),
+        )
     tx.execute("DELETE FROM prospects WHERE id = ?", (folded["id"],))
 
 

@@ -67,6 +67,20 @@ SECTIONS: Final[Mapping[str, str]] = {
         "SELECT q.at, c.name, q.who FROM share_questions AS q JOIN clients AS c ON c.id = q.client"
         " WHERE q.contact = :contact ORDER BY q.at"
     ),
+    "campaigns": (
+        "SELECT c.name, r.state, r.sentence, r.claimed_by, r.opened_at, r.changed_at,"
+        " r.changed_by FROM campaign_people AS r JOIN campaigns AS c ON c.id = r.campaign"
+        " WHERE r.contact = :contact ORDER BY r.id"
+    ),
+    "dry_runs": (
+        "SELECT c.name, d.at, r.outlook, r.sentence FROM dry_run_people AS r"
+        " JOIN dry_runs AS d ON d.id = r.dry_run JOIN campaigns AS c ON c.id = d.campaign"
+        " WHERE r.contact = :contact ORDER BY d.id"
+    ),
+    "left_out": (
+        "SELECT c.name FROM campaign_exclusions AS r JOIN campaigns AS c ON c.id = r.campaign"
+        " WHERE r.contact = :contact ORDER BY r.campaign"
+    ),
     "reviews": (
         f"SELECT at, outcome, who, reason, expires_at FROM prospect_reviews {_OF_CONTACT}"
         " ORDER BY id"

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _ON_ITS_WAY: Final = format_sql_list({MessageState.SENDING, MessageState.REVEALED})
 _TABLES_OF_FACTS: Final = (
     "prospects",
+    "campaign_exclusions",
+    "campaign_people",
+    "dry_run_people",
     "prospect_reviews",
     "outcomes",
     "share_questions",

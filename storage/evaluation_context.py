@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from statemachines.message import CANCELLABLE_STATES, MAYBE_LEFT_STATES
 from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
@@ -27,6 +28,8 @@ from storage.sql_text import format_sql_list
 from storage.texts import find_approved_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from storage.contacts import HoldScope
     from storage.evidence import Evidence
     from storage.first_contacts import FirstContactRates
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from storage.texts import ApprovedText
 from storage.tx import Reader
 
+T = TypeVar("T")
 _REPLY_WINDOW = timedelta(hours=24)
 
 _MAYBE_LEFT = format_sql_list(MAYBE_LEFT_STATES)
@@ -148,12 +152,35 @@ class EvaluationContext:
     approved_text: ApprovedText | None
 
 
+class SharedRows:
+    """Rows that the contexts of many messages share, each read once.
+
+    For messages that are judged together as of one moment; not for longer than that.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[object, object] = {}
+
+    def get(self, key: tuple[object, ...], read: Callable[[], T]) -> T:
+        """Return what was read for a key, or read it."""
+        if key not in self._found:
+            self._found[key] = read()
+        return cast("T", self._found[key])
+
+
 def read_evaluation_context(
-    reader: Reader, message: MessageRecord, at: datetime
+    reader: Reader, message: MessageRecord, at: datetime, shared: SharedRows | None = None
 ) -> EvaluationContext:
-    """Return the context of a message, all from the reader's one consistent state."""
-    contact = message.contact
-    session = read_session_context(reader, message.session, at)
+    """Return the context of a message, all from the reader's one consistent state.
+
+    Contexts that are read with the same ``shared`` have the rows in common that are not the
+    contact's own.
+    """
+    contact, rows = message.contact, shared or SharedRows()
+    session = rows.get(
+        ("session", message.session), lambda: read_session_context(reader, message.session, at)
+    )
+    number = session.phone or session.name
     review_reason, hold_scope = contacts.get_contact_hold(reader, contact)
     prospect = prospects.find_prospect_by_contact(reader, contact)
     return EvaluationContext(
@@ -174,21 +201,31 @@ def read_evaluation_context(
             channel=message.channel,
             at=at,
         ),
-        halted=halts.get_current_halt(reader) is not None,
+        halted=rows.get(("halt",), lambda: halts.get_current_halt(reader) is not None),
         session=session,
-        first_contacts=get_first_contact_rates(reader, session.phone or session.name, at),
-        history=_read_contact_history(reader, message, at),
-        campaign_sent=_count_campaign_messages(reader, message.campaign),
-        register=_read_register_context(reader, contact, prospect, at),
-        approved_text=find_approved_text(reader, message.template),
+        first_contacts=rows.get(
+            ("rates", number), lambda: get_first_contact_rates(reader, number, at)
+        ),
+        history=_read_contact_history(reader, message, at, rows),
+        campaign_sent=_count_campaign_messages(reader, message.campaign, rows),
+        register=_read_register_context(reader, contact, prospect, at, rows),
+        approved_text=_find_approved_text(reader, message.template, rows),
     )
 
 
 def _read_register_context(
-    reader: Reader, contact: str, prospect: ProspectRecord | None, at: datetime
+    reader: Reader,
+    contact: str,
+    prospect: ProspectRecord | None,
+    at: datetime,
+    rows: SharedRows,
 ) -> RegisterContext:
     country = prospect.country if prospect else None
-    found = do_not_call.get_register_in_force(reader, country) if country else None
+    found = (
+        rows.get(("register", country), lambda: do_not_call.get_register_in_force(reader, country))
+        if country
+        else None
+    )
     # By the date in UTC: a day more or less is the strict side of no law that we know.
     age = max(0, (at.date() - found.dated).days) if found else None
     return RegisterContext(do_not_call.is_in_register(reader, contact), age)
@@ -222,16 +259,29 @@ def read_session_context(reader: Reader, name: str, at: datetime) -> SessionCont
     )
 
 
-def _count_campaign_messages(reader: Reader, campaign: str | None) -> int | None:
+def _count_campaign_messages(reader: Reader, campaign: str | None, rows: SharedRows) -> int | None:
     if not campaign:
         return None
-    n: int = reader.value(
-        f"SELECT count(*) FROM messages WHERE campaign = ? AND state IN {_MAYBE_LEFT}", (campaign,)
-    )
-    return n
+
+    def count() -> int:
+        n: int = reader.value(
+            f"SELECT count(*) FROM messages WHERE campaign = ? AND state IN {_MAYBE_LEFT}",
+            (campaign,),
+        )
+        return n
+
+    return rows.get(("campaign", campaign), count)
 
 
-def _read_contact_history(reader: Reader, message: MessageRecord, at: datetime) -> ContactHistory:
+def _find_approved_text(
+    reader: Reader, template: str | None, rows: SharedRows
+) -> ApprovedText | None:
+    return rows.get(("text", template), lambda: find_approved_text(reader, template))
+
+
+def _read_contact_history(
+    reader: Reader, message: MessageRecord, at: datetime, shared: SharedRows
+) -> ContactHistory:
     rows = reader.all(
         f"SELECT {_LEFT_AT} AS left_at, kind = '{MessageKind.COMMERCIAL}' AS commercial"
         f" FROM messages WHERE contact = ? AND id <> ? AND state IN {_MAYBE_LEFT}",
@@ -247,7 +297,7 @@ def _read_contact_history(reader: Reader, message: MessageRecord, at: datetime) 
         sent=tuple(sorted(sent, key=lambda each: each.at)),
         answered_at=parse_timestamp(answered) if answered else None,
         duplicate=_is_duplicate(reader, message, at - timedelta(days=30)),
-        recent_texts=_list_recent_texts(reader, message, at - timedelta(days=1)),
+        recent_texts=_list_recent_texts(reader, message.contact, at - timedelta(days=1), shared),
     )
 
 
@@ -285,13 +335,23 @@ def _is_duplicate(reader: Reader, message: MessageRecord, since: datetime) -> bo
     return bool(found)
 
 
-def _list_recent_texts(reader: Reader, message: MessageRecord, since: datetime) -> tuple[str, ...]:
+def _list_recent_texts(
+    reader: Reader, contact: str, since: datetime, shared: SharedRows
+) -> tuple[str, ...]:
     """Return the texts of the latest commercial messages to others, newest first."""
-    # INDEXED BY, because the planner would otherwise scan everything that ever left.
+    rows = shared.get(("recent",), lambda: _read_recent_texts(reader, since))
+    texts = (text for recipient, text in rows if recipient != contact)
+    return tuple(itertools.islice(texts, _COMPARED_TEXTS))
+
+
+def _read_recent_texts(reader: Reader, since: datetime) -> list[tuple[str, str]]:
+    """Return contact and text of the latest commercial messages, newest first."""
+    # INDEXED BY, because the planner would otherwise scan everything that ever left. Twice as many
+    # as are compared: no rules let half of them go to one contact in a day.
     rows = reader.all(
-        "SELECT text FROM messages INDEXED BY messages_sold_lately"
-        f" WHERE contact <> ? AND kind = '{MessageKind.COMMERCIAL}'"
+        "SELECT contact, text FROM messages INDEXED BY messages_sold_lately"
+        f" WHERE kind = '{MessageKind.COMMERCIAL}'"
         f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ? ORDER BY {_LEFT_AT} DESC LIMIT ?",
-        (message.contact, format_timestamp(since), _COMPARED_TEXTS),
+        (format_timestamp(since), 2 * _COMPARED_TEXTS),
     )
-    return tuple(row["text"] for row in rows)
+    return [(row["contact"], row["text"]) for row in rows]

@@ -1,15 +1,15 @@
 """The `messages` table: inserts messages, changes their states and reads them.
 
 Every change of state goes through :func:`transition_message`, which writes the new state, its
-history row and its event together. Triggers (storage/triggers.py) refuse what the state machine
-does not allow.
+history row and its event together, and moves the person of a campaign whose message it is. Triggers
+(storage/triggers.py) refuse what the state machine does not allow.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from statemachines.message import (
     CANCELLABLE_STATES,
@@ -21,7 +21,8 @@ from statemachines.message import (
     is_legal_transition,
 )
 from statemachines.vocabulary import MessageKind
-from storage import contacts, spends
+from storage import campaign_people, contacts, spends
+from storage.campaign_people import FollowedMessage
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.errors import StorageError
 from storage.sql_text import format_sql_list
@@ -95,6 +96,15 @@ class MessageRecord:
 
 _FIELDS = tuple(field.name for field in fields(MessageRecord))
 _COLUMNS = ", ".join(_FIELDS)
+
+
+class _Cause(TypedDict):
+    """When and why messages are cancelled, and by which actor."""
+
+    at: datetime
+    reason_code: str
+    sentence: str
+    who: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +273,7 @@ def _record_transition(
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (message.id, format_timestamp(message.changed_at), previous, message.state, *why, who),
     )
+    _move_campaign_person(tx, message, previous, who)
     tx.emit(
         MessageStateEvent(
             message.changed_at,
@@ -282,6 +293,28 @@ def _record_transition(
             },
         )
     )
+
+
+def _move_campaign_person(
+    tx: Tx, message: MessageRecord, previous: MessageState | None, who: str
+) -> None:
+    """Move the person of a campaign whose message has just moved, if it is one of those."""
+    key = message.idempotency_key
+    if key is None or not campaign_people.is_message_key(key):
+        return
+    moved = FollowedMessage(
+        id=message.id,
+        key=key,
+        state=message.state,
+        previous=previous,
+        at=message.changed_at,
+        who=who,
+        reason_code=message.reason_code,
+        sentence=message.sentence,
+        taken_by=message.taken_by,
+        lease_until=message.lease_until,
+    )
+    campaign_people.follow_message(tx, moved)
 
 
 def cancel_unsent_messages(
@@ -309,16 +342,11 @@ def cancel_unsent_messages(
         " AND (:queued_by IS NULL OR created_at <= :queued_by)",
         {"contact": contact, "queued_by": queued_by and format_timestamp(queued_by)},
     )
+    why: _Cause = {"at": at, "reason_code": reason_code, "sentence": sentence, "who": who}
     for row in found:
-        transition_message(
-            tx,
-            row["id"],
-            MessageState.CANCELLED,
-            at=at,
-            reason_code=reason_code,
-            sentence=sentence,
-            who=who,
-        )
+        transition_message(tx, row["id"], MessageState.CANCELLED, **why)
+    # Before somebody's turn in a campaign there is no message yet, so their place goes.
+    campaign_people.withdraw_contact(tx, contact, **why, started_by=queued_by)
     return len(found)
 
 

@@ -224,6 +224,95 @@ def m007_alerts(database: SchemaDatabase) -> None:
         database.conn.execute(statement)
 
 
+_CAMPAIGN_TABLES: Final = """
+CREATE TABLE campaigns (                 -- lists of people that are worked through by hand
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    folded_name TEXT NOT NULL UNIQUE,    -- messages name their campaign
+    state TEXT NOT NULL,
+    session TEXT REFERENCES sessions (name), -- whose phone writes
+    text TEXT REFERENCES texts (id),     -- with its version; or else what was typed
+    text_version INTEGER,
+    typed TEXT NOT NULL DEFAULT '',
+    audience TEXT NOT NULL DEFAULT '{}', -- the filter of prospects, as JSON
+    ends_at TEXT,                        -- who was not written to by then expires
+    created_at TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    changed_at TEXT NOT NULL,
+    started_at TEXT,
+    started_by TEXT,
+    start_reason TEXT,
+    paused_at TEXT,
+    paused_by TEXT,
+    pause_reason TEXT,
+    breaker_trip INTEGER REFERENCES breaker_trips (id), -- which paused it
+    ended_at TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE campaign_exclusions (       -- people of the audience who are left out by hand
+    campaign TEXT NOT NULL REFERENCES campaigns (id),
+    prospect TEXT NOT NULL,
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    PRIMARY KEY (campaign, prospect)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX campaign_exclusions_by_contact ON campaign_exclusions (contact);
+CREATE TABLE campaign_people (
+    id TEXT PRIMARY KEY,                 -- in the idempotency key of their one message
+    campaign TEXT NOT NULL REFERENCES campaigns (id),
+    prospect TEXT NOT NULL,
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    place INTEGER NOT NULL,              -- of their turn
+    state TEXT NOT NULL,
+    reason_code TEXT NOT NULL DEFAULT '',
+    sentence TEXT NOT NULL DEFAULT '',
+    first_contact INTEGER NOT NULL DEFAULT 0,
+    message TEXT UNIQUE REFERENCES messages (id),
+    claimed_by TEXT,
+    lease_until TEXT,
+    not_before TEXT,                     -- their turn does not come before
+    opened_at TEXT,
+    changed_at TEXT NOT NULL,
+    changed_by TEXT NOT NULL,
+    UNIQUE (campaign, prospect)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX campaign_people_by_state ON campaign_people (campaign, state, place);
+CREATE INDEX campaign_people_by_contact ON campaign_people (contact);
+CREATE TABLE dry_runs (                  -- what a campaign would do, as it was when asked
+    id TEXT PRIMARY KEY,
+    campaign TEXT NOT NULL REFERENCES campaigns (id),
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    ruleset TEXT NOT NULL,
+    per_day INTEGER NOT NULL,            -- first contacts by hand that the budgets allow
+    left_today INTEGER NOT NULL,
+    days INTEGER,                        -- that the budgets make it last; null: none are allowed
+    finished_at TEXT                     -- null: not all of its people are stored
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dry_runs_by_campaign ON dry_runs (campaign, id);
+CREATE TABLE dry_run_people (
+    dry_run TEXT NOT NULL REFERENCES dry_runs (id) ON DELETE CASCADE,
+    prospect TEXT NOT NULL,
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    outlook TEXT NOT NULL CHECK (outlook IN ('approval', 'by_hand', 'later', 'no')),
+    reason_code TEXT NOT NULL,
+    sentence TEXT NOT NULL,
+    action TEXT NOT NULL,                -- the one that would change it
+    first_contact INTEGER NOT NULL,
+    suppressed INTEGER NOT NULL,
+    revision INTEGER NOT NULL,           -- of the facts about the contact that it rests on
+    PRIMARY KEY (dry_run, prospect)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dry_run_people_by_contact ON dry_run_people (contact);
+"""
+
+
+@MIGRATIONS.add
+def m008_campaigns(database: SchemaDatabase) -> None:
+    """Create the tables of campaigns by hand, of their people, and of their dry runs."""
+    for statement in split_statements(_CAMPAIGN_TABLES):
+        database.conn.execute(statement)
+
+
 TransactionStep: TypeAlias = Callable[[sqlite3.Connection], None]
 
 

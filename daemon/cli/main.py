@@ -39,6 +39,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "channels": "daemon.cli.channels:channels",
     "chats": "daemon.cli.chats:chats",
     "clients": "daemon.cli.clients:clients",
+    "campaigns": "daemon.cli.campaigns:campaigns",
     "texts": "daemon.cli.texts:texts",
     "send": "daemon.cli.messages:send_message",
     "queue": "daemon.cli.messages:queue",

@@ -124,6 +124,13 @@ class Gate:
         context = await self._database.read(
             lambda reader: evaluation_context.read_evaluation_context(reader, message, at)
         )
+        return await self.evaluate_in_context(message, phase, context)
+
+    async def evaluate_in_context(
+        self, message: MessageRecord, phase: EvaluationPhase, context: EvaluationContext
+    ) -> Evaluation:
+        """Evaluate a message by rows that were read already."""
+        at = context.at
         compiled = self._rulesets.compiled  # read once: others may go live while plugins answer
         # The facts of the result where building them fails; a first contact is the strict case.
         message_facts: facts.Facts = {"message.kind": message.kind, "message.first_contact": True}

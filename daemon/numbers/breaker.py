@@ -15,7 +15,7 @@ from daemon.api.clock import Clock
 from daemon.errors import Conflict, NotFound, require_reason
 from daemon.events import NewChatsResumed, NewChatsStopped, NewChatsWarned
 from statemachines.vocabulary import BreakerCause
-from storage import audit, breaker_trips, numbers
+from storage import audit, breaker_trips, campaigns, numbers
 from storage.db import Database
 from storage.first_contacts import BreakerCounts, FirstContactShare, get_breaker_counts
 from storage.numbers import PhoneNumberRecord
@@ -97,7 +97,12 @@ def count_for_breaker(reader: Reader, number: PhoneNumberRecord, at: datetime) -
 def stop_new_chats(tx: Tx, phone: str, *, at: datetime, cause: BreakerCause, detail: str) -> None:
     """Stop the new chats of a number until a person resumes them; store each cause once."""
     numbers.stop_new_chats(tx, phone, at)
-    if breaker_trips.insert_breaker_trip(tx, phone, at=at, cause=cause, detail=detail):
+    trip = breaker_trips.insert_breaker_trip(tx, phone, at=at, cause=cause, detail=detail)
+    if trip is not None:
+        # In the transaction of the stop: nobody's turn comes in between.
+        campaigns.pause_campaigns_of_number(
+            tx, phone, at=at, reason=STOP_SENTENCES[cause], trip=trip
+        )
         tx.emit(
             NewChatsStopped(
                 subject=phone,

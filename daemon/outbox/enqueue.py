@@ -18,7 +18,7 @@ from daemon.api.clock import Clock
 from daemon.api.effects import Draft, Prepared, SessionChoice
 from daemon.api.permit import hash_body
 from daemon.contacts.aliases import Aliases
-from daemon.errors import BadRequest, IdempotencyConflict, NumberRejected
+from daemon.errors import BadRequest, IdempotencyConflict, LeadMasterError, NumberRejected
 from daemon.gate.consent import Permission, derive_permission
 from daemon.outbox.pacing import Pacing
 from daemon.plugin_manager import Plugins
@@ -205,7 +205,8 @@ class MessageEnqueuer:
         if (known := await self._find_by_key(request)) is not None:
             return known
         recipient = self._parse_recipient(request)
-        prepared = await self._prepare(request, recipient)
+        choices = await self._choices.list_choices()
+        prepared = await self._prepare(request, recipient, choices)
         at = self._clock.now()
         return await self._database.write(
             lambda tx: self._insert(tx, request, prepared, recipient, at, who, first)
@@ -220,7 +221,9 @@ class MessageEnqueuer:
         )
         return _require_same_request(found, request) if found else None
 
-    async def _prepare(self, request: SendRequest, recipient: str) -> Prepared:
+    async def _prepare(
+        self, request: SendRequest, recipient: str, choices: Sequence[SessionChoice]
+    ) -> Prepared:
         draft = Draft(
             recipient,
             request.text,
@@ -229,7 +232,6 @@ class MessageEnqueuer:
             request.template,
             request.campaign,
         )
-        choices = await self._choices.list_choices()
         if request.session is not None:
             choices = [each for each in choices if each.name == request.session]
         prepared = await self._plugins.prepare(draft, choices)
@@ -265,7 +267,8 @@ class MessageEnqueuer:
         """
         _validate_request(request)
         recipient = self._parse_recipient(request)
-        prepared, at = await self._prepare(request, recipient), self._clock.now()
+        choices = await self._choices.list_choices()
+        prepared, at = await self._prepare(request, recipient, choices), self._clock.now()
         aliases = self._aliases.from_phone(recipient)
         return await self._database.read(
             lambda reader: self._build(
@@ -277,6 +280,49 @@ class MessageEnqueuer:
                 at,
             )
         )
+
+    async def draft_all(
+        self, requests: Sequence[SendRequest]
+    ) -> list[MessageRecord | LeadMasterError]:
+        """Return what :meth:`draft` would return for each request, or the error it would raise."""
+        choices = await self._choices.list_choices()
+        prepared = [await self._try_prepare(request, choices) for request in requests]
+        at = self._clock.now()
+
+        def build(reader: Reader) -> list[MessageRecord | LeadMasterError]:
+            return [
+                found
+                if isinstance(found, LeadMasterError)
+                else self._try_build(reader, request, *found, at)
+                for request, found in zip(requests, prepared, strict=True)
+            ]
+
+        return await self._database.read(build)
+
+    async def _try_prepare(
+        self, request: SendRequest, choices: Sequence[SessionChoice]
+    ) -> tuple[Prepared, str] | LeadMasterError:
+        try:
+            _validate_request(request)
+            recipient = self._parse_recipient(request)
+            return await self._prepare(request, recipient, choices), recipient
+        except LeadMasterError as error:
+            return error
+
+    def _try_build(
+        self,
+        reader: Reader,
+        request: SendRequest,
+        prepared: Prepared,
+        recipient: str,
+        at: datetime,
+    ) -> MessageRecord | LeadMasterError:
+        aliases = self._aliases.from_phone(recipient)
+        contact = contacts.find_contact_by_aliases(reader, aliases) or ""
+        try:
+            return self._build(reader, request, prepared, recipient, contact, at)
+        except LeadMasterError as error:
+            return error
 
     def _parse_recipient(self, request: SendRequest) -> str:
         try:

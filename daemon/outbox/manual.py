@@ -16,11 +16,11 @@ from daemon.outbox.staleness import EvaluationStale
 from daemon.settings import SendingSettings
 from statemachines.message import LEASED_STATES, MessageState
 from statemachines.vocabulary import BuiltinChannel
-from storage import messages, queue
+from storage import campaign_people, messages, queue
 from storage.db import Database
 from storage.ids import new_id
 from storage.messages import MessageRecord, MessageStateConflict
-from storage.tx import Tx
+from storage.tx import Reader, Tx
 
 _STALE_SENTENCES = {
     "halted": "Sending is halted.",
@@ -81,15 +81,16 @@ class ManualSending:
         permit = self._gate.sign_permit(evaluation, decision, lease)
         return await self._commit_lease(Release(evaluation, decision, permit), who, lease)
 
+    async def find_open(self, who: str) -> str | None:
+        """Return the message that an operator has taken and not finished, or None."""
+        return await self._database.read(lambda reader: queue.find_open_manual_message(reader, who))
+
     async def _require_takeable(self, message: str, who: str) -> MessageRecord:
         """Return a message that this person may take. Raises NotFound or Conflict."""
         found = await self._require_message(message)
         if (found.state, found.channel) != (MessageState.CLEARED, BuiltinChannel.MANUAL):
             raise Conflict(f"The message {message} is {found.state} on {found.channel}.")
-        open_message = await self._database.read(
-            lambda reader: queue.find_open_manual_message(reader, who)
-        )
-        if open_message:
+        if open_message := await self.find_open(who):
             raise Conflict(
                 f"{who} has {open_message} open.",
                 hint="Finish that one first: confirm, cancel or return it.",
@@ -103,6 +104,7 @@ class ManualSending:
             # Checked again in the transaction: two requests of one operator may run at a time.
             if another := queue.find_open_manual_message(tx, who):
                 raise Conflict(f"{who} has {another} open.")
+            _require_campaign_runs(tx, release.evaluation.message.id)
             return release.commit(
                 tx,
                 self._pacing,
@@ -159,6 +161,8 @@ class ManualSending:
 
         def job(tx: Tx) -> MessageRecord:
             self._require_taker(tx, message, who, at)
+            if target is MessageState.REVEALED:
+                _require_campaign_runs(tx, message)
             return messages.transition_message(
                 tx, message, target, at=at, reason_code=code, sentence=sentence, who=who
             )
@@ -184,3 +188,11 @@ class ManualSending:
         if found is None:
             raise NotFound(f"There is no message {message}.")
         return found
+
+
+def _require_campaign_runs(reader: Reader, message: str) -> None:
+    """Raise Conflict for a message of a campaign that is paused."""
+    if name := campaign_people.find_stopped_campaign(reader, message):
+        raise Conflict(
+            f"The campaign {name} does not run now.", hint="Somebody has to resume it first."
+        )

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
+from daemon.api.clock import Clock
+from daemon.errors import LeadMasterError
 from daemon.gate.gate import Evaluation, EvaluationPhase, Gate
 from daemon.outbox.enqueue import SendRequest
 from daemon.outbox.evaluator import EvaluationTransition, MessageEvaluator
-from daemon.outbox.forecast import SendForecast, forecast_message
+from daemon.outbox.forecast import WAIT_SENTENCES, SendForecast, forecast_message
 from daemon.outbox.outbox import Outbox
 from daemon.outbox.pacing import Pacing
 from daemon.sessions import Sessions
 from statemachines.message import MessageState
 from statemachines.vocabulary import BuiltinChannel
 from storage.db import Database
+from storage.evaluation_context import EvaluationContext, SharedRows, read_evaluation_context
 from storage.messages import MessageRecord
 from storage.tx import Reader
 
 _MAX_ROUTES: Final = 2
+_BATCH_SIZE: Final = 250
+_AT_ONCE: Final = 8
+"""How many messages are judged before the loop may do something else."""
+_BY_HAND: Final = "by_hand"
+_ROUTED_AWAY_SENTENCE: Final = "The rules send it through another channel, not by hand."
+_Judged: TypeAlias = tuple[Evaluation, EvaluationTransition] | LeadMasterError
 _SOON: Final = timedelta(minutes=1)
 _ANY_MOMENT: Final = "any_moment"
 _DUE: Final = "due"
@@ -53,6 +65,24 @@ class MessageCheckResult:
     at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCheck:
+    """What would become of one of many messages by hand, and the facts that this rests on.
+
+    ``due_at`` is when a wait for a time ends, and ``waits_for`` what ends another wait.
+    ``revision`` is that of the facts about the contact.
+    """
+
+    outlook: SendOutlook
+    reason_code: str
+    sentence: str
+    due_at: datetime | None = None
+    waits_for: str | None = None
+    first_contact: bool = False
+    suppressed: bool = False
+    revision: int = 0
+
+
 class MessageCheck:
     """Runs the code of a send up to its verdict, without storing anything."""
 
@@ -64,6 +94,7 @@ class MessageCheck:
         evaluator: MessageEvaluator,
         sessions: Sessions,
         pacing: Pacing,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -71,21 +102,87 @@ class MessageCheck:
         self._evaluator = evaluator
         self._sessions = sessions
         self._pacing = pacing
+        self._clock = clock
 
     async def check(self, request: SendRequest) -> MessageCheckResult:
         """Return what would become of this message. Raises what a send would raise."""
         message = await self._outbox.draft(request)
-        evaluation = await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
-        transition = self._evaluator.choose_transition(evaluation)
-        for _ in range(_MAX_ROUTES):  # rules may route a message from channel to channel
-            if transition.target is not MessageState.QUEUED:
-                break
-            message = replace(message, channel=str(transition.columns["channel"]))
-            evaluation = await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
-            transition = self._evaluator.choose_transition(evaluation)
+        first = await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
+        evaluation, transition = await self._follow_routes(first)
         return await self._database.read(
             lambda reader: self._describe(reader, evaluation, transition)
         )
+
+    async def check_by_hand(self, requests: Sequence[SendRequest]) -> list[ListedCheck]:
+        """Return what would become of each of many messages, if a person sent them in this order.
+
+        Each is judged by its contact's facts of now, and as alike to the text before it.
+        """
+        shared, now = SharedRows(), self._clock.now()
+        checked: list[ListedCheck] = []
+        before: MessageRecord | None = None
+        for start in range(0, len(requests), _BATCH_SIZE):
+            drafts = await self._outbox.draft_all(requests[start : start + _BATCH_SIZE])
+            contexts = await self._database.read(partial(_read_contexts, drafts, now, shared))
+            judged: list[_Judged] = []
+            for n, draft in enumerate(drafts):
+                if n % _AT_ONCE == 0:
+                    await asyncio.sleep(0)  # the loop has other work, and judging never waits
+                if isinstance(draft, LeadMasterError):
+                    judged.append(draft)
+                    continue
+                context = _add_text(contexts[draft.id], before)
+                first = await self._gate.evaluate_in_context(
+                    draft, EvaluationPhase.ENQUEUE, context
+                )
+                judged.append(await self._follow_routes(first))
+                before = draft
+            checked += await self._database.read(partial(self._describe_all, judged))
+        return checked
+
+    def _describe_all(self, judged: Sequence[_Judged], reader: Reader) -> list[ListedCheck]:
+        return [
+            ListedCheck(outlook=SendOutlook.NO, reason_code=each.code, sentence=str(each))
+            if isinstance(each, LeadMasterError)
+            else self._describe_by_hand(reader, *each)
+            for each in judged
+        ]
+
+    def _describe_by_hand(
+        self, reader: Reader, evaluation: Evaluation, transition: EvaluationTransition
+    ) -> ListedCheck:
+        transition = self._evaluator.name_check_obstacle(reader, evaluation, transition)
+        message = _apply(evaluation, transition)
+        outlook = _find_outlook(message, None, evaluation.at)
+        code, sentence = transition.reason_code, transition.sentence
+        if outlook is SendOutlook.BY_HAND:
+            code, sentence = _BY_HAND, WAIT_SENTENCES[_BY_HAND]
+        elif outlook is SendOutlook.NOW:
+            # A person sends whatever goes, and nothing goes by itself.
+            outlook, code, sentence = SendOutlook.NO, "routed_away", _ROUTED_AWAY_SENTENCE
+        return ListedCheck(
+            outlook=outlook,
+            reason_code=code,
+            sentence=sentence,
+            due_at=message.due_at,
+            waits_for=message.waits_for,
+            first_contact=evaluation.first_contact,
+            suppressed=evaluation.context.suppressed,
+            revision=evaluation.context.revision,
+        )
+
+    async def _follow_routes(
+        self, evaluation: Evaluation
+    ) -> tuple[Evaluation, EvaluationTransition]:
+        """Return the last evaluation of a message that rules route from channel to channel."""
+        transition = self._evaluator.choose_transition(evaluation)
+        for _ in range(_MAX_ROUTES):
+            if transition.target is not MessageState.QUEUED:
+                break
+            message = replace(evaluation.message, channel=str(transition.columns["channel"]))
+            evaluation = await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
+            transition = self._evaluator.choose_transition(evaluation)
+        return evaluation, transition
 
     def _describe(
         self, reader: Reader, evaluation: Evaluation, transition: EvaluationTransition
@@ -106,6 +203,27 @@ class MessageCheck:
             sentence=forecast.sentence if forecast and allowed else transition.sentence,
             at=forecast.at if forecast and waits else None,
         )
+
+
+def _read_contexts(
+    drafts: Sequence[MessageRecord | LeadMasterError],
+    now: datetime,
+    shared: SharedRows,
+    reader: Reader,
+) -> dict[str, EvaluationContext]:
+    return {
+        each.id: read_evaluation_context(reader, each, now, shared)
+        for each in drafts
+        if isinstance(each, MessageRecord)
+    }
+
+
+def _add_text(context: EvaluationContext, before: MessageRecord | None) -> EvaluationContext:
+    """Return the context as it is once the message before this one has left."""
+    if before is None or before.contact == context.contact:
+        return context
+    texts = (before.text, *context.history.recent_texts)
+    return replace(context, history=replace(context.history, recent_texts=texts))
 
 
 def _apply(evaluation: Evaluation, transition: EvaluationTransition) -> MessageRecord:

@@ -13,7 +13,7 @@ import structlog
 from daemon.api.clock import Clock
 from daemon.clock_event import ClockEvent
 from daemon.contacts.number_checks import NumberCheckPolicy
-from daemon.errors import BadRequest, Conflict, NotFound, require_reason
+from daemon.errors import BadRequest, Conflict, LeadMasterError, NotFound, require_reason
 from daemon.outbox.check_waits import announce_expiries, requeue_outdated_check_waits
 from daemon.outbox.enqueue import MessageEnqueuer, SendRequest
 from daemon.outbox.evaluator import MessageEvaluator
@@ -119,6 +119,12 @@ class Outbox:
     async def draft(self, request: SendRequest) -> MessageRecord:
         """Return a message and store nothing; see :meth:`MessageEnqueuer.draft`."""
         return await self._enqueuer.draft(request)
+
+    async def draft_all(
+        self, requests: Sequence[SendRequest]
+    ) -> list[MessageRecord | LeadMasterError]:
+        """Return many messages and store nothing; see :meth:`MessageEnqueuer.draft_all`."""
+        return await self._enqueuer.draft_all(requests)
 
     # `wakeups` calls the following when a committed event means that there is something to do.
 

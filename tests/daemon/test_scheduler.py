@@ -82,6 +82,7 @@ async def test_the_jobs_of_a_house_all_do_their_work(short_folder: Path) -> None
         "alerts",
         "alert_notices",
         "alert_ping",
+        "campaigns",
         "checkpoint",
         "outcomes",
         "validation_sweep",

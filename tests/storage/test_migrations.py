@@ -177,6 +177,7 @@ def test_the_schema_is_released_and_steps_follow() -> None:
             "m005_outcomes_of_messages_and_clients",
             "m006_texts",
             "m007_alerts",
+            "m008_campaigns",
         ],
     )
 

@@ -80,6 +80,7 @@ TAGS: Final[Mapping[str, str]] = {
     "messages": "Messages to send: enqueue, list, explain, cancel and settle them.",
     "conversations": "Chats: who waits, answers, outcomes, closing, snoozing and drafts.",
     "clients": "Clients, who get deliveries.",
+    "campaigns": "Lists worked through by hand: dry run, start, turns, funnel and report.",
     "texts": "Texts: templates of messages, with versions, previews and approvals.",
     "inbound": "Messages that contacts wrote, and what they request.",
     "quarantine": "What channels reported that could not be stored: list and settle it.",

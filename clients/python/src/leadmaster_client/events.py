@@ -79,6 +79,27 @@ class AlertChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignChanged(Event):
+    """A campaign moved from `previous` to `state` (subject: the campaign id)."""
+
+    state: str
+    previous: str
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignPersonChanged(Event):
+    """A person of a campaign moved from `previous` to `state` (subject: the campaign id)."""
+
+    prospect: str
+    state: str
+    previous: str
+    reason_code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClockStepped(Event):
     """The wall clock was set forward, or back where negative (subject: `installation`)."""
 
@@ -372,6 +393,8 @@ class SignalSettled(Event):
 
 BY_TYPE: dict[str, type[Event]] = {
     "alert.changed": AlertChanged,
+    "campaign.changed": CampaignChanged,
+    "campaign.person_changed": CampaignPersonChanged,
     "clock.stepped": ClockStepped,
     "contact.reopened": ContactReopened,
     "contact.suppressed": ContactSuppressed,

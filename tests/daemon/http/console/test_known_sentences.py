@@ -18,6 +18,7 @@ SHOWN: Final = (
     *(
         "daemon/alerts",
         "daemon/auth",
+        "daemon/campaigns",
         "daemon/contacts",
         "daemon/errors.py",
         "daemon/gate",
