@@ -27,7 +27,12 @@ from daemon.outbox.manual import ManualSending
 from daemon.outbox.message_check import ListedCheck, MessageCheck, SendOutlook
 from daemon.outbox.pacing import Pacing
 from daemon.settings import SendingSettings
-from statemachines.campaign import CampaignPersonEvent, CampaignPersonState, CampaignState
+from statemachines.campaign import (
+    UNSEEN_PERSON_STATES,
+    CampaignPersonEvent,
+    CampaignPersonState,
+    CampaignState,
+)
 from statemachines.message import CANCELLABLE_STATES, LEASED_STATES, MessageState
 from statemachines.vocabulary import WaitsFor
 from storage import audit, campaign_people, campaigns, halts, messages, prospects
@@ -50,7 +55,7 @@ _WAITS_OF_ONE_PERSON: Final = frozenset(
     {"one_in_24_hours", "two_in_7_days", "follow_up_too_soon", "gate_fault"}
 )
 _WAITS_OF_NUMBERS: Final = frozenset({WaitsFor.CHECKED, WaitsFor.REGISTER})
-_CLOSED_SENTENCES: Final[Mapping[CampaignState, str]] = {
+_CLOSED_SENTENCES: Final = {
     CampaignState.DRAFT: "The campaign has not been started.",
     CampaignState.PAUSED: "The campaign is paused.",
     CampaignState.FINISHED: "Everybody is done.",
@@ -199,7 +204,11 @@ class CampaignWork:
         if refusal := await self._put_off(person, check, who):
             return refusal
         stored = await self._outbox.enqueue(
-            request, who, first=partial(_require_claim, person=person, who=who)
+            request,
+            who,
+            first=partial(
+                _require_state, person=person, state=CampaignPersonState.CLAIMED, who=who
+            ),
         )
         return await self._judge(stored)
 
@@ -379,11 +388,7 @@ class CampaignWork:
         def job(tx: Tx) -> None:
             found = campaign_people.require_campaign_person(tx, person.id)
             held = found.state is CampaignPersonState.CLAIMED and found.claimed_by != who
-            if held or found.state not in {
-                CampaignPersonState.QUEUED,
-                CampaignPersonState.WAITING,
-                CampaignPersonState.CLAIMED,
-            }:
+            if held or found.state not in UNSEEN_PERSON_STATES:
                 raise _build_state_error(found)
             campaign_people.change_person_state(
                 tx,
@@ -431,7 +436,11 @@ class CampaignWork:
                 continue
             try:
                 stored = await self._outbox.enqueue(
-                    request, who, first=partial(_require_waiting, person=person)
+                    request,
+                    who,
+                    first=partial(
+                        _require_state, person=person, state=CampaignPersonState.WAITING, who=None
+                    ),
                 )
             except LeadMasterError as error:
                 log.info("campaign_person_not_submitted", reason=error.code)
@@ -446,35 +455,24 @@ class CampaignWork:
             await self.submit_waiting(campaign.id)
 
     async def _require_person(self, id_: str, prospect: str) -> CampaignPerson:
-        def read(reader: Reader) -> CampaignPerson:
-            require_campaign(reader, id_)
-            found = campaign_people.find_campaign_person(reader, id_, prospect)
-            if found is None:
-                raise NotFound(f"The campaign has no person {prospect}.")
-            return found
-
-        return await self._database.read(read)
+        found = await self._database.read(
+            lambda reader: campaign_people.find_campaign_person(reader, id_, prospect)
+        )
+        if found is None:
+            raise NotFound(f"The campaign has no person {prospect}.")
+        return found
 
 
-def _require_claim(tx: Tx, person: CampaignPerson, who: str) -> None:
-    """Raise Conflict unless the operator has the person still, in a campaign that runs."""
+def _require_state(
+    tx: Tx, person: CampaignPerson, state: CampaignPersonState, who: str | None
+) -> None:
+    """Raise Conflict unless a person is as expected, in a campaign that runs."""
     found = campaign_people.require_campaign_person(tx, person.id)
-    if (found.state, found.claimed_by) != (CampaignPersonState.CLAIMED, who):
+    if (found.state, found.claimed_by) != (state, who):
         raise _build_state_error(found)
-    _require_running(tx, person.campaign)
-
-
-def _require_waiting(tx: Tx, person: CampaignPerson) -> None:
-    found = campaign_people.require_campaign_person(tx, person.id)
-    if found.state is not CampaignPersonState.WAITING:
-        raise _build_state_error(found)
-    _require_running(tx, person.campaign)
-
-
-def _require_running(reader: Reader, campaign: str) -> None:
-    found = require_campaign(reader, campaign)
-    if found.state is not CampaignState.RUNNING:
-        raise Conflict(_CLOSED_SENTENCES[found.state])
+    campaign = require_campaign(tx, person.campaign)
+    if campaign.state is not CampaignState.RUNNING:
+        raise Conflict(_CLOSED_SENTENCES[campaign.state])
 
 
 def _expire_due(tx: Tx, campaign: CampaignRecord, now: datetime) -> None:
