@@ -62,6 +62,7 @@ from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.halt import Halt
 from daemon.outbox.manual import ManualSending
 from daemon.outbox.message_check import MessageCheck
+from daemon.outbox.number_budgets import NumberBudgetService
 from daemon.outbox.pacing import Pacing
 from daemon.outbox.review import ReviewService
 from daemon.outbox.sender import SessionSender
@@ -307,6 +308,7 @@ def _build_operator_services(
         "breaker": breaker,
         "budgets": budgets,
         "decisions": Decisions(database, clock),
+        "number_budgets": NumberBudgetService(database, clock, budgets, Pacing(budgets)),
         "halt": halt,
         "storage_monitor": StorageMonitor(database, halt, outbox),
         "review": ReviewService(database, clock, settings.sending),

@@ -49,6 +49,7 @@ from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.halt import Halt
 from daemon.outbox.manual import ManualSending
 from daemon.outbox.message_check import MessageCheck
+from daemon.outbox.number_budgets import NumberBudgetService
 from daemon.outbox.pacing import Pacing
 from daemon.outbox.review import ReviewService
 from daemon.outbox.wakeups import Wakeups
@@ -125,6 +126,7 @@ class Services(Foundation):
     clock_steps: ClockStepWatcher
     breaker: Breaker
     budgets: Budgets
+    number_budgets: NumberBudgetService
     decisions: Decisions
     sessions: Sessions
     contact_sync: ContactSync

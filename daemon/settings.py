@@ -184,7 +184,7 @@ class AuthSettings(SettingsSection, frozen=True):
     sign_in_days: PositiveFloat = 7.0
     """A browser must sign in again after this, used or not."""
     token_days: PositiveFloat = 90.0
-    """The longest life of a token; a key that was rotated out verifies for as long."""
+    """The longest life of a token, at most 365; a rotated key verifies for as long."""
 
 
 class SimulatedSettings(SettingsSection, frozen=True):

@@ -12,7 +12,10 @@ from storage.tx import Reader, Tx
 
 @dataclass(frozen=True, slots=True)
 class DecisionEntry:
-    """Who allowed a value for a subject, when and why; the latest entry of a subject counts."""
+    """Who allowed a value for a subject, when and why; the latest entry of a subject counts.
+
+    ``lower_when`` says what would take it back, ``until`` when it ends; empty and null: neither.
+    """
 
     number: int
     at: datetime
@@ -20,17 +23,37 @@ class DecisionEntry:
     subject: str
     value: float
     reason: str
+    lower_when: str = ""
+    until: datetime | None = None
 
 
 def insert_decision_entry(
-    tx: Tx, *, at: datetime, who: str, subject: str, value: float, reason: str
+    tx: Tx,
+    *,
+    at: datetime,
+    who: str,
+    subject: str,
+    value: float,
+    reason: str,
+    lower_when: str = "",
+    until: datetime | None = None,
 ) -> DecisionEntry:
     """Append an entry, and return it."""
     cursor = tx.execute(
-        "INSERT INTO decision_entries (at, who, subject, value, reason) VALUES (?, ?, ?, ?, ?)",
-        (format_timestamp(at), who, subject, value, reason),
+        "INSERT INTO decision_entries (at, who, subject, value, reason, lower_when, until)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            format_timestamp(at),
+            who,
+            subject,
+            value,
+            reason,
+            lower_when,
+            until and format_timestamp(until),
+        ),
     )
-    return DecisionEntry(int(cursor.lastrowid or 0), at, who, subject, value, reason)
+    number = int(cursor.lastrowid or 0)
+    return DecisionEntry(number, at, who, subject, value, reason, lower_when, until)
 
 
 def find_decided_value(reader: Reader, subject: str) -> float | None:
@@ -63,4 +86,6 @@ def _entry_from_row(row: Row) -> DecisionEntry:
         row["subject"],
         row["value"],
         row["reason"],
+        row["lower_when"],
+        row["until"] and parse_timestamp(row["until"]),
     )

@@ -313,6 +313,38 @@ def m008_campaigns(database: SchemaDatabase) -> None:
         database.conn.execute(statement)
 
 
+_ACCESS_AND_BUDGETS: Final = """
+ALTER TABLE users ADD COLUMN phone TEXT; -- their own number, E.164
+ALTER TABLE users ADD COLUMN language TEXT; -- null: as their browser asks
+ALTER TABLE users ADD COLUMN seen_at TEXT; -- coarse: not written at each request
+ALTER TABLE users ADD COLUMN seen_from TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN last_used_from TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN uses INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tokens ADD COLUMN uses_on TEXT;
+ALTER TABLE decision_entries ADD COLUMN lower_when TEXT NOT NULL DEFAULT '';
+ALTER TABLE decision_entries ADD COLUMN until TEXT;
+CREATE TABLE number_budgets (            -- append-only: who set which budget of a number
+    id INTEGER PRIMARY KEY,
+    phone TEXT NOT NULL REFERENCES numbers (phone),
+    budget TEXT NOT NULL,
+    value REAL NOT NULL,
+    raises INTEGER NOT NULL,             -- 1: allows more than the settings do, 0: at most this
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    until TEXT,                          -- a raise ends; null: until another row
+    decision INTEGER REFERENCES decision_entries (id)
+) STRICT;
+CREATE INDEX number_budgets_by_phone ON number_budgets (phone, id);
+"""
+
+
+@MIGRATIONS.add
+def m010_access_and_number_budgets(database: SchemaDatabase) -> None:
+    """Add where users and tokens were seen, people's own settings, and budgets of one number."""
+    for statement in split_statements(_ACCESS_AND_BUDGETS):
+        database.conn.execute(statement)
+
+
 TransactionStep: TypeAlias = Callable[[sqlite3.Connection], None]
 
 

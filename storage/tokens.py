@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
@@ -12,7 +12,10 @@ from storage.tx import Reader, Tx
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """The stored data of a token. The token itself is not stored."""
+    """The stored data of a token. The token itself is not stored.
+
+    ``uses`` counts the requests of the day ``uses_on``, the last one of its use.
+    """
 
     id: str
     user: str
@@ -23,6 +26,9 @@ class TokenRecord:
     expires_at: datetime
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    last_used_from: str = ""
+    uses: int = 0
+    uses_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +79,23 @@ def get_active_token(reader: Reader, token: str, user: str) -> ActiveToken | Non
     return ActiveToken(_token_from_row(row), row["role"]) if row else None
 
 
-def record_token_use(tx: Tx, token: str, at: datetime) -> None:
-    """Store when a token was last used."""
-    tx.execute("UPDATE tokens SET last_used_at = ? WHERE id = ?", (format_timestamp(at), token))
+def record_token_uses(
+    tx: Tx, token: str, at: datetime, *, address: str, uses: int, day: date
+) -> None:
+    """Store when a token was last used, from where if that is known, and how often that day."""
+    tx.execute(
+        "UPDATE tokens SET last_used_at = :at,"
+        " last_used_from = CASE WHEN :address = '' THEN last_used_from ELSE :address END,"
+        " uses = CASE WHEN uses_on = :day THEN uses ELSE 0 END + :uses, uses_on = :day"
+        " WHERE id = :token",
+        {
+            "at": format_timestamp(at),
+            "address": address,
+            "uses": uses,
+            "day": day.isoformat(),
+            "token": token,
+        },
+    )
 
 
 def revoke_token(tx: Tx, token: str, at: datetime) -> bool:
@@ -114,6 +134,9 @@ def _token_from_row(row: sqlite3.Row) -> TokenRecord:
         parse_timestamp(row["expires_at"]),
         row["last_used_at"] and parse_timestamp(row["last_used_at"]),
         row["revoked_at"] and parse_timestamp(row["revoked_at"]),
+        row["last_used_from"],
+        row["uses"],
+        row["uses_on"] and date.fromisoformat(row["uses_on"]),
     )
 
 

@@ -23,6 +23,10 @@ class UserRecord:
     created_at: datetime
     signed_in_at: datetime | None
     disabled_at: datetime | None
+    phone: str | None = None
+    language: str | None = None
+    seen_at: datetime | None = None
+    seen_from: str = ""
 
 
 def get_user(reader: Reader, name: str) -> UserRecord | None:
@@ -72,9 +76,28 @@ def set_user_disabled(tx: Tx, name: str, at: datetime | None) -> None:
     )
 
 
+def set_user_phone(tx: Tx, name: str, phone: str | None) -> None:
+    """Store a user's own number (E.164), or that they have none here."""
+    tx.execute("UPDATE users SET phone = ? WHERE name = ?", (phone, name))
+
+
+def set_user_language(tx: Tx, name: str, language: str | None) -> None:
+    """Store the language of a user's pages; None: as their browser asks."""
+    tx.execute("UPDATE users SET language = ? WHERE name = ?", (language, name))
+
+
 def record_last_sign_in(tx: Tx, name: str, at: datetime) -> None:
     """Store when a user last signed in."""
     tx.execute("UPDATE users SET signed_in_at = ? WHERE name = ?", (format_timestamp(at), name))
+
+
+def record_user_seen(tx: Tx, name: str, at: datetime, address: str) -> None:
+    """Store when a user's browser last asked for something, and from where, if that is known."""
+    tx.execute(
+        "UPDATE users SET seen_at = :at,"
+        " seen_from = CASE WHEN :address = '' THEN seen_from ELSE :address END WHERE name = :name",
+        {"at": format_timestamp(at), "address": address, "name": name},
+    )
 
 
 def _user_from_row(row: sqlite3.Row) -> UserRecord:
@@ -85,6 +108,10 @@ def _user_from_row(row: sqlite3.Row) -> UserRecord:
         parse_timestamp(row["created_at"]),
         row["signed_in_at"] and parse_timestamp(row["signed_in_at"]),
         row["disabled_at"] and parse_timestamp(row["disabled_at"]),
+        row["phone"],
+        row["language"],
+        row["seen_at"] and parse_timestamp(row["seen_at"]),
+        row["seen_from"],
     )
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from daemon.api.clock import Clock
 from daemon.auth.access_changes import AccessChanges
@@ -13,7 +14,7 @@ from daemon.auth.identity import Principal, SignInMethod
 from daemon.auth.password_check import PasswordCheck, Passwords
 from daemon.auth.sign_ins import SignIns
 from daemon.auth.signing_keys import SigningKeys, choose_key_source
-from daemon.auth.tokens import Tokens
+from daemon.auth.tokens import LONGEST_TOKEN_LIFE, Tokens
 from daemon.auth.users import Users
 from daemon.settings import Settings
 from storage.db import Database
@@ -47,7 +48,7 @@ class AuthService:
         Raises :class:`StartRefused` where the key can't be trusted.
         """
         passwords = passwords or Passwords()
-        longest = timedelta(days=settings.auth.token_days)
+        longest = min(timedelta(days=settings.auth.token_days), LONGEST_TOKEN_LIFE)
         keys = SigningKeys(database, clock, choose_key_source(settings.state_dir, environ), longest)
         await keys.open()
         changes = AccessChanges()
@@ -56,7 +57,9 @@ class AuthService:
             users=Users(database, clock, passwords, changes),
             password_check=guard,
             sign_ins=SignIns(database, clock, guard, settings.auth, changes),
-            tokens=Tokens(database, clock, keys, longest, changes),
+            tokens=Tokens(
+                database, clock, keys, longest, changes, ZoneInfo(settings.daemon.time_zone)
+            ),
             keys=keys,
             access_changes=changes,
             public_url=settings.auth.public_url.rstrip("/"),

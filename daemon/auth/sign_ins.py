@@ -137,11 +137,11 @@ class SignIns:
         await self._database.write(job, uses_ballast=True)
         return link
 
-    async def identify(self, secret: str) -> Principal:
-        """Return the identity of a cookie's secret; raise :class:`SignInEnded`."""
-        return await self.get_identity(hash_secret(secret))
+    async def identify(self, secret: str, address: str = "") -> Principal:
+        """Return the identity of a cookie that came from an address; raise :class:`SignInEnded`."""
+        return await self.get_identity(hash_secret(secret), address)
 
-    async def get_identity(self, id_hash: str) -> Principal:
+    async def get_identity(self, id_hash: str, address: str = "") -> Principal:
         """Return the identity of a sign-in by its hash; raise :class:`SignInEnded`."""
         now = self._clock.now()
         found = await self._database.read(
@@ -149,7 +149,7 @@ class SignIns:
         )
         if found is None:
             raise SignInEnded("The sign-in has ended.")
-        await self._record_use(found, now)
+        await self._record_use(found, now, address)
         # By today's role: a change of roles holds at once.
         scopes = ROLE_SCOPES[Role(found.role)]
         return Principal(found.user, found.user, scopes, SignInMethod.BROWSER, id_hash)
@@ -179,12 +179,15 @@ class SignIns:
         id_hash, idle_until = hash_secret(fresh.secret), now + self._idle
         users.insert_sign_in(tx, id_hash, fresh.user, now, idle_until, fresh.ends_at)
         users.record_last_sign_in(tx, fresh.user, now)
+        users.record_user_seen(tx, fresh.user, now, address)
         detail = {"method": method, "address": address}
         audit.insert_audit_entry(tx, now, fresh.user, "sign_in", fresh.user, detail=detail)
 
-    async def _record_use(self, found: SignInRecord, now: datetime) -> None:
+    async def _record_use(self, found: SignInRecord, now: datetime, address: str) -> None:
+        def job(tx: Tx) -> None:
+            users.record_sign_in_use(tx, found.id_hash, now, now + self._idle)
+            users.record_user_seen(tx, found.user, now, address)
+
         if now - found.last_used_at >= _USE_INTERVAL:
             with contextlib.suppress(WriteFailed):  # a full disk must not shut anybody out
-                await self._database.write(
-                    lambda tx: users.record_sign_in_use(tx, found.id_hash, now, now + self._idle)
-                )
+                await self._database.write(job)

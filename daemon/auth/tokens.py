@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -43,6 +45,7 @@ _JWT: Final = LateImport("jwt")
 
 ALGORITHM: Final = "EdDSA"
 ISSUER: Final = "leadmaster"
+LONGEST_TOKEN_LIFE: Final = timedelta(days=365)
 _MAX_TOKEN_LENGTH: Final = 4096
 
 
@@ -145,7 +148,10 @@ class IssuedToken:
 
 
 class Tokens:
-    """Issues, verifies and revokes tokens. `longest` is the longest life of one."""
+    """Issues, verifies and revokes tokens.
+
+    `longest` is the longest life of one; its uses are counted by the days of `zone`.
+    """
 
     def __init__(
         self,
@@ -154,8 +160,11 @@ class Tokens:
         keys: SigningKeys,
         longest: timedelta,
         changes: AccessChanges,
+        zone: ZoneInfo,
     ) -> None:
         self._changes = changes
+        self._zone = zone
+        self._unstored_uses: Counter[str] = Counter()
         self._database = database
         self._clock = clock
         self._keys = keys
@@ -191,18 +200,18 @@ class Tokens:
             record,
         )
 
-    async def verify_token(self, token: str) -> Principal:
-        """Return the identity of a token; raise one of the token errors.
+    async def verify_token(self, token: str, address: str = "") -> Principal:
+        """Return the identity of a token that came from an address; raise one of the token errors.
 
         Its scopes are those that it was issued with, as far as its user's role still has them.
         """
         await _JWT.ensure_loaded()
         now, find_key = self._clock.now(), self._keys.get_verifying_key
         claims = decode_token(token, self._audience, now, find_key)
-        return await self.get_identity(claims.jti, claims.sub)
+        return await self.get_identity(claims.jti, claims.sub, address)
 
-    async def get_identity(self, token: str, user: str) -> Principal:
-        """Return the identity of a token by its id.
+    async def get_identity(self, token: str, user: str, address: str = "") -> Principal:
+        """Return the identity of a token by its id; `address` is where it came from, if known.
 
         Raises :class:`TokenRevoked` or :class:`TokenExpired`.
         """
@@ -214,16 +223,17 @@ class Tokens:
             raise TokenRevoked("The token was revoked.")
         if found.token.expires_at <= self._clock.now():
             raise TokenExpired("The token has expired.")
-        await self._record_use(found.token)
+        await self._record_use(found.token, address)
         mine = ROLE_SCOPES[Role(found.role)]
         scopes = mine.intersection(map(Scope, found.token.scopes))
         return Principal(f"{user}/{found.token.name}", user, scopes, SignInMethod.TOKEN, token)
 
     async def list_tokens(self, *, after: str, limit: int) -> list[TokenRecord]:
         """Return at most `limit` tokens after the one named, oldest first."""
-        return await self._database.read(
+        found = await self._database.read(
             lambda reader: tokens.list_tokens(reader, after=after, limit=limit)
         )
+        return [self._add_unstored_uses(record) for record in found]
 
     async def revoke_token(self, token: str, who: str) -> TokenRecord:
         """Revoke a token by its id; idempotent. Raises :class:`NotFound`."""
@@ -252,11 +262,27 @@ class Tokens:
             exp=int(record.expires_at.timestamp()),
         )
 
-    async def _record_use(self, token: TokenRecord) -> None:
+    async def _record_use(self, token: TokenRecord, address: str) -> None:
         now = self._clock.now()
+        self._unstored_uses[token.id] += 1
         if token.last_used_at is None or now - token.last_used_at >= _USE_INTERVAL:
+            uses = self._unstored_uses.pop(token.id)
             with contextlib.suppress(WriteFailed):  # a full disk must not shut anybody out
-                await self._database.write(lambda tx: tokens.record_token_use(tx, token.id, now))
+                await self._database.write(
+                    lambda tx: tokens.record_token_uses(
+                        tx, token.id, now, address=address, uses=uses, day=self.get_day(now)
+                    )
+                )
+
+    def get_day(self, at: datetime) -> date:
+        """Return the day whose uses are counted at a moment."""
+        return at.astimezone(self._zone).date()
+
+    def _add_unstored_uses(self, record: TokenRecord) -> TokenRecord:
+        more, today = self._unstored_uses[record.id], self.get_day(self._clock.now())
+        if not more or record.uses_on != today:
+            return record
+        return replace(record, uses=record.uses + more)
 
 
 def _insert_token(tx: Tx, record: TokenRecord) -> None:

@@ -6,16 +6,19 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from daemon.api import numbers
 from daemon.api.clock import Clock
 from daemon.auth.access_changes import AccessChanges
 from daemon.auth.identity import Role
 from daemon.auth.password_check import Passwords
-from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.errors import BadRequest, Conflict, NotFound, NumberRejected
 from storage import audit, tokens, users
 from storage.db import Database
 from storage.tx import Reader, Tx
 from storage.users import UserRecord
 
+_NO_REGION: Final = "ZZ"
+"""A user's own number is written with its country: users may live anywhere."""
 _USER_NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 
@@ -89,11 +92,33 @@ class Users:
 
         return await self._change_user(name, who, "set_role", step, {"role": role})
 
-    async def disable(self, name: str, who: str) -> UserRecord:
+    async def set_phone(self, name: str, phone: str | None, who: str) -> UserRecord:
+        """Store a user's own number, or None; raise :class:`NotFound` or `NumberRejected`."""
+        own = _parse_own_number(phone) if phone else None
+        return await self._change_user(
+            name, who, "set_user_phone", lambda tx: users.set_user_phone(tx, name, own)
+        )
+
+    async def set_language(self, name: str, language: str | None, who: str) -> UserRecord:
+        """Store the language of a user's pages; None: as their browser asks."""
+        return await self._change_user(
+            name,
+            who,
+            "set_user_language",
+            lambda tx: users.set_user_language(tx, name, language),
+            {"language": language or ""},
+        )
+
+    async def disable(self, name: str, who: str, *, by_user: str = "") -> UserRecord:
         """Disable a user at once: end their sign-ins and revoke their tokens. Idempotent.
 
-        Raises :class:`NotFound`, or :class:`Conflict` where no administrator would be left.
+        Raises :class:`NotFound`, or :class:`Conflict` where no administrator would be left, and
+        for the user who asks (``by_user``).
         """
+        if name == by_user:
+            raise Conflict(
+                "Nobody can disable themselves.", hint="Ask another administrator to do it."
+            )
 
         def step(tx: Tx) -> None:
             _require_another_admin(tx, name)
@@ -145,6 +170,13 @@ def _require_user(reader: Reader, name: str) -> UserRecord:
     if found is None:
         raise NotFound(f"There is no user {name}.")
     return found
+
+
+def _parse_own_number(phone: str) -> str:
+    try:
+        return numbers.parse_phone(phone, _NO_REGION).e164
+    except numbers.NumberUnusable as error:
+        raise NumberRejected(f"phone: {error.sentence}") from error
 
 
 def _require_another_admin(tx: Tx, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -93,6 +94,71 @@ def resume_new_chats(cli: CliContext, *, phone: str, reason: str, json_: bool) -
         print_json(answer)
     else:
         print_text("New chats are resumed; the breaker counts from 0 again.")
+
+
+@budgets.command("limits")
+@json_option
+@pass_cli_context
+def list_number_budgets(cli: CliContext, *, json_: bool) -> None:
+    """Show each budget of each number: its limit, what is used, and who set it."""
+    answer = cli.client().get("numbers", "budgets")
+    if json_:
+        print_json(answer)
+        return
+    for number in answer["items"]:
+        print_text(f"{number['phone']} ({', '.join(number['sessions'])})")
+        columns = {"budget": "budget", "limit": "limit", "used": "used", "who": "set by"}
+        print_table([*_list_limit_rows(number)], columns, empty="")
+
+
+def _list_limit_rows(number: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for budget in number["budgets"]:
+        change = budget["change"] or {"who": "the settings", "until": None}
+        until = f", until {format_time(change['until'])}" if change["until"] else ""
+        yield {
+            "budget": budget["budget"],
+            "limit": f"{budget['limit']:g}",
+            "used": "" if budget["used"] is None else str(budget["used"]),
+            "who": f"{change['who']}{until}",
+        }
+
+
+@budgets.command("set")
+@click.argument("phone")
+@click.argument("budget")
+@click.argument("value", type=float)
+@click.option("--decision", default="", help="Why it may be raised; lowering needs nothing.")
+@click.option("--lower-when", default="", help="What would make us lower it again.")
+@click.option("--days", type=click.FloatRange(0.01, 90), help="Days that a raise lasts.")
+@json_option
+@pass_cli_context
+def set_number_budget(
+    cli: CliContext,
+    *,
+    phone: str,
+    budget: str,
+    value: float,
+    decision: str,
+    lower_when: str,
+    days: float | None,
+    json_: bool,
+) -> None:
+    """Set BUDGET of the number PHONE: lower at once, higher by a decision that ends by itself."""
+    until = (datetime.now(UTC) + timedelta(days=days)).isoformat() if days else None
+    answer = cli.client().post(
+        "numbers",
+        "budgets",
+        phone=phone,
+        budget=budget,
+        value=value,
+        reason=decision,
+        lower_when=lower_when,
+        until=until,
+    )
+    if json_:
+        print_json(answer)
+    else:
+        print_text(f"{budget} of {phone} is {value:g} now.")
 
 
 @budgets.command("decide")

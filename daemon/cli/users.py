@@ -52,7 +52,9 @@ def list_users(cli: CliContext, *, json_: bool) -> None:
         "name": "name",
         "role": "role",
         "has_password": "password",
-        "signed_in_at": "last signed in at",
+        "seen_at": "last seen at",
+        "seen_from": "from",
+        "phone": "own number",
         "disabled_at": "disabled at",
     }
     hint = "There are no users yet. Start with: leadmaster users add NAME --role admin"
@@ -78,6 +80,18 @@ def set_role(cli: CliContext, *, name: str, role: str, json_: bool) -> None:
     """Give a user another role; it holds at once."""
     done = cli.client().post("users", name, "role", role=role)
     _print_result(done, f"{name} is {role}.", json_=json_)
+
+
+@users.command("phone")
+@click.argument("name")
+@click.argument("phone", default="")
+@json_option
+@pass_cli_context
+def set_own_number(cli: CliContext, *, name: str, phone: str, json_: bool) -> None:
+    """Store the own PHONE of a user, for tests and alerts; without one, they have none."""
+    done = cli.client().post("users", name, "phone", phone=phone or None)
+    said = f"{name}'s own number is {done['phone']}." if phone else f"{name} has no number here."
+    _print_result(done, said, json_=json_)
 
 
 @users.command("disable")
@@ -167,6 +181,7 @@ def list_tokens(cli: CliContext, *, limit: int, after: str | None, json_: bool) 
         "scopes": "scopes",
         "expires_at": "until",
         "last_used_at": "last used at",
+        "last_used_from": "from",
         "revoked_at": "revoked at",
     }
     print_table(

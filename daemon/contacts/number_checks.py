@@ -57,7 +57,8 @@ class NumberCheckPolicy:
             return None, 0
         for session in validation_queries.list_check_sessions(reader, self._channels):
             spent = spends.count_spends(reader, session.phone, SpendKind.CHECK, now - _DAY)
-            left = self._budgets.read(reader, session.channel).number_checks - spent
+            limits = self._budgets.read_of_number(reader, session.channel, session.phone, now)
+            left = limits.number_checks - spent
             if session.connected and left > 0 and self._get_opening(reader, session) <= now:
                 return session, left
         return None, 0

@@ -18,6 +18,7 @@ from daemon.http.browser_session import (
     is_safe_method,
     is_websocket_upgrade,
 )
+from daemon.http.proxy_headers import get_client_address
 
 AUTH: Final[web.AppKey[Callable[[], AuthService]]] = web.AppKey("auth")
 """A function that returns the auth service, or raises :class:`Unavailable`."""
@@ -61,9 +62,10 @@ async def identify_request(request: web.Request) -> Principal:
         return known
     # The token first: no other site's page can make a browser send one, so it needs no CSRF check.
     if (token := get_token(request)) is not None:
-        return await get_auth(request).tokens.verify_token(token)
+        return await get_auth(request).tokens.verify_token(token, get_client_address(request))
     if (secret := get_session_secret(request)) is not None:
-        identity = await get_auth(request).sign_ins.identify(secret)
+        address = get_client_address(request)
+        identity = await get_auth(request).sign_ins.identify(secret, address)
         check_csrf(request, secret)
         return identity
     raise Unauthorized("Nobody is signed in, and no token was sent.")
@@ -134,7 +136,8 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
 
 async def authenticate_first_message(request: web.Request, token: str) -> Principal:
     """Authenticate a WebSocket by the token of its first message, and check the route's scope."""
-    identity = await get_auth(request).tokens.verify_token(token)
+    address = get_client_address(request)
+    identity = await get_auth(request).tokens.verify_token(token, address)
     access = get_required_scope(request.method, _get_route_template(request))
     if isinstance(access, Scope):
         identity.require(access)

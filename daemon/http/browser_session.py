@@ -47,6 +47,25 @@ def _get_cookie_name(request: web.Request) -> str:
     return f"{COOKIE_PREFIX if is_https(request) else ''}{COOKIE_NAME}"
 
 
+LANGUAGE_COOKIE: Final = "language"
+"""Pages set it too: the choice of a browser whose user has none stored."""
+_LANGUAGE_DAYS: Final = 365
+
+
+def set_language_cookie(request: web.Request, response: web.Response, language: str | None) -> None:
+    """Set the language of this browser's pages; None: as it asks by itself."""
+    if language is None:
+        response.del_cookie(LANGUAGE_COOKIE, samesite="Strict")
+        return
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        language,
+        max_age=int(timedelta(days=_LANGUAGE_DAYS).total_seconds()),
+        secure=is_https(request),
+        samesite="Strict",
+    )
+
+
 CSRF_HEADER: Final = "X-CSRF-Token"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -78,7 +78,6 @@ def build_control_application(daemon_health: DaemonHealth) -> web.Application:
         health.routes,
         v1.RESOURCE_ROUTES,
         v1.ACCOUNT_ROUTES,
-        v1.CONTROL_SOCKET_ROUTES,
     ):
         application.add_routes(defer_continue(routes))
     return application

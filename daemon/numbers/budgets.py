@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import msgspec
@@ -11,7 +13,7 @@ from daemon.api.clock import Clock
 from daemon.errors import BadRequest, require_reason
 from daemon.events import DecisionRecorded
 from daemon.settings import PacingSettings
-from storage import audit, decision_entries
+from storage import audit, decision_entries, number_budgets
 from storage.db import Database
 from storage.decision_entries import DecisionEntry
 from storage.tx import Reader, Tx
@@ -21,6 +23,20 @@ SHIPPED_BUDGETS: Final = PacingSettings()
 BUDGET_NAMES: Final = tuple(PacingSettings.__struct_fields__)
 LOWER_IS_WIDER: Final = frozenset({"new_chat_gap_minutes", "number_check_min_age_days"})
 """Budgets that allow more the lower they are: waits, in place of counts."""
+NUMBER_BUDGETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "new_chats": ("new_chats_first_week", "new_chats_to_day_30", "new_chats_later"),
+        "manual_new_chats_day": ("manual_new_chats_first_month", "manual_new_chats_later"),
+        "manual_new_chats_24h": (
+            "manual_new_chats_24h_first_month",
+            "manual_new_chats_24h_later",
+        ),
+        "new_chat_gap": ("new_chat_gap_minutes",),
+        "messages_per_minute": ("messages_per_minute",),
+        "number_checks": ("number_checks",),
+    }
+)
+"""What can be set for one number, with the settings in whose place it stands, at any age of it."""
 _SUBJECT_PREFIX: Final = "budget."
 
 
@@ -47,6 +63,24 @@ class Budgets:
             for name in self._wide
         }
         return msgspec.structs.replace(self._settings, **narrowed)
+
+    def read_of_number(
+        self, reader: Reader, channel: str, phone: str, now: datetime
+    ) -> PacingSettings:
+        """Return the budgets in force for a number: those of its channel, and what was set for it.
+
+        What was set below them is never passed, at whatever age of the number; what was raised
+        allows more than they do until it ends.
+        """
+        common = self.read(reader, channel)
+        changed: dict[str, BudgetValue] = {}
+        for change in number_budgets.read_number_budgets(reader, phone, now).values():
+            for name in NUMBER_BUDGETS[change.budget]:
+                shared: BudgetValue = getattr(common, name)
+                value = type(shared)(change.value)
+                replaces = is_wider(name, value, shared) == change.raises and value != shared
+                changed[name] = value if replaces else shared
+        return msgspec.structs.replace(common, **changed) if changed else common
 
     def list_undecided(self, reader: Reader, channels: Collection[str]) -> list[str]:
         """Return the budgets whose setting allows more than a person decided.

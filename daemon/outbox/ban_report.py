@@ -152,7 +152,7 @@ def _list_automatic_budgets(
     earlier: Sequence[NumberedSpend],
     contact: NumberedSpend,
 ) -> Iterator[BanFigure]:
-    limits, at = pacing.read_limits(reader, context), contact.at
+    limits, at = pacing.read_limits(reader, context, contact.at), contact.at
     chats = [each for each in earlier if each.kind is SpendKind.NEW_CHAT]
     used = sum(each.at > at - _DAY for each in chats)
     budget = pacing.get_new_chat_budget(reader, context, at)

@@ -122,7 +122,7 @@ def _build_status(
     trips = breaker_trips.list_breaker_trips(reader, number.phone)
 
     def find_opening(*, by_hand: bool) -> datetime | None:
-        context = _choose_context(contexts)
+        context = choose_context(contexts)
         return pacing.find_slot(reader, context, now, first_contact=True, by_hand=by_hand).at
 
     return NumberStatus(
@@ -162,7 +162,7 @@ def _list_stops(
 def _list_budget_uses(
     reader: Reader, pacing: Pacing, contexts: Sequence[SessionContext], now: datetime
 ) -> list[BudgetUse]:
-    context = _choose_context(contexts)
+    context = choose_context(contexts)
     phone = context.phone or context.name
     per_day, per_24_hours = pacing.get_manual_budgets(reader, context, now)
     day_start, since = get_day_start(context, now), now - _DAY
@@ -185,13 +185,13 @@ def _list_budget_uses(
         BudgetUse(
             "number_checks",
             spends.count_spends(reader, phone, SpendKind.CHECK, since),
-            pacing.read_limits(reader, context).number_checks,
+            pacing.read_limits(reader, context, now).number_checks,
         ),
     ]
 
 
-def _choose_context(contexts: Sequence[SessionContext]) -> SessionContext:
-    """Return a session that sends by itself, else one by hand."""
+def choose_context(contexts: Sequence[SessionContext]) -> SessionContext:
+    """Return the context of a session that sends by itself, else of one by hand."""
     automatic = [each for each in contexts if each.channel != BuiltinChannel.MANUAL]
     return (automatic or list(contexts))[0]
 

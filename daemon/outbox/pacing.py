@@ -96,13 +96,21 @@ class Pacing:
         used = spends.count_spends(reader, get_budget_key(session), SpendKind.NEW_CHAT, since)
         return max(0, self.get_new_chat_budget(reader, session, until) - used)
 
-    def read_limits(self, reader: Reader, session: SessionContext) -> PacingSettings:
-        """Return the budgets in force for a session's channel."""
-        return self._budgets.read(reader, session.channel)
+    def read_limits(self, reader: Reader, session: SessionContext, now: datetime) -> PacingSettings:
+        """Return the budgets in force for a session's number, or for its channel without one."""
+        if session.phone is None:
+            return self._budgets.read(reader, session.channel)
+        return self._budgets.read_of_number(reader, session.channel, session.phone, now)
 
     def get_new_chat_budget(self, reader: Reader, session: SessionContext, now: datetime) -> int:
         """Return the number's new chats a day by its age here; an unlinked one counts as new."""
-        limits, days = self.read_limits(reader, session), _get_age_days(session, now)
+        return self.choose_new_chat_budget(self.read_limits(reader, session, now), session, now)
+
+    def choose_new_chat_budget(
+        self, limits: PacingSettings, session: SessionContext, now: datetime
+    ) -> int:
+        """Return the new chats a day that budgets give a number of this age."""
+        days = _get_age_days(session, now)
         if days < _WEEK_DAYS:
             return limits.new_chats_first_week
         if days < _MONTH_DAYS:
@@ -113,7 +121,12 @@ class Pacing:
         self, reader: Reader, session: SessionContext, now: datetime
     ) -> tuple[int, int]:
         """Return the number's first contacts by hand in a day of its own, and in 24 hours."""
-        limits = self.read_limits(reader, session)
+        return self.choose_manual_budgets(self.read_limits(reader, session, now), session, now)
+
+    def choose_manual_budgets(
+        self, limits: PacingSettings, session: SessionContext, now: datetime
+    ) -> tuple[int, int]:
+        """Return what budgets give a number of this age by hand: in its day, and in 24 hours."""
         if _get_age_days(session, now) < _MONTH_DAYS:
             return limits.manual_new_chats_first_month, limits.manual_new_chats_24h_first_month
         return limits.manual_new_chats_later, limits.manual_new_chats_24h_later
@@ -121,7 +134,7 @@ class Pacing:
     def _find_minute_slot(
         self, reader: Reader, session: SessionContext, now: datetime
     ) -> PacingSlot:
-        limit = self.read_limits(reader, session).messages_per_minute
+        limit = self.read_limits(reader, session, now).messages_per_minute
         newest = spends.get_nth_newest_spend(
             reader, "session", session.name, SpendKind.MESSAGE, limit
         )
@@ -137,7 +150,7 @@ class Pacing:
             return PacingSlot(None, "no_new_chats", "No new chats are allowed for this number.")
         # With a budget of n, the next is free a day after the n-th newest one was spent.
         full = spends.get_nth_newest_spend(reader, "phone", phone, SpendKind.NEW_CHAT, budget)
-        minutes = self.read_limits(reader, session).new_chat_gap_minutes
+        minutes = self.read_limits(reader, session, now).new_chat_gap_minutes
         newest = spends.get_nth_newest_spend(reader, "phone", phone, SpendKind.NEW_CHAT, 1)
         waiting = f"Waiting its turn: one new chat every {minutes} min."
         used_up = "Today's new chats of this number are used up."

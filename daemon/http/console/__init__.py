@@ -8,9 +8,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from daemon.http.console import (
+    accounts,
     assets,
     audit,
     bans,
+    budgets,
     chats,
     dialogs,
     dossier,
@@ -60,6 +62,8 @@ routes: list[web.AbstractRouteDef] = [
     *ruleset_view.routes,
     *ruleset_admin.routes,
     *phases.routes,
+    *accounts.routes,
+    *budgets.routes,
     *audit.routes,
     *frame.routes,
     *phone_reveal.routes,

@@ -14,7 +14,6 @@ from markupsafe import Markup
 LANGUAGES: Final = {"en": "English", "es": "Español"}
 """Each language by its code, named in itself; the first is the default."""
 DEFAULT_LANGUAGE: Final = next(iter(LANGUAGES))
-LANGUAGE_COOKIE: Final = "language"
 _WORDS_FOLDER: Final = Path(__file__).parent / "words"
 _SENTENCES_TABLE: Final = "sentences"
 _SCRIPT_PREFIX: Final = "script."

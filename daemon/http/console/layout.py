@@ -18,7 +18,7 @@ from daemon.api import numbers
 from daemon.auth.identity import Principal
 from daemon.auth.sign_ins import derive_csrf_token
 from daemon.http.authentication import get_identity
-from daemon.http.browser_session import get_session_secret
+from daemon.http.browser_session import LANGUAGE_COOKIE, get_session_secret
 from daemon.http.console import assets, language, navigation, time_format
 from daemon.http.console.language import Language
 from daemon.http.console.navigation import Badges, NavigationEntry, PlaceTab
@@ -133,7 +133,7 @@ def build_page_context(request: web.Request) -> PageContext:
 
 def get_language(request: web.Request) -> Language:
     """Return the reader's language."""
-    cookie = request.cookies.get(language.LANGUAGE_COOKIE)
+    cookie = request.cookies.get(LANGUAGE_COOKIE)
     return language.choose_language(cookie, request.headers.get("Accept-Language", ""))
 
 

@@ -81,6 +81,9 @@ PLACES: Final = (
         (
             PlaceTab("rules", "/rules", Scope.RULES_READ, "u"),
             PlaceTab("texts", "/texts", Scope.MESSAGES_READ),
+            PlaceTab("users", "/users", Scope.ADMIN),
+            PlaceTab("tokens", "/tokens", Scope.ADMIN),
+            PlaceTab("budgets", "/budgets", Scope.SESSIONS_READ),
             PlaceTab("phases", "/phases", Scope.SESSIONS_READ),
             PlaceTab("audit", "/audit", Scope.ADMIN),
         ),

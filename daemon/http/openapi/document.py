@@ -97,6 +97,7 @@ TAGS: Final[Mapping[str, str]] = {
     "phases": "The phases of the service: what each still needs, and opening one early.",
     "rules": "Rulesets in force, pending and past: change, accept, roll back, explain, backtest.",
     "sign-in": "Sign a browser in and out, and read who is signed in.",
+    "sign-in-links": "Links that sign a user in once; an administrator creates them.",
     "users": "The users and their roles.",
     "tokens": "API tokens for programs, and the key that signs them.",
 }

@@ -2,6 +2,7 @@
 // data-undo: so many seconds pass first, in which the command can be taken back.
 // data-and-then: a second command behind it, unless an option with data-and-wait is chosen.
 // data-regret: what is done at once can be corrected by the dialog at this path.
+// data-once: what the answer has under this name is shown in the dialog, this once.
 // Other scripts follow "command" events: delayed, undone, sent (with the answer), refused.
 import { closeDialog, openDialog } from "./dialogs.js";
 import { pageData, word } from "./page-data.js";
@@ -54,6 +55,9 @@ function readCommand(form, submitter) {
     if (type === "checkbox") ticks.set(name, checked);
     else others.add(name);
   }
+  for (const { name, value, checked } of form.querySelectorAll("[data-list]")) {
+    body[name] = (Array.isArray(body[name]) ? body[name] : []).concat(checked ? value : []);
+  }
   for (const name of others) body[name] = JSON.parse(body[name]);
   Object.assign(body, Object.fromEntries(ticks));
   const method = form.dataset.method ?? "POST";
@@ -84,13 +88,22 @@ async function submitCommand(form, command) {
   button.disabled = true;
   try {
     const answer = await sendCommand(command);
-    finishForm(form, command.then);
+    if (form.dataset.once) showOnce(form, answer[form.dataset.once]);
+    else finishForm(form, command.then);
     announceStage("sent", form, answer);
   } catch (problem) {
     showProblem(form, problem);
   } finally {
     button.disabled = false;
   }
+}
+
+function showOnce(form, value) {
+  form.querySelector("[data-once-before]").hidden = true;
+  form.querySelector("[data-once-after]").hidden = false;
+  const field = form.querySelector("[data-once-value]");
+  field.value = value;
+  field.select();
 }
 
 function finishForm(form, then) {

@@ -89,5 +89,3 @@ RESOURCE_ROUTES: list[web.AbstractRouteDef] = [
 ]
 ACCOUNT_ROUTES: list[web.AbstractRouteDef] = [*sign_in.routes, *users.routes, *tokens.routes]
 """Signing in, users and tokens: on the public server and on the control socket."""
-CONTROL_SOCKET_ROUTES: list[web.AbstractRouteDef] = [*sign_in.control_routes]
-"""One-time sign-in links: on the control socket alone, since a link needs no password."""

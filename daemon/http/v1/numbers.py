@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
+from typing import Annotated
 
+import msgspec
 from aiohttp import web
 
 from daemon.errors import BadRequest, Conflict, NotFound
@@ -15,6 +18,7 @@ from daemon.http.bodies import (
     RequestBody,
     RequestQuery,
     ResultPage,
+    check_year,
     json_response,
     list_response,
     read_body,
@@ -22,6 +26,7 @@ from daemon.http.bodies import (
 )
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
+from daemon.outbox.number_budgets import BudgetDecision, NumberBudgets
 from daemon.outbox.number_status import NumberStatus, list_number_statuses
 from storage import decision_entries
 from storage.decision_entries import DecisionEntry
@@ -35,6 +40,20 @@ class NewChatsResumeBody(RequestBody, frozen=True):
 
     phone: PhoneText
     reason: ReasonText
+
+
+class NumberBudgetBody(RequestBody, frozen=True):
+    """A budget of one number (E.164). One that allows more needs the other three.
+
+    They are why it may be raised, what would make us lower it again, and until when it is raised.
+    """
+
+    phone: PhoneText
+    budget: Annotated[str, msgspec.Meta(max_length=40)]
+    value: float
+    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    lower_when: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class DecisionEntryBody(RequestBody, frozen=True):
@@ -73,6 +92,27 @@ async def resume_new_chats(request: web.Request) -> web.Response:
     """
     asked, services = await read_body(request, NewChatsResumeBody), get_services(request)
     return json_response(await services.breaker.resume(asked.phone, request[ACTOR], asked.reason))
+
+
+@routes.get("/v1/numbers/budgets")
+@operation(ResultPage[NumberBudgets])
+async def list_number_budgets(request: web.Request) -> web.Response:
+    """Return each number's budgets: limit, use, who set it, and what was set before."""
+    return list_response(await get_services(request).number_budgets.list_budgets())
+
+
+@routes.post("/v1/numbers/budgets")
+@operation(NumberBudgets, body=NumberBudgetBody, errors=(NotFound, Conflict, BadRequest))
+async def set_number_budget(request: web.Request) -> web.Response:
+    """Set a budget of one number: lower at once, higher by a decision that ends by itself."""
+    asked, services = await read_body(request, NumberBudgetBody), get_services(request)
+    check_year("until", asked.until)
+    decision = BudgetDecision(asked.reason, asked.lower_when, asked.until)
+    return json_response(
+        await services.number_budgets.set_budget(
+            asked.phone, asked.budget, asked.value, request[ACTOR], decision
+        )
+    )
 
 
 @routes.get("/v1/decision-entries")

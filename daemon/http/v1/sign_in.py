@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from aiohttp import web
 
@@ -22,7 +22,7 @@ from daemon.auth.errors import (
 )
 from daemon.auth.identity import parse_scopes
 from daemon.auth.sign_ins import IssuedSignIn, derive_csrf_token
-from daemon.errors import BadRequest, NotFound
+from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.http.authentication import get_auth, get_identity, identify_request
 from daemon.http.bodies import (
     RequestBody,
@@ -37,6 +37,7 @@ from daemon.http.browser_session import (
     check_csrf,
     delete_session_cookie,
     get_session_secret,
+    set_language_cookie,
     set_session_cookie,
 )
 from daemon.http.health import DAEMON_HEALTH
@@ -46,6 +47,7 @@ from daemon.http.v1.tokens import CreatedToken
 
 routes = web.RouteTableDef()
 
+PageLanguage: TypeAlias = Literal["en", "es"]
 _TOKEN_LIFE: Final = timedelta(minutes=15)
 _TOKEN_NAME: Final = "sign-in"  # noqa: S105 - what such tokens are listed as
 
@@ -74,6 +76,19 @@ class PasswordChangeBody(SecretBody, frozen=True):
 
     current: SecretText
     new: SecretText
+
+
+class LanguageBody(RequestBody, frozen=True):
+    """The language of the caller's pages; null: as their browser asks."""
+
+    language: PageLanguage | None
+
+
+class UserLanguage(ResponseBody, frozen=True):
+    """The language of a user's pages, in every browser that they sign in with."""
+
+    user: str
+    language: str | None
 
 
 class SignInResult(ResponseBody, frozen=True):
@@ -128,7 +143,7 @@ async def sign_in_with_password(request: web.Request) -> web.Response:
     fresh = await get_auth(request).sign_ins.sign_in_with_password(
         given.user, given.password, address
     )
-    return _build_sign_in_response(request, fresh)
+    return await _build_sign_in_response(request, fresh)
 
 
 @routes.post("/v1/sign-in/link")
@@ -136,7 +151,7 @@ async def sign_in_with_password(request: web.Request) -> web.Response:
 async def sign_in_with_link(request: web.Request) -> web.Response:
     """Sign this browser in by a one-time link; 401 where the link was used before."""
     given = await read_body(request, LinkSignInBody)
-    return _build_sign_in_response(
+    return await _build_sign_in_response(
         request,
         await get_auth(request).sign_ins.sign_in_with_link(given.link, get_client_address(request)),
     )
@@ -193,9 +208,26 @@ async def create_sign_in_token(request: web.Request) -> web.Response:
     return uncached_response(CreatedToken(made.token, made.record), status=201)
 
 
-def _build_sign_in_response(request: web.Request, fresh: IssuedSignIn) -> web.Response:
+@routes.post("/v1/sign-in/language")
+@operation(UserLanguage, body=LanguageBody, errors=(Unauthorized, CsrfRefused, Conflict))
+async def set_own_language(request: web.Request) -> web.Response:
+    """Store the language of the caller's pages, and set this browser to it."""
+    identity = await identify_request(request)
+    chosen = (await read_body(request, LanguageBody)).language
+    if not identity.user:
+        raise Conflict("Only a user of LeadMaster has a language.", hint="Sign in in a browser.")
+    user = await get_auth(request).users.set_language(identity.user, chosen, identity.who)
+    response = uncached_response(UserLanguage(user.name, user.language))
+    set_language_cookie(request, response, user.language)
+    return response
+
+
+async def _build_sign_in_response(request: web.Request, fresh: IssuedSignIn) -> web.Response:
+    user = await get_auth(request).users.get_user(fresh.user)
     response = uncached_response(SignInResult(fresh.user, fresh.csrf, fresh.ends_at))
     set_session_cookie(request, response, fresh.secret, fresh.lasts)
+    if user.language:
+        set_language_cookie(request, response, user.language)
     return response
 
 
@@ -203,9 +235,6 @@ def _build_sign_out_response(request: web.Request) -> web.Response:
     response = uncached_response(SignOutResult())
     delete_session_cookie(request, response)
     return response
-
-
-control_routes = web.RouteTableDef()
 
 
 class NewSignInLinkBody(RequestBody, frozen=True):
@@ -222,7 +251,7 @@ class SignInLink(ResponseBody, frozen=True):
     expires_at: datetime
 
 
-@control_routes.post("/v1/sign-in-links")
+@routes.post("/v1/sign-in-links")
 @operation(SignInLink, status=201, body=NewSignInLinkBody, errors=(NotFound,))
 async def create_sign_in_link(request: web.Request) -> web.Response:
     """Return a link that signs a user in once, within ten minutes."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
 
 from daemon.auth import Role
 from daemon.auth.errors import PasswordRefused
-from daemon.errors import Conflict, NotFound
+from daemon.errors import Conflict, NotFound, NumberRejected
 from daemon.http.authentication import get_auth, get_identity
 from daemon.http.bodies import (
     RequestBody,
@@ -28,7 +29,11 @@ routes = web.RouteTableDef()
 
 
 class UserView(msgspec.Struct, frozen=True):
-    """A user; `has_password` is false for one who signs in by link only."""
+    """A user; `has_password` is false for one who signs in by link only.
+
+    `seen_at` and `seen_from` are of the browser that they used last; `phone` is their own number,
+    for tests and alerts. `language` null: pages are in the language that their browser asks for.
+    """
 
     name: str
     role: str
@@ -36,6 +41,10 @@ class UserView(msgspec.Struct, frozen=True):
     created_at: datetime
     signed_in_at: datetime | None
     disabled_at: datetime | None
+    phone: str | None = None
+    language: str | None = None
+    seen_at: datetime | None = None
+    seen_from: str = ""
 
 
 class NewUserBody(SecretBody, frozen=True):
@@ -50,6 +59,12 @@ class NewPasswordBody(SecretBody, frozen=True):
     """A password that an administrator sets."""
 
     password: SecretText
+
+
+class UserPhoneBody(RequestBody, frozen=True):
+    """A user's own number in international form; null or empty: none."""
+
+    phone: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 class NewRoleBody(RequestBody, frozen=True):
@@ -103,13 +118,27 @@ async def set_user_role(request: web.Request) -> web.Response:
     )
 
 
+@routes.post("/v1/users/{name}/phone")
+@operation(UserView, body=UserPhoneBody, errors=(NotFound, NumberRejected))
+async def set_user_phone(request: web.Request) -> web.Response:
+    """Store a user's own number, which tests and alerts may go to."""
+    asked = await read_body(request, UserPhoneBody)
+    users = get_auth(request).users
+    return json_response(
+        _build_user_view(
+            await users.set_phone(_get_user_name(request), asked.phone, _get_actor(request))
+        )
+    )
+
+
 @routes.post("/v1/users/{name}/disable")
 @operation(UserView, errors=(NotFound, Conflict))
 async def disable_user(request: web.Request) -> web.Response:
-    """Disable a user at once; idempotent; 409 where no administrator would be left."""
+    """Disable a user at once; idempotent; 409 for the last administrator, and for the caller."""
+    identity, users = get_identity(request), get_auth(request).users
     return json_response(
         _build_user_view(
-            await get_auth(request).users.disable(_get_user_name(request), _get_actor(request))
+            await users.disable(_get_user_name(request), identity.who, by_user=identity.user)
         )
     )
 
@@ -155,4 +184,8 @@ def _build_user_view(user: UserRecord) -> UserView:
         created_at=user.created_at,
         signed_in_at=user.signed_in_at,
         disabled_at=user.disabled_at,
+        phone=user.phone,
+        language=user.language,
+        seen_at=user.seen_at,
+        seen_from=user.seen_from,
     )

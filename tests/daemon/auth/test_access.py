@@ -24,7 +24,6 @@ ROUTES = [
         *health.routes,
         *v1.RESOURCE_ROUTES,
         *v1.ACCOUNT_ROUTES,
-        *v1.CONTROL_SOCKET_ROUTES,
         *docs_page.routes,
         *console.routes,
     )

@@ -163,10 +163,42 @@ async def test_links_are_for_those_who_may_come_in(services: AuthServices) -> No
             await services.auth.sign_ins.create_link(name, "root")
 
 
-async def test_links_are_made_on_this_machine_alone(services: AuthServices) -> None:
-    """The public door has no such route, not even for administrators."""
+async def test_an_administrator_makes_links_for_others(services: AuthServices) -> None:
+    """From the page of users too; whoever sets passwords may do that, and nobody else."""
     browser = await services.sign_in_browser(await services.create_user())
-    assert (await browser.call("POST", "/v1/sign-in-links", user="ana")).status == 404
+    await services.create_user("eva", Role.OPERATOR)
+    made = await browser.call("POST", "/v1/sign-in-links", user="eva")
+    assert (made.status, made.document["user"]) == (201, "eva")
+    secret = made.document["url"].partition("#")[2]
+    signed_in = await services.public.call("POST", "/v1/sign-in/link", link=secret)
+    assert signed_in.document["user"] == "eva"
+    other = await services.sign_in_browser("eva")
+    assert (await other.call("POST", "/v1/sign-in-links", user="ana")).status == 403
+
+
+async def test_the_page_of_users_says_where_somebody_was_seen(services: AuthServices) -> None:
+    """When and from where, of the browser that was used last; coarse, as its idle time."""
+    browser = await services.sign_in_browser(await services.create_user())
+    await services.clock.advance(360)
+    [user] = (await browser.call("GET", "/v1/users")).document["items"]
+    assert (user["seen_at"], user["seen_from"]) == (
+        services.clock.now().isoformat().replace("+00:00", "Z"),
+        "127.0.0.1",
+    )
+
+
+async def test_a_language_is_the_persons(services: AuthServices) -> None:
+    """It holds in the next browser that they sign in with; an unknown one is refused."""
+    browser = await services.sign_in_browser(await services.create_user())
+    wrong = await browser.call("POST", "/v1/sign-in/language", language="fr")
+    assert wrong.status == 400
+    stored = await browser.call("POST", "/v1/sign-in/language", language="es")
+    assert stored.document == {"user": "ana", "language": "es"}
+    fresh = await services.public.call("POST", "/v1/sign-in", user="ana", password=PASSWORD)
+    cookies = [value for name, value in fresh.headers.items() if name == "Set-Cookie"]
+    assert any(each.startswith("language=es;") for each in cookies)
+    nobody = await services.control.call("POST", "/v1/sign-in/language", language="es")
+    assert nobody.status == 409
 
 
 async def test_links_begin_with_the_public_address(short_folder: Path) -> None:

@@ -83,7 +83,8 @@ async def test_tokens_are_made_listed_and_revoked_over_http(services: AuthServic
     assert (await client.call("GET", "/v1/rules")).document["who"] == "ana/crm"
     listed = (await admin.call("GET", "/v1/tokens")).document
     assert listed["next"] is None
-    assert listed["items"] == [record | {"last_used_at": "2026-03-03T15:00:00Z"}]
+    use = {"last_used_at": "2026-03-03T15:00:00Z", "last_used_from": "127.0.0.1"}
+    assert listed["items"] == [record | use | {"uses": 1, "uses_on": "2026-03-03"}]
     assert token not in str(listed)
     for _ in range(2):
         gone = await admin.call("DELETE", f"/v1/tokens/{record['id']}")
@@ -227,3 +228,19 @@ async def test_a_stream_by_cookie_must_be_our_pages(services: AuthServices) -> N
 async def test_only_streams_may_say_later_who_they_are(services: AuthServices) -> None:
     """A plain request to the same door must say it at once."""
     assert (await services.public.call("GET", "/v1/events")).code == "unauthorized"
+
+
+async def test_the_list_says_from_where_and_how_often(services: AuthServices) -> None:
+    """Each request counts, stored or not; the next day counts anew."""
+    await services.create_user()
+    token = await services.create_token("ana", Scope.ADMIN, hours=72)
+    program = services.public.with_headers(Authorization=f"Bearer {token}")
+    for _ in range(3):
+        await program.call("GET", "/v1/users")
+    [record] = (await program.call("GET", "/v1/tokens")).document["items"]
+    today = services.clock.now().date().isoformat()
+    assert (record["last_used_from"], record["uses"], record["uses_on"]) == ("127.0.0.1", 4, today)
+    await services.clock.advance(24 * 3600)
+    [record] = (await program.call("GET", "/v1/tokens")).document["items"]
+    assert record["uses"] <= 4
+    assert record["uses_on"] != today

@@ -31,6 +31,10 @@ async def test_the_list_shows_no_hashes(services: AuthServices) -> None:
         "created_at": "2026-03-03T15:00:00Z",
         "signed_in_at": "2026-03-03T15:00:00Z",
         "disabled_at": None,
+        "phone": None,
+        "language": None,
+        "seen_at": "2026-03-03T15:00:00Z",
+        "seen_from": "127.0.0.1",
     }
 
 
@@ -126,3 +130,26 @@ async def test_nobody_is_not_found(services: AuthServices) -> None:
         with pytest.raises(NotFound, match="eva"):
             await order
     assert await services.list_audited_actions("eva") == []
+
+
+async def test_nobody_disables_themselves(services: AuthServices) -> None:
+    """Another administrator does, so that a slip locks nobody out; the last one stays."""
+    browser = await services.sign_in_browser(await services.create_user("ana"))
+    await services.create_user("eva")
+    own = await browser.call("POST", "/v1/users/ana/disable")
+    assert (own.status, own.document["detail"]) == (409, "Nobody can disable themselves.")
+    assert (await browser.call("POST", "/v1/users/eva/disable")).status == 200
+    last = await services.control.call("POST", "/v1/users/ana/disable")
+    assert (last.status, last.document["code"]) == (409, "conflict")
+
+
+async def test_a_user_has_an_own_number(services: AuthServices) -> None:
+    """In its normal form; what is no number is refused with what to write, and empty is none."""
+    await services.create_user("ana")
+    path = "/v1/users/ana/phone"
+    stored = await services.control.call("POST", path, phone="+54 9 11 4123-4567")
+    assert stored.document["phone"] == "+5491141234567"
+    wrong = await services.control.call("POST", path, phone="11 4123-4567")
+    assert (wrong.status, wrong.document["code"]) == (422, "number_rejected")
+    gone = await services.control.call("POST", path, phone="")
+    assert gone.document["phone"] is None

@@ -111,21 +111,12 @@ async def test_nobody_comes_in_without_the_right(
     assert scope in reply.document["detail"]
 
 
-@pytest.mark.asyncio(loop_scope="module")
-async def test_links_are_made_on_the_control_socket_alone(bad_credentials: BadCredentials) -> None:
-    """Whoever has every scope, but comes by TCP, finds no such door."""
-    token = bad_credentials.lesser[Scope.METRICS_READ]
-    reply = await bad_credentials.knock("POST", "/v1/sign-in-links", token)
-    assert reply.status == 404
-
-
 def test_every_route_for_programs_is_described() -> None:
     """What has no declaration would be missing in the description."""
     served = (
         *health.routes,
         *v1.RESOURCE_ROUTES,
         *v1.ACCOUNT_ROUTES,
-        *v1.CONTROL_SOCKET_ROUTES,
     )
     assert [
         f"{route.method} {route.path}"
@@ -154,4 +145,5 @@ def test_only_what_signs_in_is_open() -> None:
         "/v1/sign-in/link",
         "/v1/sign-in/password",
         "/v1/sign-in/token",
+        "/v1/sign-in/language",
     }

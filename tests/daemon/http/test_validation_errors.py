@@ -16,7 +16,7 @@ from daemon.http.openapi.document import describe_routes
 from tests.helpers.client.http import HttpClient
 from tests.helpers.hypothesis_profiles import examples
 
-ROUTES = describe_routes([*v1.RESOURCE_ROUTES, *v1.ACCOUNT_ROUTES, *v1.CONTROL_SOCKET_ROUTES])
+ROUTES = describe_routes([*v1.RESOURCE_ROUTES, *v1.ACCOUNT_ROUTES])
 KINDS = [
     kind
     for each in ROUTES

@@ -160,7 +160,6 @@ async def _serve_control(
         middlewares=[answer_errors_with_problems, peers, authentication.grant_all_scopes]
     )
     _add_routes(application, health, auth)
-    application.add_routes(v1.CONTROL_SOCKET_ROUTES)
     bound = control_socket.bind_control_socket(path)
     async with serve_application(application, bound=bound):
         yield

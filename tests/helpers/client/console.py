@@ -121,7 +121,7 @@ def build_console_application(
     made[OPEN_STREAMS] = set()
     made.on_shutdown.append(close_streams)
     websocket.install_websocket(made)
-    made.add_routes([*health.routes, *v1.RESOURCE_ROUTES, *console.routes])
+    made.add_routes([*health.routes, *v1.RESOURCE_ROUTES, *v1.ACCOUNT_ROUTES, *console.routes])
     return made
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,8 +17,9 @@ from aiohttp import web
 
 from daemon.api.identity import parse_identity
 from daemon.api.signals import InboundMessage
-from daemon.auth import ROLE_SCOPES, Role
+from daemon.auth import ALL_SCOPES, ROLE_SCOPES, Principal, Role, Scope, SignInMethod
 from daemon.http import console as pages
+from daemon.http.console.accounts import USER_DIALOGS
 from daemon.http.console.dialogs import SELECTION_ACTIONS
 from daemon.http.console.layout import THEMES
 from daemon.http.console.navigation import PLACES
@@ -147,6 +149,16 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/prospects/{id}/dossier": ("/prospects/{prospect}/dossier",),
     "/pieces/prospects/{id}/forget": ("/pieces/prospects/{prospect}/forget",),
     "/pieces/phases/{number}/open": ("/pieces/phases/3/open",),
+    "/users": ("/users",),
+    "/pieces/users/new": ("/pieces/users/new",),
+    "/pieces/users/{name}/{action}": tuple(
+        f"/pieces/users/{{user}}/{action}" for action in USER_DIALOGS
+    ),
+    "/tokens": ("/tokens",),
+    "/pieces/tokens/new": ("/pieces/tokens/new",),
+    "/pieces/tokens/{id}/revoke": ("/pieces/tokens/{token}/revoke",),
+    "/budgets": ("/budgets",),
+    "/pieces/budgets/{phone}/{budget}": ("/pieces/budgets/{phone}/new_chats",),
     "/audit": ("/audit", "/audit?limit=2"),
     "/pieces/halt": ("/pieces/halt",),
     "/pieces/halt-banner": ("/pieces/halt-banner",),
@@ -158,6 +170,7 @@ OTHERS: Final = {
     *("/pieces/chats/{contact}/check", "/pieces/messages/check", "/pieces/texts/preview"),
 }
 """Routes that show no words, or are asked with a body."""
+ADMIN: Final = Principal("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 PAGES: Final = [tab.path for place in PLACES for tab in place.tabs]
 
 
@@ -203,7 +216,14 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     await console.services.outcomes.record(prospect.contact, Outcome.INTERESTED, "eva")
     new = NewTextVersion(body="Hola {nombre}", footer="", fallbacks={})
     saved = await console.services.texts.create("Saludo", TextPurpose.ANSWER, "es", new, "eva")
+    await console.services.auth.users.create_user("eva", Role.VIEWER, "ana")
+    token = await console.services.auth.tokens.issue_token(
+        ADMIN, "eva", "crm", {Scope.SESSIONS_READ}, timedelta(hours=1)
+    )
     return {
+        "user": "eva",
+        "phone": str(console.services.sessions.view("ventas").phone),
+        "token": token.record.id,
         "text": saved.id,
         "client": client.id,
         "record": str(given.record),

@@ -38,7 +38,7 @@ SHOWN: Final = (
 )
 """What a page can show a sentence of."""
 FOR_PROGRAMS: Final = {
-    *("daemon/auth/errors.py", "daemon/auth/tokens.py", "daemon/auth/users.py"),
+    "daemon/auth/errors.py",
     *("daemon/auth/signing_keys.py", "daemon/gate/explain.py", "daemon/http/v1/enqueue.py"),
     *("daemon/http/v1/decisions.py", "daemon/http/v1/events.py"),
     *("daemon/contacts/suppression_lists.py", "daemon/sessions/signal_check.py"),
@@ -46,7 +46,6 @@ FOR_PROGRAMS: Final = {
 }
 """Files whose remaining sentences reach programs, the command line, or who writes a channel."""
 NOT_ON_A_PAGE: Final = {
-    "The scopes are: 7.": "tokens are made by the command line",
     "7 is not a file.": "paths on the server are named by the command line",
     "Check the path.": "paths on the server are named by the command line",
     "Send the body as it is, without Content-Encoding.": "a page compresses nothing",

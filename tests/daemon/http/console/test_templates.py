@@ -23,12 +23,14 @@ from daemon import alerts
 from daemon.api.effects import ContactRequest, Intent
 from daemon.api.signals import InboundKind
 from daemon.api.transport import OnWhatsApp
+from daemon.auth import Role, Scope
 from daemon.chats.reading import CHAT_TABS, ReplyMode
 from daemon.contacts.consents import ConsentMethod
 from daemon.contacts.personal_data import Remainder
 from daemon.gate.consent import Permission
 from daemon.history.options import HISTORY_COLUMNS
 from daemon.http import console
+from daemon.http.console.accounts import USER_DIALOGS
 from daemon.http.console.dialogs import CONTACT_ACTIONS, SELECTION_ACTIONS
 from daemon.http.console.evidence_view import EVIDENCE_SEVERITY
 from daemon.http.console.imports import COLUMN_ORDER
@@ -112,6 +114,9 @@ PAGE_KEYS: Final = {place.key for place in PLACES} | {
     "rules",
     "phases",
     "texts",
+    "users",
+    "tokens",
+    "budgets",
     "audit",
 }
 
@@ -226,6 +231,9 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "ruleset_admin.how_": set(RulesetActivationKind),
     "ruleset_admin.ramp_": {"value", "points"},
     "said.": set(InboundKind),
+    "scope.": {scope.replace(":", "_") for scope in Scope},
+    "users.role.": set(Role),
+    "users.role_means.": set(Role),
     "sending.": set(SendingState),
     "session_action.": set(SESSION_ACTIONS),
     "session_action.ask_": set(SESSION_ACTIONS),
@@ -449,7 +457,8 @@ def list_paths(template: ast.expr, tree: ast.Module) -> list[str]:
         case ast.JoinedStr(
             values=[ast.Constant(value=str(start)), _, ast.Constant(value=str(end))]
         ):
-            return [f"{start}{action}{end}" for action in sorted(CONTACT_ACTIONS)]
+            actions = USER_DIALOGS if start.endswith("user_") else CONTACT_ACTIONS
+            return [f"{start}{action}{end}" for action in sorted(actions)]
         case ast.Name(id=parameter):
             return list_arguments(parameter, tree)
         case _:
