@@ -201,7 +201,7 @@ def build_services(base: Foundation) -> Services:
         aliases=aliases,
         **_build_list_services(base, suppression, aliases, scoring),
         phrase_file=phrase_file,
-        texts=TextService(database, phrase_file, clock),
+        texts=TextService(database, phrase_file, message_check, clock),
         signal_handlers=handlers,
         **_build_prospect_services(base, scoring, aliases, sessions, handlers),
         number_checks=checks,

@@ -152,6 +152,7 @@ _BASELINE = {
     "message.similarity": 0.2,
     "message.duplicate": False,
     "message.text": "Hola, ¿seguimos con el presupuesto?",
+    "message.typed": True,
     "history.sent_24h": 0,
     "history.sent_7d": 0,
     "history.sent_30d": 0,

@@ -180,6 +180,10 @@ _MESSAGE = (
         "The name of a template, as the sender says; missing: free text",
         "recordatorio_turno",
     ),
+    _flag_fact(
+        "message.typed",
+        "It is not, word for word, an approved text that goes for its purpose",
+    ),
 )
 
 _HISTORY = (

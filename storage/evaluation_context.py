@@ -21,6 +21,7 @@ from storage import (
     suppressions,
 )
 from storage.column_formats import format_timestamp, parse_timestamp
+from storage.evidence import EvidenceKind
 from storage.first_contacts import NO_ANSWERS, get_first_contact_rates
 from storage.numbers import find_number
 from storage.session_queue import get_channel_block, session_block_from_row
@@ -45,6 +46,7 @@ _REPLY_WINDOW = timedelta(hours=24)
 
 _MAYBE_LEFT = format_sql_list(MAYBE_LEFT_STATES)
 _MAYBE_LEFT_OR_CANCELLABLE = format_sql_list(MAYBE_LEFT_STATES | CANCELLABLE_STATES)
+_IN_TOUCH = format_sql_list({EvidenceKind.INBOUND, EvidenceKind.OWN_MESSAGE})
 # When a message left. Not `changed_at` alone: a receipt that came later would make it younger.
 _LEFT_AT = "coalesce(sent_at, changed_at)"
 
@@ -322,6 +324,18 @@ def _list_imported_sends(reader: Reader, contact: str) -> list[PastSend]:
         PastSend(at, commercial=not any(each <= at <= each + _REPLY_WINDOW for each in written))
         for at in (parse_timestamp(row["at"]) for row in sent)
     ]
+
+
+def was_ever_in_touch(reader: Reader, contact: str) -> bool:
+    """Return whether there was a message between us and a contact, in either direction."""
+    found = reader.value(
+        f"SELECT 1 FROM messages WHERE contact = :contact AND state IN {_MAYBE_LEFT}"
+        " UNION ALL SELECT 1 FROM inbound WHERE contact = :contact AND own = 1"
+        " AND origin = 'imported' UNION ALL SELECT 1 FROM evidence WHERE contact = :contact"
+        f" AND kind IN {_IN_TOUCH} LIMIT 1",
+        {"contact": contact},
+    )
+    return bool(found)
 
 
 def _is_duplicate(reader: Reader, message: MessageRecord, since: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -51,7 +51,7 @@ class TextVersion:
     @property
     def template(self) -> str:
         """Return the whole text with its variables, as it is filled in."""
-        return f"{self.body}\n\n{self.footer}" if self.footer else self.body
+        return _join_template(self.body, self.footer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,15 @@ class NewTextVersion:
     body: str
     footer: str
     fallbacks: Mapping[str, str]
+
+    @property
+    def template(self) -> str:
+        """Return the whole text with its variables, as it is filled in."""
+        return _join_template(self.body, self.footer)
+
+
+def _join_template(body: str, footer: str) -> str:
+    return f"{body}\n\n{footer}" if footer else body
 
 
 def format_text_reference(text: str, version: int) -> str:
@@ -130,6 +139,19 @@ def list_texts(reader: Reader, *, after: str = "", limit: int = 200) -> list[Tex
     """Return texts past the id ``after``, in the order in which they were made."""
     rows = reader.all("SELECT * FROM texts WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
     return [_text_from_row(reader, row) for row in rows]
+
+
+def list_newest_approved(reader: Reader) -> list[TextRecord]:
+    """Return the texts of which a version is approved, each with the newest such version alone."""
+    rows = reader.all(
+        "SELECT t.* FROM texts AS t WHERE EXISTS (SELECT 1 FROM text_versions AS v"
+        " WHERE v.text = t.id AND v.approved_at IS NOT NULL) ORDER BY t.folded_name"
+    )
+    found = [_text_from_row(reader, row) for row in rows]
+    return [
+        replace(each, versions=tuple(v for v in each.versions if v.approved_at)[:1])
+        for each in found
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ _WORDS = """
     clock commercial complaint complaints contact country data days duplicate first history holiday
     hour in inbound intent kind length line links listed local message name new number on open
     permission prospect rate register review sending sent session similarity since state suppressed
-    template text type unanswered undelivered validation weekday whatsapp window
+    template text type typed unanswered undelivered validation weekday whatsapp window
     """
 ENGLISH = frozenset(_WORDS.split())
 """Words that facts are named with; one that is not here must be explained in the glossary."""

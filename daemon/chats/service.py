@@ -90,13 +90,16 @@ class ChatService:
         now = self._clock.now()
         return await self._database.read(lambda reader: count_tabs(reader, who=who, now=now))
 
-    async def check_reply(self, contact: str, text: str) -> MessageCheckResult:
+    async def check_reply(
+        self, contact: str, text: str, *, template: str | None = None
+    ) -> MessageCheckResult:
         """Return what would become of an answer if it were sent now; nothing is stored.
 
         Raises what sending it would raise, but for what is newer than its writer has seen.
         """
         _, phone, session = await self._database.read(lambda reader: _find_address(reader, contact))
-        return await self._message_check.check(SendRequest(to=phone, text=text, session=session))
+        request = SendRequest(to=phone, text=text, session=session, template=template)
+        return await self._message_check.check(request)
 
     async def take(self, contact: str, who: str, *, mine: bool = True) -> ChatSummary:
         """Say that a chat is the caller's, or nobody's any more."""
@@ -191,6 +194,7 @@ class ChatService:
         *,
         last_seen: str,
         key: str,
+        template: str | None = None,
         take_over: bool = False,
         also: Callable[[Tx, str], None] | None = None,
     ) -> MessageRecord:
@@ -205,7 +209,12 @@ class ChatService:
             lambda reader: _find_address(reader, contact)
         )
         request = SendRequest(
-            to=phone, text=text, session=session, key=key, delay_seconds=UNDO_SECONDS
+            to=phone,
+            text=text,
+            session=session,
+            template=template,
+            key=key,
+            delay_seconds=UNDO_SECONDS,
         )
         now = self._clock.now()
 

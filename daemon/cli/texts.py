@@ -24,7 +24,8 @@ _COLUMNS = {
     "version": "newest",
     "approved": "approved versions",
 }
-_PEOPLE_COLUMNS = {"name": "person", "text": "text", "missing": "lacks"}
+_PEOPLE_COLUMNS = {"name": "person", "text": "text", "missing": "lacks", "becomes": "becomes"}
+_CHOICE_COLUMNS = {"template": "version", "name": "name", "text": "text", "missing": "lacks"}
 
 _body_option = click.option("--body", required=True, help="The words, such as 'Hola {nombre}, …'.")
 _footer_option = click.option("--footer", default="", help="Of a first contact: who, whence, stop.")
@@ -121,19 +122,35 @@ def approve_text(cli: CliContext, *, text: str, version: int, json_: bool) -> No
 @texts.command("preview")
 @click.argument("text")
 @click.option("--search", default="", help="Part of a name, trade, origin or number.")
+@click.option("--permission", default=None, help="Only with this permission.")
+@click.option("--import", "import_id", default="", help="Only people of this import.")
+@click.option("--page", default=1, type=click.IntRange(1, 1000), help="Which three of them.")
 @json_option
 @pass_cli_context
-def preview_text(cli: CliContext, *, text: str, search: str, json_: bool) -> None:
-    """Show the newest version of a TEXT on three real people."""
+def preview_text(
+    cli: CliContext,
+    *,
+    text: str,
+    search: str,
+    permission: str | None,
+    import_id: str,
+    page: int,
+    json_: bool,
+) -> None:
+    """Show the newest version of a TEXT on three real people, and what would become of it."""
     client = cli.client()
     found = client.get("texts", text)
     newest = found["versions"][0]
     words = {key: newest[key] for key in ("body", "footer", "fallbacks")}
-    preview = client.post("texts", "preview", purpose=found["purpose"], **words, text=search)
+    among = {"text": search, "permission": permission, "import_id": import_id, "page": page - 1}
+    preview = client.post("texts", "preview", purpose=found["purpose"], **words, **among)
     if json_:
         print_json(preview)
         return
-    people = [{**each, "missing": ", ".join(each["missing"])} for each in preview["people"]]
+    people = [
+        {**each, "missing": ", ".join(each["missing"]), "becomes": _describe_check(each)}
+        for each in preview["people"]
+    ]
     print_table(people, _PEOPLE_COLUMNS, empty="Nobody is found.")
     for name, count in preview["missing"].items():
         print_text(f"{count} of {preview['total']} without {name}")
@@ -154,6 +171,25 @@ def prepare_text(cli: CliContext, *, text: str, version: int, prospect: str, jso
         return
     print_text(prepared["text"])
     print_hint(f"Send it: leadmaster send NUMBER TEXT --template {prepared['template']}")
+
+
+@texts.command("choices")
+@click.argument("prospect")
+@json_option
+@pass_cli_context
+def list_choices(cli: CliContext, *, prospect: str, json_: bool) -> None:
+    """Show the approved texts that fit a PROSPECT now, as they would get them."""
+    found = cli.client().get("prospects", prospect, "texts")
+    if json_:
+        print_json(found)
+        return
+    choices = [{**each, "missing": ", ".join(each["missing"])} for each in found["items"]]
+    print_table(choices, _CHOICE_COLUMNS, empty="No approved text fits them now.")
+
+
+def _describe_check(person: dict[str, Any]) -> str:
+    check = person["check"]
+    return f"{check['outlook']}: {check['sentence']}" if check else person["problem"]
 
 
 def _print_text(text: dict[str, Any], *, json_: bool) -> None:

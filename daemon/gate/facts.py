@@ -103,6 +103,7 @@ def build_message_facts(message: MessageRecord, context: EvaluationContext) -> F
         "message.duplicate": history.duplicate,
         "message.text": message.text,
         "message.template": message.template,
+        "message.typed": find_filled_values(message, context) is None,
         **_build_history_facts(history, context.at),
         "register.listed": context.register.listed,
         "register.age_days": context.register.age_days,
@@ -155,14 +156,22 @@ def find_count_fall(history: ContactHistory, name: str, at: datetime) -> datetim
 def find_compared_words(message: MessageRecord, context: EvaluationContext) -> str:
     """Return the words of a message that may be too much like others.
 
-    Fixed words of an approved text do not count where the message is made of it, word for word, and
-    goes for its purpose; whatever the caller says was typed.
+    Fixed words of an approved text do not count, whatever the caller says was typed.
+    """
+    filled = find_filled_values(message, context)
+    return message.text if filled is None else filled
+
+
+def find_filled_values(message: MessageRecord, context: EvaluationContext) -> str | None:
+    """Return what an approved text was filled in with; None for a message that a person typed.
+
+    A message is made of an approved text where it is that one word for word, and goes for its
+    purpose.
     """
     approved, first = context.approved_text, is_first_contact(context)
     if approved is None or (approved.purpose is TextPurpose.FIRST_CONTACT) != first:
-        return message.text
-    filled = find_filled_words(approved.template, message.text)
-    return message.text if filled is None else filled
+        return None
+    return find_filled_words(approved.template, message.text)
 
 
 def compute_similarity(text: str, others: Iterable[str]) -> float:

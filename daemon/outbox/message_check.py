@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from daemon.api.clock import Clock
 from daemon.errors import LeadMasterError
@@ -24,6 +24,7 @@ from statemachines.vocabulary import BuiltinChannel
 from storage.db import Database
 from storage.evaluation_context import EvaluationContext, SharedRows, read_evaluation_context
 from storage.messages import MessageRecord
+from storage.texts import ApprovedText
 from storage.tx import Reader
 
 _MAX_ROUTES: Final = 2
@@ -53,7 +54,8 @@ class MessageCheckResult:
     """What would become of a message now; it is judged again when it is sent.
 
     ``kind`` is derived, as at the send. ``sentence`` says why it waits or can't go, and ``at`` when
-    a wait ends, if that is known.
+    a wait ends, if that is known. ``links`` is how many the text has, and ``similarity`` how much
+    it is like what was sent to others in the last day, from 0 to 1; None where the gate failed.
     """
 
     outlook: SendOutlook
@@ -63,6 +65,8 @@ class MessageCheckResult:
     reason_code: str
     sentence: str
     at: datetime | None
+    links: int | None
+    similarity: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +108,15 @@ class MessageCheck:
         self._pacing = pacing
         self._clock = clock
 
-    async def check(self, request: SendRequest) -> MessageCheckResult:
-        """Return what would become of this message. Raises what a send would raise."""
-        message = await self._outbox.draft(request)
-        first = await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
-        evaluation, transition = await self._follow_routes(first)
+    async def check(
+        self, request: SendRequest, *, as_approved: ApprovedText | None = None
+    ) -> MessageCheckResult:
+        """Return what would become of this message. Raises what a send would raise.
+
+        With ``as_approved``, as if it were made of that text, and a person had approved it.
+        """
+        first = await self._judge(await self._outbox.draft(request), as_approved)
+        evaluation, transition = await self._follow_routes(first, as_approved)
         return await self._database.read(
             lambda reader: self._describe(reader, evaluation, transition)
         )
@@ -171,8 +179,20 @@ class MessageCheck:
             revision=evaluation.context.revision,
         )
 
+    async def _judge(
+        self, message: MessageRecord, as_approved: ApprovedText | None = None
+    ) -> Evaluation:
+        if as_approved is None:
+            return await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
+        now = self._clock.now()
+        context = await self._database.read(
+            lambda reader: read_evaluation_context(reader, message, now)
+        )
+        context = replace(context, approved_text=as_approved)
+        return await self._gate.evaluate_in_context(message, EvaluationPhase.ENQUEUE, context)
+
     async def _follow_routes(
-        self, evaluation: Evaluation
+        self, evaluation: Evaluation, as_approved: ApprovedText | None = None
     ) -> tuple[Evaluation, EvaluationTransition]:
         """Return the last evaluation of a message that rules route from channel to channel."""
         transition = self._evaluator.choose_transition(evaluation)
@@ -180,7 +200,7 @@ class MessageCheck:
             if transition.target is not MessageState.QUEUED:
                 break
             message = replace(evaluation.message, channel=str(transition.columns["channel"]))
-            evaluation = await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
+            evaluation = await self._judge(message, as_approved)
             transition = self._evaluator.choose_transition(evaluation)
         return evaluation, transition
 
@@ -202,7 +222,18 @@ class MessageCheck:
             reason_code=forecast.code if forecast and allowed else transition.reason_code,
             sentence=forecast.sentence if forecast and allowed else transition.sentence,
             at=forecast.at if forecast and waits else None,
+            links=_get_figure(evaluation, "message.links", int),
+            similarity=_get_figure(evaluation, "message.similarity", float),
         )
+
+
+_Figure = TypeVar("_Figure", int, float)
+
+
+def _get_figure(evaluation: Evaluation, name: str, kind: type[_Figure]) -> _Figure | None:
+    """Return a fact that is a number; None where the gate failed before it was known."""
+    value = evaluation.facts.get(name)
+    return value if isinstance(value, kind) else None
 
 
 def _read_contexts(

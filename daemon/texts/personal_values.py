@@ -53,7 +53,7 @@ def build_personal_text(
     reader: Reader, version: TextVersion | NewTextVersion, prospect: ProspectRecord, who: str
 ) -> PersonalText:
     """Return a version as one person would get it from ``who``."""
-    whole = f"{version.body}\n\n{version.footer}" if version.footer else version.body
+    whole = version.template
     wanted = list_variables(whole)
     known = _list_values(reader, prospect, who)
     # One line each, so that no value looks like a part of the text.

@@ -1,9 +1,8 @@
-"""Keeps texts: validates and versions them, previews them on real people, and approves them."""
+"""Keeps texts: validates and versions them, and approves them; fills them in for real people."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -19,34 +18,31 @@ from daemon.gate.text_templates import (
 )
 from daemon.inbound.phrase_file import PhraseFile
 from daemon.outbox.enqueue import validate_text
-from daemon.texts.personal_values import PersonalText, build_personal_text, list_known_variables
-from storage import audit, prospect_search, prospects, texts
+from daemon.outbox.message_check import MessageCheck
+from daemon.texts.personal_values import build_personal_text, list_known_variables
+from daemon.texts.preview import (
+    PreviewDraft,
+    PreviewFilter,
+    TextPreview,
+    check_preview,
+    read_preview,
+)
+from storage import audit, evaluation_context, prospects, texts
 from storage.db import Database
 from storage.prospects import ProspectRecord
-from storage.texts import NewTextVersion, TextPurpose, TextRecord, format_text_reference
+from storage.texts import (
+    ApprovedText,
+    NewTextVersion,
+    TextPurpose,
+    TextRecord,
+    format_text_reference,
+)
 from storage.tx import Reader, Tx
 
 MAX_NAME_LENGTH: Final = 120
-_PREVIEW_PEOPLE: Final = 2000
-_SHOWN: Final = 3
 _FIRST_CONTACT_VARIABLES: Final = ("quien", "origen_en_palabras")
 _WORD: Final = re.compile(r"\w+")
 _TEXTS_HINT: Final = "List them: leadmaster texts list"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextPreview:
-    """A text on real people of a filter.
-
-    ``people`` are up to three: one who has everything, one who lacks something, and the one with
-    the longest text. ``total`` is how many were looked at, and ``missing`` how many of them lack
-    each variable; ``left_out`` get no message.
-    """
-
-    total: int
-    left_out: int
-    missing: Mapping[str, int]
-    people: tuple[PersonalText, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +53,29 @@ class PreparedText:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextChoice:
+    """An approved text that fits one person now, as they would get it.
+
+    ``missing``: variables that they lack, because of which it leaves them out.
+    """
+
+    name: str
+    purpose: TextPurpose
+    template: str
+    text: str
+    missing: tuple[str, ...]
+
+
 class TextService:
     """Makes texts, their versions and previews; a version is approved once, by a person."""
 
-    def __init__(self, database: Database, phrases: PhraseFile, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, phrases: PhraseFile, message_check: MessageCheck, clock: Clock
+    ) -> None:
         self._database = database
         self._phrases = phrases
+        self._message_check = message_check
         self._clock = clock
 
     async def list_texts(self, *, after: str = "", limit: int = 200) -> list[TextRecord]:
@@ -127,34 +140,37 @@ class TextService:
         return await self._database.write(job, urgent=True)
 
     async def preview(
-        self,
-        purpose: TextPurpose,
-        new: NewTextVersion,
-        who: str,
-        *,
-        text: str = "",
-        permission: str = "",
-        import_id: str = "",
+        self, purpose: TextPurpose, new: NewTextVersion, who: str, among: PreviewFilter
     ) -> TextPreview:
-        """Show a text that need not be stored on three people of a filter. Raises BadRequest."""
+        """Show a text that need not be stored on three people of a filter. Raises BadRequest.
+
+        What would become of each message is as if a person had approved the text already.
+        """
         now = self._clock.now()
 
-        def read(reader: Reader) -> TextPreview:
+        def read(reader: Reader) -> PreviewDraft:
             self._require_valid(reader, purpose, new)
-            found = prospect_search.search_prospect_directory(
-                reader,
-                now=now,
-                text=text,
-                permission=permission,
-                import_=import_id,
-                limit=_PREVIEW_PEOPLE,
-            )
-            people = [
-                build_personal_text(reader, new, each.prospect, who)
-                for each in found
-                if not each.suppressed
+            return read_preview(reader, new, who, among, now)
+
+        draft = await self._database.read(read)
+        return await check_preview(self._message_check, ApprovedText(new.template, purpose), draft)
+
+    async def list_choices(self, prospect: str, who: str) -> list[TextChoice]:
+        """Return the approved texts that fit a person now, each in its newest approved version.
+
+        A first contact is for whoever was never written to, the others for the rest. Raises
+        NotFound.
+        """
+
+        def read(reader: Reader) -> list[TextChoice]:
+            person = _require_prospect(reader, prospect)
+            first = not evaluation_context.was_ever_in_touch(reader, person.contact)
+            found = texts.list_newest_approved(reader)
+            return [
+                _build_choice(reader, record, person, who)
+                for record in found
+                if (record.purpose is TextPurpose.FIRST_CONTACT) == first
             ]
-            return _build_preview(people)
 
         return await self._database.read(read)
 
@@ -229,18 +245,17 @@ def _append_version(tx: Tx, id_: str, new: NewTextVersion, who: str, now: dateti
     return _require_text(tx, id_)
 
 
-def _build_preview(people: list[PersonalText]) -> TextPreview:
-    whole = [each for each in people if not each.missing]
-    lacking = [each for each in people if each.missing]
-    longest = max(whole, key=lambda each: len(each.text), default=None)
-    shorter = [each for each in whole if each is not longest]
-    chosen = [*shorter[:1], *lacking[:1], *([longest] if longest else []), *people]
-    names = sorted({name for each in people for name in each.missing})
-    return TextPreview(
-        total=len(people),
-        left_out=len(lacking),
-        missing={name: sum(name in each.missing for each in people) for name in names},
-        people=tuple({each.prospect: each for each in chosen}.values())[:_SHOWN],
+def _build_choice(
+    reader: Reader, record: TextRecord, person: ProspectRecord, who: str
+) -> TextChoice:
+    [version] = record.versions
+    personal = build_personal_text(reader, version, person, who)
+    return TextChoice(
+        name=record.name,
+        purpose=record.purpose,
+        template=format_text_reference(record.id, version.version),
+        text=personal.text,
+        missing=personal.missing,
     )
 
 

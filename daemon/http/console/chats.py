@@ -110,6 +110,7 @@ class CheckReplyBody(RequestBody, frozen=True):
     """An answer that is being written."""
 
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT_LENGTH)]
+    template: str | None = None
 
 
 @routes.get("/chats")
@@ -187,7 +188,8 @@ async def show_reply_check(request: web.Request) -> web.StreamResponse:
     """Show in a sentence what would become of an answer, while it is being written."""
     body = await read_body(request, CheckReplyBody)
     chats = get_services(request).chats
-    found = await chats.check_reply(request.match_info["contact"], body.text)
+    contact = request.match_info["contact"]
+    found = await chats.check_reply(contact, body.text, template=body.template)
     return render_piece(request, "pieces/chat_check.html", check=found)
 
 

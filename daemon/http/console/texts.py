@@ -9,13 +9,14 @@ from aiohttp import web
 
 from daemon.errors import BadRequest
 from daemon.http.authentication import ACTOR
-from daemon.http.bodies import RequestBody, RequestQuery, read_body, read_query
+from daemon.http.bodies import RequestQuery, read_body, read_query
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import render_page, render_piece
 from daemon.http.health import get_services
-from daemon.outbox.enqueue import MAX_TEXT_LENGTH
+from daemon.http.v1.texts import TextPreviewBody, build_preview_filter
 from daemon.texts.personal_values import list_known_variables
-from daemon.texts.service import TextPreview
+from daemon.texts.preview import TextPreview
+from storage import imports
 from storage.texts import NewTextVersion, TextPurpose, TextRecord
 
 routes = web.RouteTableDef()
@@ -25,7 +26,6 @@ _FOOTER: Final = (
     " Si preferís que no te escribamos, respondé BAJA."
 )
 """What a new first contact begins with: in the language of the contact, not of the page."""
-_Words = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_LENGTH)]
 
 
 class NewTextQuery(RequestQuery, frozen=True):
@@ -34,13 +34,10 @@ class NewTextQuery(RequestQuery, frozen=True):
     purpose: TextPurpose = TextPurpose.FIRST_CONTACT
 
 
-class TypedTextBody(RequestBody, frozen=True):
-    """A text as it is being typed."""
+class TextChoicesQuery(RequestQuery, frozen=True):
+    """The prospect whose texts are asked for."""
 
-    purpose: TextPurpose
-    body: _Words
-    footer: _Words = ""
-    fallbacks: dict[str, str] = msgspec.field(default_factory=dict)
+    prospect: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 @routes.get("/texts")
@@ -72,15 +69,27 @@ async def show_text(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_text_preview(request: web.Request) -> web.StreamResponse:
     """Show what is typed on three real people, or what is wrong with it and where."""
-    typed = await read_body(request, TypedTextBody)
+    typed = await read_body(request, TextPreviewBody)
     new = NewTextVersion(body=typed.body, footer=typed.footer, fallbacks=typed.fallbacks)
+    among = build_preview_filter(request, typed)
     preview: TextPreview | None = None
     problem: BadRequest | None = None
     try:
-        preview = await get_services(request).texts.preview(typed.purpose, new, request[ACTOR])
+        preview = await get_services(request).texts.preview(
+            typed.purpose, new, request[ACTOR], among
+        )
     except BadRequest as error:
         problem = error
     return render_piece(request, "pieces/text_preview.html", preview=preview, problem=problem)
+
+
+@routes.get("/pieces/texts/choices")
+@render_errors
+async def show_text_choices(request: web.Request) -> web.StreamResponse:
+    """Show the approved texts that fit a prospect now, as they would get them."""
+    prospect = read_query(request, TextChoicesQuery).prospect
+    choices = await get_services(request).texts.list_choices(prospect, request[ACTOR])
+    return render_piece(request, "pieces/text_choices.html", choices=choices)
 
 
 async def _render_editor(
@@ -96,4 +105,5 @@ async def _render_editor(
         purpose=purpose,
         newest=newest or NewTextVersion(body="", footer=_FOOTER if first else "", fallbacks={}),
         variables=await get_services(request).database.read(list_known_variables),
+        imports=await get_services(request).database.read(imports.list_imports),
     )

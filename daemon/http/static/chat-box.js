@@ -2,6 +2,7 @@
 import { call, callPiece } from "./calls.js";
 import { closeDialog, openDialog } from "./dialogs.js";
 import { refresh } from "./live.js";
+import { findTemplate } from "./text-choices.js";
 import { toast } from "./toasts.js";
 
 const CHECK_DELAY = 400;
@@ -79,7 +80,9 @@ function checkLater() {
   if (!field().value.trim()) return;
   checkTimer = setTimeout(async () => {
     const form = box();
-    const piece = await callPiece(form.dataset.check, { text: field().value }).catch(() => "");
+    const text = field().value;
+    const asked = { text, template: findTemplate(text) };
+    const piece = await callPiece(form.dataset.check, asked).catch(() => "");
     if (mine === checks && form.isConnected) document.getElementById("chat-verdict").innerHTML = piece;
   }, CHECK_DELAY);
 }
@@ -100,7 +103,8 @@ async function sendReply(takeOver = false) {
   const [contact, sent] = [openChat(), text.value.trim()];
   if (!keys.has(contact)) keys.set(contact, crypto.randomUUID());
   const seen = document.getElementById("chat-inner").dataset.lastSeen;
-  const body = { text: sent, last_seen: seen, key: keys.get(contact), take_over: takeOver };
+  const template = findTemplate(sent);
+  const body = { text: sent, last_seen: seen, key: keys.get(contact), template, take_over: takeOver };
   clearTimeout(draftTimer);
   draftTimer = null;
   try {

@@ -16,6 +16,7 @@ import { startPhoneReveal } from "./phone-reveal.js";
 import { startPreferences } from "./preferences.js";
 import { startSelection } from "./selection.js";
 import { startReview } from "./review.js";
+import { startTextChoices } from "./text-choices.js";
 import { startTexts } from "./texts.js";
 
 startClock();
@@ -33,6 +34,7 @@ startReview();
 startSelection();
 startOutcomes();
 startTexts();
+startTextChoices();
 startChats();
 startNewMessage();
 startLive();

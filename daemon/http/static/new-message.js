@@ -1,5 +1,6 @@
 // A new message to one person: says while it is typed what would become of it, and sends it once.
 import { call, callPiece } from "./calls.js";
+import { findTemplate } from "./text-choices.js";
 import { toast } from "./toasts.js";
 
 const CHECK_DELAY = 400;
@@ -34,7 +35,7 @@ export function startNewMessage() {
 
 function readMessage() {
   const { text, session, when } = Object.fromEntries(new FormData(form()));
-  const message = { to: form().dataset.to, text };
+  const message = { to: form().dataset.to, text, template: findTemplate(text) };
   if (session) message.session = session;
   if (when) message.not_before = new Date(when).toISOString();
   return message;

@@ -5,6 +5,7 @@ const DELAY = 400;
 let field = null;
 let timer = null;
 let previews = 0;
+let people = 0; // which three of those who are found
 
 export function startTexts() {
   const form = document.getElementById("text-editor");
@@ -14,6 +15,13 @@ export function startTexts() {
     if (target.matches("textarea")) field = target;
   });
   form.addEventListener("input", () => follow(form));
+  const filter = document.getElementById("preview-filter");
+  filter.addEventListener("submit", (event) => event.preventDefault());
+  filter.addEventListener("input", () => showOthers(form, 0));
+  document.getElementById("text-preview").addEventListener("click", ({ target }) => {
+    const page = target.closest("[data-preview-page]")?.dataset.previewPage;
+    if (page !== undefined) showOthers(form, Number(page));
+  });
   form.addEventListener("click", ({ target }) => {
     const chip = target.closest("[data-variable]");
     if (!chip) return;
@@ -21,6 +29,11 @@ export function startTexts() {
     field.focus();
     follow(form);
   });
+  follow(form);
+}
+
+function showOthers(form, page) {
+  people = page;
   follow(form);
 }
 
@@ -41,8 +54,14 @@ function follow(form) {
   place.replaceChildren();
   if (!body.trim()) return;
   timer = setTimeout(async () => {
-    const typed = { purpose: form.dataset.purpose, body, footer, fallbacks };
+    const typed = { purpose: form.dataset.purpose, body, footer, fallbacks, ...readFilter() };
     const piece = await callPiece("/pieces/texts/preview", typed).catch(() => "");
     if (mine === previews) place.innerHTML = piece;
   }, DELAY);
+}
+
+function readFilter() {
+  const chosen = Object.fromEntries(new FormData(document.getElementById("preview-filter")));
+  const filled = Object.entries(chosen).filter(([, value]) => value.trim());
+  return { ...Object.fromEntries(filled), page: people };
 }

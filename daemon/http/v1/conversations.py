@@ -97,12 +97,13 @@ class ConversationReplyBody(RequestBody, frozen=True):
     """An answer. `last_seen` is the newest line that its writer saw, as the chat names it.
 
     `key` is made once for each box, so that two taps send one message. `take_over`: also while
-    another person answers.
+    another person answers. `template` is the version of the text that it is made of, if any.
     """
 
     text: str
     last_seen: _LineId
     key: _BoxKey
+    template: str | None = None
     take_over: bool = False
 
 
@@ -240,6 +241,7 @@ async def reply_to_conversation(request: web.Request) -> web.Response:
         body.text,
         last_seen=body.last_seen,
         key=body.key,
+        template=body.template,
         take_over=body.take_over,
     )
     return json_response(message, status=ACCEPTED)

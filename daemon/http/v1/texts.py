@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
+from daemon.contacts.aliases import list_searched_spellings
 from daemon.errors import Conflict, NotFound
 from daemon.gate.consent import Permission
 from daemon.http.authentication import ACTOR
@@ -15,6 +16,7 @@ from daemon.http.bodies import (
     RequestBody,
     ResultPage,
     json_response,
+    list_response,
     page_response,
     read_body,
     read_query,
@@ -22,7 +24,8 @@ from daemon.http.bodies import (
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
 from daemon.outbox.enqueue import MAX_TEXT_LENGTH
-from daemon.texts.service import MAX_NAME_LENGTH, PreparedText, TextPreview
+from daemon.texts.preview import PreviewFilter, TextPreview
+from daemon.texts.service import MAX_NAME_LENGTH, PreparedText, TextChoice
 from storage.texts import NewTextVersion, TextPurpose, TextRecord
 
 routes = web.RouteTableDef()
@@ -65,6 +68,7 @@ class TextPreviewBody(RequestBody, frozen=True):
     text: Annotated[str, msgspec.Meta(max_length=200)] = ""
     permission: Permission | None = None
     import_id: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    page: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
 
 
 class TextApprovalBody(RequestBody, frozen=True):
@@ -107,17 +111,31 @@ async def create_text(request: web.Request) -> web.Response:
 @routes.post("/v1/texts/preview")
 @operation(TextPreview, body=TextPreviewBody)
 async def preview_text(request: web.Request) -> web.Response:
-    """Show a text on three real people: with everything, lacking something, and the longest."""
+    """Show a text on three real people: with everything, lacking something, and the longest.
+
+    A later `page` has others. `check` is what would become of each message if the text was
+    approved; nothing is stored.
+    """
     body = await read_body(request, TextPreviewBody)
     preview = await get_services(request).texts.preview(
         body.purpose,
-        _read_version(body),
+        NewTextVersion(body=body.body, footer=body.footer, fallbacks=body.fallbacks),
         request[ACTOR],
-        text=body.text,
-        permission=body.permission or "",
-        import_id=body.import_id,
+        build_preview_filter(request, body),
     )
     return json_response(preview)
+
+
+def build_preview_filter(request: web.Request, body: TextPreviewBody) -> PreviewFilter:
+    """Return the filter of people on which a text is shown."""
+    region = get_services(request).settings.daemon.default_region
+    return PreviewFilter(
+        text=body.text.strip(),
+        numbers=list_searched_spellings(body.text, region),
+        permission=body.permission or "",
+        import_id=body.import_id,
+        page=body.page,
+    )
 
 
 @routes.get("/v1/texts/{id}")
@@ -166,5 +184,16 @@ async def prepare_text(request: web.Request) -> web.Response:
     return json_response(prepared)
 
 
-def _read_version(body: TextVersionBody | TextBody | TextPreviewBody) -> NewTextVersion:
+@routes.get("/v1/prospects/{id}/texts")
+@operation(ResultPage[TextChoice], errors=(NotFound,))
+async def list_prospect_texts(request: web.Request) -> web.Response:
+    """Return the approved texts that fit a prospect now, as they would get them.
+
+    First contacts for whoever was never in touch with us, the others for the rest.
+    """
+    prospect = request.match_info["id"]
+    return list_response(await get_services(request).texts.list_choices(prospect, request[ACTOR]))
+
+
+def _read_version(body: TextVersionBody | TextBody) -> NewTextVersion:
     return NewTextVersion(body=body.body, footer=body.footer, fallbacks=body.fallbacks)

@@ -146,6 +146,7 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/texts": ("/texts",),
     "/texts/new": ("/texts/new", "/texts/new?purpose=answer"),
     "/texts/{id}": ("/texts/{text}",),
+    "/pieces/texts/choices": ("/pieces/texts/choices?prospect={prospect}",),
     "/prospects/{id}/dossier": ("/prospects/{prospect}/dossier",),
     "/pieces/prospects/{id}/forget": ("/pieces/prospects/{prospect}/forget",),
     "/pieces/phases/{number}/open": ("/pieces/phases/3/open",),
@@ -220,6 +221,7 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     token = await console.services.auth.tokens.issue_token(
         ADMIN, "eva", "crm", {Scope.SESSIONS_READ}, timedelta(hours=1)
     )
+    await console.services.texts.approve(saved.id, 1, "eva")
     return {
         "user": "eva",
         "phone": str(console.services.sessions.view("ventas").phone),
