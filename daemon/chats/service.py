@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -208,14 +209,8 @@ class ChatService:
         known, phone, session = await self._database.read(
             lambda reader: _find_address(reader, contact)
         )
-        request = SendRequest(
-            to=phone,
-            text=text,
-            session=session,
-            template=template,
-            key=key,
-            delay_seconds=UNDO_SECONDS,
-        )
+        request = SendRequest(to=phone, text=text, session=session, template=template, key=key)
+        request = replace(request, delay_seconds=UNDO_SECONDS)
         now = self._clock.now()
 
         def prepare(tx: Tx) -> None:

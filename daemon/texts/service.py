@@ -158,7 +158,7 @@ class TextService:
     async def list_choices(self, prospect: str, who: str) -> list[TextChoice]:
         """Return the approved texts that fit a person now, each in its newest approved version.
 
-        A first contact is for whoever was never written to, the others for the rest. Raises
+        A first contact is for people who were never in touch, the others for the rest. Raises
         NotFound.
         """
 

@@ -189,7 +189,7 @@ async def prepare_text(request: web.Request) -> web.Response:
 async def list_prospect_texts(request: web.Request) -> web.Response:
     """Return the approved texts that fit a prospect now, as they would get them.
 
-    First contacts for whoever was never in touch with us, the others for the rest.
+    First contacts for people who were never in touch with us, the others for the rest.
     """
     prospect = request.match_info["id"]
     return list_response(await get_services(request).texts.list_choices(prospect, request[ACTOR]))
