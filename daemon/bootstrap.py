@@ -41,6 +41,9 @@ from daemon.contacts.suppression import SuppressionService
 from daemon.contacts.suppression_lists import SuppressionLists
 from daemon.contacts.validation import ValidationService
 from daemon.contacts.validation_transitions import build_validation_transitions
+from daemon.deliveries.service import DeliveryService
+from daemon.deliveries.settlement import SettlementService
+from daemon.deliveries.terms import ClientTermsService
 from daemon.event_dispatcher import EventDispatcher
 from daemon.events import decode_event
 from daemon.gate.gate import Gate
@@ -263,6 +266,7 @@ def _build_chat_services(
     transitions = build_validation_transitions(scoring, aliases, base.settings)
     effects = ClassificationEffects(suppression, scoring, transitions)
     chats = ChatService(base.database, outbox, message_check, base.clock)
+    deliveries = DeliveryService(base.database, base.clock, base.settings.daemon, load_language)
     reporting = {name for name, each in base.channels.items() if each.capabilities.receipts}
     return {
         "classification": ClassificationService(base.database, effects, base.clock),
@@ -273,6 +277,9 @@ def _build_chat_services(
             base.database, transitions, reporting, base.clock
         ),
         "outcomes": OutcomeService(base.database, effects, scoring, transitions, base.clock),
+        "client_terms": ClientTermsService(base.database, base.clock),
+        "deliveries": deliveries,
+        "settlement": SettlementService(base.database, deliveries, base.clock),
     }
 
 

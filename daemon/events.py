@@ -298,6 +298,31 @@ class ImportUndone(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryFrozen(DomainEvent):
+    """A batch of people for a client was frozen (subject: the delivery id)."""
+
+    event_type: ClassVar[str] = "delivery.frozen"
+    number: int
+    client: str
+    rows: int
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRowChanged(DomainEvent):
+    """A row was accepted, disputed, replaced or withdrawn (subject: the delivery id).
+
+    ``who`` is ``deadline`` where nobody disputed it in time.
+    """
+
+    event_type: ClassVar[str] = "delivery.row_changed"
+    row: int
+    state: str
+    previous: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryRecorded(DomainEvent):
     """A former system's history was imported, or a person said that there is none.
 

@@ -48,6 +48,7 @@ def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
         PeriodicJob("campaigns", 60, services.campaign_work.sweep),
         PeriodicJob("outcomes", 15 * 60, services.unanswered_outcomes.sweep),
         PeriodicJob("validation_sweep", 15 * 60, services.validation.sweep),
+        PeriodicJob("deliveries", HOUR_SECONDS, services.settlement.accept_silent_rows),
         PeriodicJob("contact_sync", HOUR_SECONDS, services.contact_sync.sync),
         PeriodicJob("event_trim", HOUR_SECONDS, services.retention.trim_events),
         PeriodicJob("retention", 6 * HOUR_SECONDS, services.retention.sweep),

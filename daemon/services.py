@@ -34,6 +34,9 @@ from daemon.contacts.retention import Retention
 from daemon.contacts.suppression import SuppressionService
 from daemon.contacts.suppression_lists import SuppressionLists
 from daemon.contacts.validation import ValidationService
+from daemon.deliveries.service import DeliveryService
+from daemon.deliveries.settlement import SettlementService
+from daemon.deliveries.terms import ClientTermsService
 from daemon.gate.gate import Gate
 from daemon.gate.scoring import Scoring
 from daemon.history.service import HistoryService
@@ -149,3 +152,8 @@ class Services(Foundation):
     dry_runs: CampaignDryRuns
     campaign_work: CampaignWork
     campaign_reports: CampaignReports
+
+    # What is sold.
+    client_terms: ClientTermsService
+    deliveries: DeliveryService
+    settlement: SettlementService

@@ -21,6 +21,7 @@ _CONTACT_TABLES: Final = (
     "campaign_exclusions",
     "campaign_people",
     "dry_run_people",
+    "delivery_rows",
     "evidence",
     "inbound",
     "inbound_reviews",

@@ -81,6 +81,17 @@ SECTIONS: Final[Mapping[str, str]] = {
         "SELECT c.name FROM campaign_exclusions AS r JOIN campaigns AS c ON c.id = r.campaign"
         " WHERE r.contact = :contact ORDER BY r.campaign"
     ),
+    "deliveries": (
+        "SELECT r.at, c.name AS client, d.number, r.number AS row, r.name, r.phone, r.cells,"
+        " r.evidence, r.ground, r.state, r.exclusive_until FROM delivery_rows AS r"
+        " JOIN deliveries AS d ON d.id = r.delivery JOIN clients AS c ON c.id = d.client"
+        " WHERE r.contact = :contact ORDER BY r.at"
+    ),
+    "delivery_moves": (
+        "SELECT h.at, h.state, h.who, h.reason, h.note FROM delivery_row_history AS h"
+        " JOIN delivery_rows AS r ON r.delivery = h.delivery AND r.number = h.row"
+        " WHERE r.contact = :contact ORDER BY h.id"
+    ),
     "reviews": (
         f"SELECT at, outcome, who, reason, expires_at FROM prospect_reviews {_OF_CONTACT}"
         " ORDER BY id"

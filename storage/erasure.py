@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from statemachines.message import MessageState
+from storage.deliveries import erase_from_deliveries
 from storage.sql_text import format_sql_list
 
 if TYPE_CHECKING:
@@ -84,5 +85,6 @@ def _delete_facts(tx: Tx, contact: str) -> None:
     # Unlinked, not deleted: a suppression holds for ever, by its keyed hash.
     for table in ("suppressions", "receipts"):
         tx.execute(f"UPDATE {table} SET contact = NULL WHERE contact = ?", (contact,))
+    erase_from_deliveries(tx, contact)
     for table in _TABLES_OF_FACTS:
         tx.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))

@@ -313,6 +313,89 @@ def m008_campaigns(database: SchemaDatabase) -> None:
         database.conn.execute(statement)
 
 
+_DELIVERIES: Final = """\
+CREATE TABLE client_terms (              -- what holds for the next batch of a client
+    client TEXT PRIMARY KEY REFERENCES clients (id),
+    price_cents INTEGER NOT NULL,        -- of an accepted row, in hundredths of the currency
+    currency TEXT NOT NULL,
+    dispute_days INTEGER NOT NULL,
+    reasons TEXT NOT NULL,               -- for which a row may be disputed, as JSON
+    exclusive_days INTEGER NOT NULL,     -- for so long no other client gets these people
+    columns TEXT NOT NULL,               -- of the file, as JSON
+    silence_accepts INTEGER NOT NULL,
+    language TEXT NOT NULL,              -- of the file
+    changed_at TEXT NOT NULL,
+    changed_by TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE deliveries (                -- frozen batches, with the terms as they were then
+    id TEXT PRIMARY KEY,
+    number INTEGER NOT NULL UNIQUE,
+    client TEXT NOT NULL REFERENCES clients (id),
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    price_cents INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    dispute_days INTEGER NOT NULL,
+    reasons TEXT NOT NULL,
+    exclusive_days INTEGER NOT NULL,
+    columns TEXT NOT NULL,
+    silence_accepts INTEGER NOT NULL,
+    language TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_by_client ON deliveries (client, number);
+CREATE TABLE delivery_rows (
+    delivery TEXT NOT NULL REFERENCES deliveries (id),
+    number INTEGER NOT NULL,
+    contact TEXT REFERENCES contacts (id), -- null: the person was erased
+    at TEXT NOT NULL,
+    name TEXT NOT NULL,                  -- empty once erased, as all that is about the person
+    phone TEXT NOT NULL,
+    cells TEXT NOT NULL,                 -- further columns of the file, as JSON
+    evidence TEXT NOT NULL,              -- why this person was handed over, as JSON
+    ground TEXT NOT NULL CHECK (ground IN ('decision', 'may_share')),
+    dispute_until TEXT NOT NULL,         -- the last day on which the client may dispute it
+    exclusive_until TEXT NOT NULL,       -- the last day on which no other client gets them
+    replaces INTEGER,                    -- the row that this one was given for
+    state TEXT NOT NULL DEFAULT 'delivered',
+    erased INTEGER NOT NULL DEFAULT 0,
+    opt_out_reported_at TEXT,            -- when a person said that the client knows
+    PRIMARY KEY (delivery, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_rows_by_contact ON delivery_rows (contact) WHERE contact IS NOT NULL;
+CREATE INDEX delivery_rows_by_state ON delivery_rows (state, dispute_until);
+CREATE TABLE delivery_row_history (
+    id INTEGER PRIMARY KEY,
+    delivery TEXT NOT NULL,
+    row INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    previous TEXT NOT NULL,
+    state TEXT NOT NULL,
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL,                -- of a dispute: one of those that count
+    disputed_on TEXT,                    -- the day on which the client said so
+    note TEXT NOT NULL,                  -- what a person typed; empty once the row is erased
+    FOREIGN KEY (delivery, row) REFERENCES delivery_rows (delivery, number)
+) STRICT;
+CREATE INDEX delivery_row_history_by_row ON delivery_row_history (delivery, row, id);
+CREATE INDEX delivery_rows_accepted ON delivery_row_history (at) WHERE state = 'accepted';
+CREATE TABLE delivery_files (            -- the bytes that were handed over
+    delivery TEXT NOT NULL REFERENCES deliveries (id),
+    part INTEGER NOT NULL,               -- 0: the batch; else the row that replaces another
+    format TEXT NOT NULL CHECK (format IN ('csv', 'xlsx')),
+    hash TEXT NOT NULL,
+    content BLOB,                        -- null: somebody in it was erased since
+    PRIMARY KEY (delivery, part, format)
+) STRICT;
+"""
+
+
+@MIGRATIONS.add
+def m009_deliveries(database: SchemaDatabase) -> None:
+    """Add terms of clients, and frozen batches with their rows, files and what became of them."""
+    for statement in split_statements(_DELIVERIES):
+        database.conn.execute(statement)
+
+
 _ACCESS_AND_BUDGETS: Final = """
 ALTER TABLE users ADD COLUMN phone TEXT; -- their own number, E.164
 ALTER TABLE users ADD COLUMN language TEXT; -- null: as their browser asks

@@ -76,12 +76,14 @@ def search_prospects(
     permission: str | None = None,
     import_: str = "",
     ids: Sequence[str] | None = None,
+    intents: Sequence[str] | None = None,
     after: str = "",
     limit: int = 50,
 ) -> list[ProspectRecord]:
     """Return prospects as of ``now``, past the id ``after``, oldest first.
 
-    With ``ids``, of these alone. ``text`` is part of a name, a trade or an origin, with accents or
+    With ``ids``, of these alone; with ``intents``, those whose purchase intent is one of them.
+    ``text`` is part of a name, a trade or an origin, with accents or
     without, or digits of a number in any notation; ``numbers`` are those of its other spellings.
     """
     rows = reader.all(
@@ -90,17 +92,14 @@ def search_prospects(
         f" AND (:permission IS NULL OR {PERMISSION_AT} = :permission)"
         " AND (:import = '' OR import = :import)"
         " AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))"
+        " AND (:intents IS NULL OR intent IN (SELECT value FROM json_each(:intents)))"
         f" AND {_HAS_TEXT} ORDER BY id LIMIT :limit",
         {
-            "now": format_timestamp(now),
-            "after": after,
-            "validation": validation,
-            "permission": permission,
-            "import": import_,
             "ids": None if ids is None else json.dumps(list(ids)),
-            "text": text,
-            "digits": build_searched_digits(text, numbers),
-            "limit": limit,
-        },
+            "intents": None if intents is None else json.dumps(list(intents)),
+        }
+        | {"now": format_timestamp(now), "after": after, "limit": limit}
+        | {"validation": validation, "permission": permission, "import": import_}
+        | {"text": text, "digits": build_searched_digits(text, numbers)},
     )
     return [prospect_from_row(row).as_of(now) for row in rows]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 
+from statemachines.delivery import DELIVERY_ROW_TRANSITIONS, DeliveryRowState
 from statemachines.message import (
     LEASED_STATES,
     WIRE_ID_STATES,
@@ -95,6 +96,10 @@ APPEND_ONLY_TABLES: Mapping[str, str] = {
     "permits": "UPDATE OF id, message, decision, redeemed_at, expires_at",
     "message_history": "UPDATE",
     "audit": "UPDATE",
+    "deliveries": "UPDATE",
+    "delivery_row_history": (
+        "UPDATE OF id, delivery, row, at, previous, state, who, reason, disputed_on"
+    ),
     "linking_answers": "UPDATE",
     "outcomes": (
         "UPDATE OF id, at, outcome, next_action, who, inbound, undoes, changed, message, reason"
@@ -107,7 +112,8 @@ APPEND_ONLY_TABLES: Mapping[str, str] = {
 
 Of a decision only the recipient may change (retention blanks it), of a permit only the document (an
 erasure blanks it), of a prospect review only the contact (when contacts are merged), of an outcome
-the contact too, and the quote (retention blanks it).
+the contact too, and the quote (retention blanks it), of a row's history the note (an erasure
+blanks it).
 """
 
 ERASABLE_TABLES = frozenset({"outcomes", "prospect_reviews"})
@@ -150,10 +156,89 @@ SUPPRESSION_TRIGGERS: Mapping[str, tuple[str, str, str]] = {
 """The same for suppressions: a row may be replaced by the contact's own, be lifted, and come into
 force again; its contact is linked, and forgotten by an erasure."""
 
+_ROW_MOVES = " OR ".join(
+    f"(OLD.state = '{state}' AND NEW.state IN {format_sql_list(targets)})"
+    for state, targets in DELIVERY_ROW_TRANSITIONS.items()
+    if targets
+)
+_ROW_ERASED = (
+    "OLD.erased = 0 AND NEW.erased = 1 AND NEW.contact IS NULL AND NEW.name = ''"
+    " AND NEW.phone = '' AND NEW.cells = '{}' AND NEW.evidence = '[]'"
+)
+DELIVERY_TRIGGERS: Mapping[str, tuple[str, str, str, str]] = {
+    "delivery_rows_begin_delivered": (
+        "INSERT",
+        f"NEW.state <> '{DeliveryRowState.DELIVERED}' OR NEW.erased <> 0",
+        "a row of a delivery begins as delivered",
+        "delivery_rows",
+    ),
+    "delivery_rows_are_not_replaced": (
+        "INSERT",
+        (
+            "EXISTS (SELECT 1 FROM delivery_rows WHERE delivery = NEW.delivery"
+            " AND number = NEW.number)"
+        ),
+        "a row of a delivery is frozen once",
+        "delivery_rows",
+    ),
+    "delivery_rows_stay": (
+        "DELETE",
+        "TRUE",
+        "a frozen row is never deleted",
+        "delivery_rows",
+    ),
+    "delivery_rows_move_legally": (
+        "UPDATE OF state",
+        f"NEW.state <> OLD.state AND NOT COALESCE({_ROW_MOVES}, 0)",
+        "that move is not in the declaration of a row",
+        "delivery_rows",
+    ),
+    "delivery_rows_stay_as_they_are": (
+        "UPDATE OF delivery, number, at, ground, dispute_until, exclusive_until, replaces",
+        "TRUE",
+        "a frozen row is never changed",
+        "delivery_rows",
+    ),
+    "delivery_rows_keep_their_person": (
+        "UPDATE OF name, phone, cells, evidence, erased",
+        f"NOT ({_ROW_ERASED})",
+        "a frozen row is never changed, only a person is erased from it",
+        "delivery_rows",
+    ),
+    "delivery_files_are_not_replaced": (
+        "INSERT",
+        (
+            "EXISTS (SELECT 1 FROM delivery_files WHERE delivery = NEW.delivery"
+            " AND part = NEW.part AND format = NEW.format)"
+        ),
+        "a file is handed over once",
+        "delivery_files",
+    ),
+    "delivery_files_stay": (
+        "DELETE",
+        "TRUE",
+        "a file that was handed over is never deleted",
+        "delivery_files",
+    ),
+    "delivery_files_stay_as_they_are": (
+        "UPDATE",
+        (
+            "NEW.delivery <> OLD.delivery OR NEW.part <> OLD.part OR NEW.format <> OLD.format"
+            " OR NEW.hash <> OLD.hash OR NEW.content IS NOT NULL"
+            " OR NOT EXISTS (SELECT 1 FROM delivery_rows WHERE delivery = OLD.delivery"
+            " AND iif(replaces IS NULL, 0, number) = OLD.part AND erased = 1)"
+        ),
+        "a file keeps its bytes until a person in it is erased",
+        "delivery_files",
+    ),
+}
+"""The same for deliveries: rows and files are frozen; only an erasure takes a person out."""
+
 
 def build_triggers() -> dict[str, str]:
     """Return the SQL of each trigger, by name."""
     found = {name: _format_trigger(name, *guard) for name, guard in MESSAGE_TRIGGERS.items()}
+    found |= {name: _format_trigger(name, *guard) for name, guard in DELIVERY_TRIGGERS.items()}
     for name, guard in SUPPRESSION_TRIGGERS.items():
         found[name] = _format_trigger(name, *guard, "suppressions")
     found["prospects_keep_origin"] = _format_trigger(

@@ -11,7 +11,7 @@ from typing import Any
 
 from statemachine.transition import Transition
 
-from statemachines import message, prospect, qr, session
+from statemachines import delivery, message, prospect, qr, session
 from statemachines.machine import StateDeadline, StrictMachine
 
 MIN_GROUP_SIZE = 5
@@ -200,6 +200,12 @@ SECTIONS = (
         prospect.ValidationMachine,
         render_state_table,
         prospect.VALIDATION_DEADLINES,
+    ),
+    MachineSection(
+        "Row of a delivery",
+        "What a client says of a person who was handed to them; a dispute is settled by a person.",
+        delivery.DeliveryRowMachine,
+        render_state_table,
     ),
 )
 

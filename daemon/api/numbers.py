@@ -308,6 +308,20 @@ def mask_phone(e164: str) -> str:
     return "".join("•" if place in hidden else each for place, each in enumerate(shown))
 
 
+def format_phone_groups(e164: str) -> str:
+    """Return a number as people read it, with blanks alone between its groups: +54 9 11 4123 4567.
+
+    A spreadsheet reads it as text, and shows every digit. A text that is no number stays as it is.
+    """
+    plan = load_numbering_library()
+    try:
+        shown = plan.format_number(plan.parse(e164, None), plan.PhoneNumberFormat.INTERNATIONAL)
+    except plan.NumberParseException:
+        return e164
+    groups = _NO_DIGIT.sub(" ", shown).split()
+    return f"+{' '.join(groups)}"
+
+
 _LONGEST_NUMBER: Final = 15  # digits, by E.164
 
 

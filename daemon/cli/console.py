@@ -197,17 +197,30 @@ def write_csv(content: bytes, path: Path | None, *, json_: bool) -> None:
     import csv
     import io
 
-    records = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    records = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     if path is not None:
-        # Created before it is written: with the umask alone, others might read the first bytes.
-        path.touch(mode=0o600)
-        path.write_bytes(content)
+        _write_private(content, path)
     if json_:
         print_json(records)
     elif path is None:
         sys.stdout.write(content.decode())
     else:
         print_text(f"{len(records)} records are in {path}")
+
+
+def write_file(content: bytes, path: Path, *, json_: bool) -> None:
+    """Write a file that only its owner may read, and print where it is."""
+    _write_private(content, path)
+    if json_:
+        print_json({"file": str(path), "bytes": len(content)})
+    else:
+        print_text(f"{len(content)} bytes are in {path}")
+
+
+def _write_private(content: bytes, path: Path) -> None:
+    # Created before it is written: with the umask alone, others might read the first bytes.
+    path.touch(mode=0o600)
+    path.write_bytes(content)
 
 
 def print_error(code: str, sentence: str, hint: str) -> None:

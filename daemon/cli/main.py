@@ -40,6 +40,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "chats": "daemon.cli.chats:chats",
     "clients": "daemon.cli.clients:clients",
     "campaigns": "daemon.cli.campaigns:campaigns",
+    "deliveries": "daemon.cli.deliveries:deliveries",
     "texts": "daemon.cli.texts:texts",
     "send": "daemon.cli.messages:send_message",
     "queue": "daemon.cli.messages:queue",

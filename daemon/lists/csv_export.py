@@ -15,14 +15,17 @@ _FORMULA: Final = re.compile(f"[\t\n]|[{_INVISIBLE}]*[{_SIGNS}]")
 # A spreadsheet that expects semicolons, as in Spanish, begins a new cell after each, and a new row
 # after a line break, for it does not find the quotes where it looks for them.
 _INNER_FORMULA: Final = re.compile(f"[;\t\n](?=[{_INVISIBLE}]*[{_SIGNS}])")
-_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}|-?[0-9]+(?:\.[0-9]+)?")
+_NUMBER: Final = re.compile(
+    r"\+[1-9][0-9]{6,14}|\+[1-9][0-9]{0,3}(?: [0-9]{1,14}){1,7}|-?[0-9]+(?:\.[0-9]+)?"
+)
 
 
 def format_csv(rows: Iterable[Iterable[object]]) -> str:
     """Return rows as CSV; None is an empty cell, anything else its text.
 
     A text that a spreadsheet would read as a formula, as a whole or from a separator on, gets an
-    apostrophe before it. A phone number with its plus, or a decimal number, stays as it is.
+    apostrophe before it. A phone number with its plus, in groups or not, or a decimal
+    number, stays as it is.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -86,6 +86,7 @@ async def test_the_jobs_of_a_house_all_do_their_work(short_folder: Path) -> None
         "checkpoint",
         "outcomes",
         "validation_sweep",
+        "deliveries",
         "contact_sync",
         "event_trim",
         "retention",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from statemachines.delivery import DeliveryRowEvent, DeliveryRowMachine, DeliveryRowState
 from statemachines.machine import IllegalTransition, StrictMachine, fire_event
 from statemachines.message import FINAL_STATES, MessageMachine, MessageState
 from statemachines.prospect import ValidationEvent, ValidationMachine, ValidationState
@@ -53,6 +54,12 @@ MACHINE_KINDS = (
         frozenset(
             {ValidationState.VALIDATED, ValidationState.NOT_REACHABLE, ValidationState.ERASED}
         ),
+    ),
+    MachineKind(
+        DeliveryRowMachine,
+        DeliveryRowState,
+        DeliveryRowEvent,
+        frozenset(DeliveryRowState) - {DeliveryRowState.DISPUTED},
     ),
 )
 

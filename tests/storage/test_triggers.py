@@ -10,8 +10,10 @@ from typing import Final
 
 import pytest
 
+from statemachines.delivery import DeliveryRowState
 from statemachines.vocabulary import NumberAge, ReportedBan
-from storage import audit, prospect_reviews, rulesets
+from storage import audit, clients, deliveries, prospect_reviews, rulesets
+from storage.client_terms import NEEDED_COLUMNS, DeliveryTerms
 from storage.db import Database
 from storage.linking_answers import LinkingAnswers, insert_linking_answers
 from storage.outcomes import Outcome, insert_outcome
@@ -23,6 +25,46 @@ from tests.helpers.services.database import open_database
 
 AT = datetime(2026, 3, 3, tzinfo=UTC)
 STAMP = "2026-03-03T00:00:00.000Z"
+
+
+def _fill_delivery(tx: Tx) -> None:
+    """Enter a delivery of one row, which was disputed."""
+    client = clients.insert_client(tx, "Dentalia SA", at=AT, who="ana")
+    assert client is not None
+    terms = DeliveryTerms(
+        price_cents=100,
+        currency="ARS",
+        dispute_days=7,
+        reasons=("x",),
+        exclusive_days=0,
+        columns=NEEDED_COLUMNS,
+        silence_accepts=False,
+        language="es",
+    )
+    delivery = deliveries.insert_delivery(tx, client.id, terms, number=1, at=AT, who="ana")
+    row = deliveries.NewDeliveryRow(
+        contact="con_1",
+        name="Ana",
+        phone="+1",
+        cells={},
+        evidence=(),
+        ground=deliveries.DeliveryGround.MAY_SHARE,
+    )
+    day = AT.date()
+    deliveries.insert_delivery_row(
+        tx, delivery, 1, row, at=AT, dispute_until=day, exclusive_until=day
+    )
+    move = deliveries.DeliveryRowMove(
+        row=1,
+        at=AT,
+        previous=DeliveryRowState.DELIVERED,
+        state=DeliveryRowState.DISPUTED,
+        who="ana",
+        reason="x",
+        disputed_on=day,
+        note="",
+    )
+    deliveries.move_row(tx, delivery, move)
 
 
 def _fill(tx: Tx) -> None:
@@ -59,6 +101,7 @@ def _fill(tx: Tx) -> None:
         outcome=ProspectReviewOutcome.REJECTED, who="ana", reason="no", at=AT, expires_at=None
     )
     prospect_reviews.insert_prospect_review(tx, said, contact="con_1")
+    _fill_delivery(tx)
     rulesets.insert_ruleset(tx, hash_="h", format_="leadmaster/gate@1", files=(), at=AT, who="ana")
     rulesets.insert_activation(
         tx,
@@ -90,6 +133,8 @@ CHANGED = {
     "prospect_reviews": "outcome = 'approved'",
     "ruleset_history": "who = 'nobody'",
     "text_versions": "body = 'Otra cosa'",
+    "deliveries": "price_cents = 1",
+    "delivery_row_history": "state = 'accepted'",
 }
 
 

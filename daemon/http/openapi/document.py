@@ -81,6 +81,7 @@ TAGS: Final[Mapping[str, str]] = {
     "conversations": "Chats: who waits, answers, outcomes, closing, snoozing and drafts.",
     "clients": "Clients, who get deliveries.",
     "campaigns": "Lists worked through by hand: dry run, start, turns, funnel and report.",
+    "deliveries": "Batches of people for a client: preview, freeze, files, disputes, money.",
     "texts": "Texts: templates of messages, with versions, previews and approvals.",
     "inbound": "Messages that contacts wrote, and what they request.",
     "quarantine": "What channels reported that could not be stored: list and settle it.",

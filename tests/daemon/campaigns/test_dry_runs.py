@@ -93,9 +93,7 @@ async def test_two_hundred_people_add_up_and_it_is_what_happens(
     assert states["sent"] == run.outlooks["by_hand"]
     assert states["left_out"] == run.outlooks["no"]
     assert states["waiting"] == run.outlooks["approval"] + run.outlooks["later"]
-    held = Counter(
-        state for (state,) in await services.query_rows("SELECT state FROM messages")
-    )
+    held = Counter(state for (state,) in await services.query_rows("SELECT state FROM messages"))
     assert held["held"] == run.outlooks["approval"]
     assert held["deferred"] == run.outlooks["later"]
 

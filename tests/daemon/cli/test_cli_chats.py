@@ -87,3 +87,51 @@ def test_strangers_are_read_on_purpose_and_sorted_out(cli: DaemonCommands) -> No
     assert cli("chats", "private", friend, "--yes").out == f"{friend}: erased\n"
     assert list_tab(cli, "strangers") == []
     assert cli("chats", "show", friend, status=2).err.startswith("not_found")
+
+
+def test_somebody_interested_is_handed_to_a_client(cli: DaemonCommands, folder: Path) -> None:
+    """Terms, preview, freeze by its hash, the file, a dispute, money, and who opted out since."""
+    [row] = [r for r in list_tab(cli, "all") if r["phone"] and r["phone"].endswith("567")]
+    chat = row["contact"]
+    cli("clients", "add", "Dentalia SA")
+    terms = ("clients", "terms", "Dentalia SA")
+    assert "no terms yet" in cli(*terms, status=2).err
+    assert cli(*terms, "--price", "45,00", status=2).err.startswith("bad_request: price")
+    assert "4500.50 ARS" in cli(*terms, "--price", "4500.50", "--reason", "Ya era cliente").out
+    assert "disputed within 3 days: Ya era cliente" in cli(*terms, "--dispute-days", "3").out
+    only = ("--client", "Dentalia SA")
+    cli("chats", "outcome", chat, "interested")
+    prospect = cli.run_json_command("prospects", "list", "--text", PAULA)["items"][0]["id"]
+    cli("prospects", "validate", prospect, "--reason", "she answered")
+    assert "have not said that this client" in cli("deliveries", "preview", *only).out
+    cli("clients", "answer", "Dentalia SA", chat, "yes")
+    preview = cli.run_json_command("deliveries", "preview", *only)
+    shown = cli("deliveries", "freeze", preview["hash"], *only).out
+    id_ = shown.split(":")[0]
+    assert "delivery 1 to Dentalia SA, 1 delivered" in shown
+    assert "Nobody qualifies" in cli("deliveries", "preview", *only).out
+    file = folder / "delivery.xlsx"
+    assert "bytes are in" in cli("deliveries", "download", id_, str(file)).out
+    assert file.read_bytes().startswith(b"PK")
+    today = cli.run_json_command("deliveries", "show", id_)["delivery"]["at"][:10]
+    dispute = ("deliveries", "dispute", id_, "1", "--on", today)
+    assert "none of those that count" in cli(*dispute, "--reason", "x", status=2).err
+    assert cli(*dispute, "--reason", "Ya era cliente").out == "row 1: disputed\n"
+    assert (
+        "no prospect"
+        in cli("deliveries", "replace", id_, "1", "pro_1", "--note", "so it is", status=2).err
+    )
+    assert cli("deliveries", "accept", id_, "1", "--note", "She was not").out == "row 1: accepted\n"
+    assert cli("deliveries", "withdraw", id_, "1", "--note", "late", status=2).err.startswith(
+        "conflict"
+    )
+    money = cli.run_json_command("deliveries", "money", today[:7])["items"]
+    assert [each["amount_cents"] for each in money] == [450_050]
+    assert "1 records" in cli("deliveries", "money", today[:7], str(folder / "money.csv")).out
+    cli("suppress", "add", PAULA, "--reason", "asked by phone")
+    [gone] = cli.run_json_command("deliveries", "opt-outs", "Dentalia SA")["items"]
+    assert (gone["row"], gone["reported_at"]) == (1, None)
+    assert "1 records" in cli("deliveries", "opt-outs", "Dentalia SA", str(folder / "o.csv")).out
+    [gone] = cli.run_json_command("deliveries", "opt-outs", "Dentalia SA", "--reported")["items"]
+    assert gone["reported_at"] is not None
+    assert "1 accepted" in cli("deliveries", "list", *only).out

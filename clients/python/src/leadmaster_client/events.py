@@ -142,6 +142,26 @@ class DecisionRecorded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFrozen(Event):
+    """A batch of people for a client was frozen (subject: the delivery id)."""
+
+    number: int
+    client: str
+    rows: int
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRowChanged(Event):
+    """A row was accepted, disputed, replaced or withdrawn (subject: the delivery id)."""
+
+    row: int
+    state: str
+    previous: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateFaulted(Event):
     """The gate could not judge and failed closed (subject: the message id)."""
 
@@ -400,6 +420,8 @@ BY_TYPE: dict[str, type[Event]] = {
     "contact.suppressed": ContactSuppressed,
     "conversation.changed": ConversationChanged,
     "decision.recorded": DecisionRecorded,
+    "delivery.frozen": DeliveryFrozen,
+    "delivery.row_changed": DeliveryRowChanged,
     "gate.faulted": GateFaulted,
     "history.recorded": HistoryRecorded,
     "import.finished": ImportFinished,

@@ -20,6 +20,7 @@ SHOWN: Final = (
         "daemon/auth",
         "daemon/campaigns",
         "daemon/contacts",
+        "daemon/deliveries",
         "daemon/errors.py",
         "daemon/gate",
         "daemon/history",

@@ -19,7 +19,7 @@ from typing import Final
 import pytest
 from jinja2 import meta, nodes
 
-from daemon import alerts
+from daemon import alerts, deliveries
 from daemon.api.effects import ContactRequest, Intent
 from daemon.api.signals import InboundKind
 from daemon.api.transport import OnWhatsApp
@@ -27,6 +27,7 @@ from daemon.auth import Role, Scope
 from daemon.chats.reading import CHAT_TABS, ReplyMode
 from daemon.contacts.consents import ConsentMethod
 from daemon.contacts.personal_data import Remainder
+from daemon.deliveries.qualification import INTERESTED
 from daemon.gate.consent import Permission
 from daemon.history.options import HISTORY_COLUMNS
 from daemon.http import console
@@ -60,7 +61,9 @@ from statemachines.vocabulary import (
     NumberCheckBlock,
     ReportedBan,
 )
+from storage.client_terms import DeliveryColumn
 from storage.console_queries import MessageFunnel
+from storage.deliveries import DeliveryFact, DeliveryGround
 from storage.dossier import SECTIONS
 from storage.evidence import EvidenceKind
 from storage.history import HistoryKind
@@ -74,7 +77,8 @@ from storage.rulesets import RulesetActivationKind
 from storage.texts import TextPurpose
 
 FOLDER: Final = Path(console.__file__).parent
-NOTICES: Final = Path(alerts.__file__).parent
+WITH_WORDS: Final = (FOLDER, *(Path(each.__path__[0]) for each in (alerts, deliveries)))
+"""Packages whose code asks the catalogue for words."""
 STATIC: Final = FOLDER.parent / "static"
 ENVIRONMENT: Final = get_environment()
 TEMPLATES: Final = ENVIRONMENT.list_templates()
@@ -248,6 +252,15 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
 """Keys that are put together: how each begins, and all that may follow."""
 COMPARED_ELSEWHERE: Final = frozenset({"differs.field."})
 """Fields of the rules: `test_language` compares their words with the classes that have them."""
+_DELIVERED_VALUES: Final = {
+    *(
+        f"validation.{kind}"
+        for kind in ("validation", "on_whatsapp", "given_as_whatsapp", "inbound")
+    ),
+    *(f"permission.{each}" for each in {*Permission} - {Permission.REFUSED}),
+    *(f"intent.{each}" for each in INTERESTED),
+    *(f"sharing.{each}" for each in DeliveryGround),
+}
 PYTHON_MEMBERS: Final[Mapping[str, set[str]]] = {
     "alert.code.": set(AlertCode),
     "evidence.": {
@@ -255,6 +268,11 @@ PYTHON_MEMBERS: Final[Mapping[str, set[str]]] = {
         *(f"{kind}.other" for kind in EvidenceKind if kind is not EvidenceKind.INBOUND),
     },
     "connection.": set(ConnectionState),
+    "delivery_file.column.": set(DeliveryColumn),
+    "delivery_file.fact.": set(DeliveryFact),
+    "delivery_file.header.": {"row", "what", "how", "day", "words"},
+    "delivery_file.meaning.": _DELIVERED_VALUES,
+    "delivery_file.value.": _DELIVERED_VALUES,
     "imports.csv.": {"record", "code", "reason"},
     "message.": set(MessageState),
     "night.": set(NightTroubleKind),
@@ -361,7 +379,7 @@ def read_python_keys() -> PythonKeys:
 
 PYTHON_TREES: Final = {
     path: ast.parse(path.read_text(encoding="utf-8"))
-    for path in [*sorted(FOLDER.glob("*.py")), *sorted(NOTICES.glob("*.py"))]
+    for path in chain.from_iterable(sorted(each.glob("*.py")) for each in WITH_WORDS)
 }
 PYTHON_KEYS: Final = read_python_keys()
 SCRIPTS: Final = "\n".join(path.read_text(encoding="utf-8") for path in STATIC.glob("*[!n].js"))

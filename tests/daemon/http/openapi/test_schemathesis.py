@@ -66,7 +66,10 @@ OPERATIONS = [
     for method in methods
     if path not in ENDLESS
 ]
-NOT_FURNISHED = ("rules", "quarantine", "inbound", "bans", "conversations", "phases")
+NOT_FURNISHED = (
+    *("rules", "quarantine", "inbound", "bans", "conversations", "phases"),
+    *("clients", "deliveries"),
+)
 """What no request can put there."""
 ABOUT_ONE = [
     (method, path)
