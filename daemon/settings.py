@@ -240,6 +240,15 @@ class AlertSettings(SettingsSection, frozen=True):
         str, msgspec.Meta(pattern="^(([01][0-9]|2[0-3]):[0-5][0-9])?$", description="such as 08:00")
     ] = "08:00"
     """When the morning line goes out, in the daemon's time zone; empty: never."""
+    quiet: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^(([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])?$",
+            description="such as 22:00-07:00",
+        ),
+    ] = ""
+    """Hours in the daemon's time zone at whose end notices go out, and not before; empty: none. A
+    ban, a halt, the breaker, a disk that takes nothing and the morning line never wait."""
     review_hours: PositiveFloat = 4.0
     """What waits in the review for longer wakes somebody."""
     ping_minutes: PositiveFloat = 5.0

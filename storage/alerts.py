@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Row
@@ -123,10 +124,19 @@ def insert_notice(
     return cursor.lastrowid or 0
 
 
-def list_due_notices(reader: Reader, at: datetime, limit: int) -> list[NoticeRecord]:
-    """Return the notices that are to be sent now, the oldest first."""
+def list_due_notices(
+    reader: Reader, at: datetime, limit: int, *, only: Collection[AlertCode] | None = None
+) -> list[NoticeRecord]:
+    """Return the notices that are to be sent now, the oldest first.
+
+    With ``only``, of alerts those with one of these codes; what belongs to no alert is there too.
+    """
+    codes = None if only is None else f" {' '.join(only)} "
     rows = reader.all(
-        "SELECT * FROM notices WHERE due_at <= ? ORDER BY id LIMIT ?", (format_timestamp(at), limit)
+        "SELECT n.* FROM notices AS n LEFT JOIN alerts AS a ON a.id = n.alert WHERE n.due_at <= :at"
+        " AND (:codes IS NULL OR n.alert IS NULL OR instr(:codes, ' ' || a.code || ' '))"
+        " ORDER BY n.id LIMIT :limit",
+        {"at": format_timestamp(at), "codes": codes, "limit": limit},
     )
     return [_notice_from_row(row) for row in rows]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -15,7 +16,7 @@ from daemon.alerts.requests import OutgoingNotice, SendAnswer, TargetResult, ask
 from daemon.api.clock import Clock
 from daemon.errors import LeadMasterError
 from daemon.settings import Settings
-from statemachines.vocabulary import NoticeKind
+from statemachines.vocabulary import AlertCode, NoticeKind
 from storage import alerts
 from storage.alerts import NoticeRecord
 from storage.db import Database
@@ -28,6 +29,15 @@ GIVEN_UP_AFTER: Final = timedelta(hours=24)
 _AT_ONCE: Final = 20
 """How many notices one request carries; the others go with the next."""
 _RETRY_SECONDS: Final = (15, 30, 60, 120, 300, 900)
+_NEVER_QUIET: Final = frozenset(
+    {
+        AlertCode.NUMBER_BANNED,
+        AlertCode.NEW_CHATS_STOPPED,
+        AlertCode.HALT,
+        AlertCode.WRITES_REFUSED,
+    }
+)
+"""What wakes people in their quiet hours too."""
 _QUIET_KINDS: Final = frozenset({NoticeKind.MORNING, NoticeKind.TEST, NoticeKind.ENDED})
 
 
@@ -52,8 +62,9 @@ class Delivery:
     async def send_due(self) -> None:
         """Send what is due. A failure is stored with the notice, and never raised."""
         now = self._clock.now()
+        only = _NEVER_QUIET if is_quiet(self._settings.alerts.quiet, self._get_local(now)) else None
         due = await self._database.read(
-            lambda reader: alerts.list_due_notices(reader, now, _AT_ONCE)
+            lambda reader: alerts.list_due_notices(reader, now, _AT_ONCE, only=only)
         )
         if due:
             answer = await self._ask(tuple(build_outgoing(notice) for notice in due))
@@ -63,6 +74,9 @@ class Delivery:
         """Send one notice now. Raises :class:`LeadMasterError` where the program does not."""
         async with self._turn:
             return await ask_to_send(self._settings, (notice,))
+
+    def _get_local(self, now: datetime) -> datetime:
+        return now.astimezone(ZoneInfo(self._settings.daemon.time_zone))
 
     async def _ask(self, notices: tuple[OutgoingNotice, ...]) -> SendAnswer | LeadMasterError:
         try:
@@ -86,6 +100,15 @@ class Delivery:
                 due_at=attempt.due_at,
                 failure=attempt.failure,
             )
+
+
+def is_quiet(hours: str, local: datetime) -> bool:
+    """Return whether a local moment is in hours such as 22:00-07:00, which may span midnight."""
+    if not hours:
+        return False
+    begins, ends = hours.split("-")
+    time = f"{local:%H:%M}"
+    return begins <= time < ends if begins <= ends else not ends <= time < begins
 
 
 def build_outgoing(notice: NoticeRecord) -> OutgoingNotice:

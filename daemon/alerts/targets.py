@@ -27,6 +27,8 @@ from daemon.alerts.requests import OutgoingNotice, TargetResult
 
 SEND_SECONDS: Final = 25.0
 """All texts together: who is notified later than this is notified by the next attempt."""
+ANSWER_SECONDS: Final = 15.0
+"""What a target may take to answer: apprise's 4 s would send to a slow one again and again."""
 PING_SECONDS: Final = 10.0
 _MAX_TARGETS: Final = 16
 _OTHERS_MODE_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -111,6 +113,9 @@ def load_targets(file: TargetsFile, path: Path) -> list[Target]:
                 f"Target {place} in {path} is not an address that apprise knows.",
                 hint="Such as ntfys://ntfy.sh/TOPIC; see docs/how-to/be-woken.md",
             )
+        # Unless the address itself says how long (`rto=`).
+        if plugin.socket_read_timeout == type(plugin).socket_read_timeout:
+            plugin.socket_read_timeout = max(plugin.socket_read_timeout, ANSWER_SECONDS)
         digest = hashlib.sha256(address.encode()).hexdigest()[:_FINGERPRINT_DIGITS]
         found.append(Target(digest, f"{place}, {plugin.service_name}", _build_notify(plugin)))
     return found

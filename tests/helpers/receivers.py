@@ -29,13 +29,18 @@ class ReceivedNotice:
 
 @dataclass
 class Receivers:
-    """What listens; `refuse` is a status that HTTP answers with, in place of taking a notice."""
+    """What listens; `refuse` is a status that HTTP answers with, in place of taking a notice.
+
+    `answer_after` is how many seconds HTTP thinks about a notice that it has taken.
+    """
 
     http_port: int = 0
     mail_port: int = 0
     refuse: int = 0
+    answer_after: float = 0.0
     pings: int = 0
     received: queue.Queue[ReceivedNotice] = field(default_factory=queue.Queue)
+    closing: threading.Event = field(default_factory=threading.Event)
 
     def list_targets(self) -> list[str]:
         """Return the addresses of all three, as apprise writes them."""
@@ -63,6 +68,7 @@ def _build_http_handler(receivers: Receivers) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if not receivers.refuse:
                 receivers.received.put(_read_notice(json.loads(body)))
+                receivers.closing.wait(receivers.answer_after)
             self._answer(receivers.refuse or 200)
 
         def _answer(self, status: int) -> None:
@@ -128,5 +134,6 @@ def open_receivers() -> Iterator[Receivers]:
         try:
             yield receivers
         finally:
+            receivers.closing.set()
             for server in (http, mail):
                 server.shutdown()

@@ -140,6 +140,7 @@ async def test_who_did_not_take_a_notice_gets_it_later_and_nobody_twice(
     await services.database.write(lambda tx: tx.execute("UPDATE notices SET due_at = at").rowcount)
     await services.alerts.send_due()
     assert {receivers.take().by, receivers.take().by} == {"ntfy", "json"}
+    assert receivers.received.empty()
     status = (await api.get("/v1/alerts/status")).document
     assert (status["pending"], status["failure"]) == (0, "")
 
@@ -294,3 +295,59 @@ async def test_the_morning_line_comes_once_a_day(short_folder: Path, receivers: 
         "✓ Nobody waits for an answer.",
         "✓ Nothing leaves today by itself.",
     ]
+
+
+async def test_quiet_hours_hold_back_what_can_wait(
+    short_folder: Path, receivers: Receivers
+) -> None:
+    """A halt is sent in them and the review waits, until they are over."""
+    write_targets(short_folder, receivers.write_targets_file())
+    settings = build_alert_settings(short_folder)  # 11:00 in Buenos Aires
+    quiet = msgspec.structs.replace(settings.alerts, quiet="10:30-12:00", review_hours=1e-12)
+    settings = msgspec.structs.replace(settings, alerts=quiet)
+    async with open_http_server(settings) as server:
+        await hold_message(server.control)
+        await server.services.halt.halt("ana", "a test")
+        await look_and_send(server.services)
+        assert {each.title for each in take_all(receivers).values()} == {
+            "LeadMaster: all sending stopped"
+        }
+        assert (await server.services.alerts.read_status()).pending == 1
+    noon = ClockSettings(start=DAYTIME + timedelta(hours=1))
+    async with open_services(msgspec.structs.replace(settings, clock=noon)) as services:
+        await look_and_send(services)
+        assert {each.title for each in take_all(receivers).values()} == {
+            "LeadMaster: the review has waited for hours"
+        }
+
+
+async def test_a_target_that_thinks_for_seconds_gets_a_notice_once(
+    server: HttpServer, receivers: Receivers
+) -> None:
+    """Longer than the library waits by itself, after which it would be sent again."""
+    receivers.answer_after = 5.0
+    await server.services.halt.halt("ana", "a test")
+    await look_and_send(server.services)
+    take_all(receivers)
+    [alert] = await server.services.alerts.list_open()
+    assert alert.failure == ""
+    assert (await server.services.alerts.read_status()).pending == 0
+
+
+async def test_alerts_without_their_library_are_one_sentence(
+    server: HttpServer, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the library and the command that installs it, for a test and for a notice."""
+    absent = short_folder / "absent" / "apprise.py"
+    absent.parent.mkdir()
+    absent.write_text("raise ImportError('not installed')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(absent.parent))
+    reply = await server.control.post("/v1/alerts/test")
+    sentence = "Alerts need a library that is not installed: apprise."
+    command = "uv tool install 'leadmaster[alerts]'"
+    assert (reply.status, reply.code) == (503, "alerts_unavailable")
+    assert (reply.document["detail"], reply.document["hint"]) == (sentence, command)
+    await server.services.halt.halt("ana", "a test")
+    await look_and_send(server.services)
+    [alert] = await server.services.alerts.list_open()
+    assert alert.failure == f"{sentence} {command}"
