@@ -1,17 +1,32 @@
-"""A ban, in a real daemon on shipped budgets, whose clock is moved by days between its starts."""
+"""A ban, in a real daemon on shipped budgets, whose clock is moved by days between its starts.
+
+Its owner follows the page "If the number is banned", as it is written.
+"""
 
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from tests.helpers.client.process import DaemonProcess, poll_until, run_daemon
+from tests.systemd.page_commands import list_mentions, read_blocks
 
 pytestmark = pytest.mark.slow
 
+PAGE: Final = "after-a-ban.md"
+TONIGHT, MORNING = "Tonight", "In the morning"
+COME_BACK, NEW_CHATS = "Come back", "New chats again"
+EXAMPLES: Final = ("ban_01KJT3D3C0013J8NWDWJ6VVV0D", "ventas", "+5491155550101")
+"""What stands on the page for a ban, a session and its number."""
+RUN_ELSEWHERE: Final = {
+    *("leadmaster halt REASON", "leadmaster resume REASON"),  # test_burnt_server
+    "leadmaster queue cancel MESSAGE",  # test_cli
+}
+"""What its sentences name beside its blocks, and where it is tested."""
 SETTINGS: Final = """
 [daemon]
 state_dir = "{folder}/state"
@@ -39,6 +54,16 @@ class House:
         self.daemon = daemon
         self.folder = folder
         self._people = 0
+
+    def follow(self, section: str, *own: str) -> str:
+        """Run the commands of a section of the page, with our own ban, session and number."""
+        printed = ""
+        for block in read_blocks(PAGE, sections=(section,)):
+            for line in block.fill_in(dict(zip(EXAMPLES, own, strict=False))).splitlines():
+                program, *words = shlex.split(line)
+                assert program == "leadmaster"
+                printed += self.daemon.run_command(*words)
+        return printed
 
     def move_clock(self, start: str) -> None:
         """Stop the daemon, and start it at another moment."""
@@ -91,6 +116,13 @@ class House:
         return [stop["code"] for stop in number["stops"]]
 
 
+def test_every_command_of_the_page_is_run() -> None:
+    """By the test below; what a sentence names has its own test."""
+    followed = {TONIGHT, MORNING, COME_BACK, NEW_CHATS}
+    assert {block.section for block in read_blocks(PAGE)} == followed
+    assert list_mentions(PAGE) == RUN_ELSEWHERE
+
+
 def test_after_a_ban_other_numbers_wait_72_hours_and_a_new_one_14_days(tmp_path: Path) -> None:
     """No restart opens a stop before its time; each opens at its time by itself."""
     (tmp_path / "script.json").write_text(json.dumps(SCRIPT), encoding="utf-8")
@@ -107,7 +139,17 @@ def test_after_a_ban_other_numbers_wait_72_hours_and_a_new_one_14_days(tmp_path:
         assert house.list_stops("other") == ["other_number_banned"]
         assert house.list_stops("fresh") == ["reply_only_after_ban", "other_number_banned"]
         [ban] = daemon.run_json_command("bans", "list")["items"]
-        assert "banned_too_many_unknown_people" in daemon.run_command("bans", "show", ban["id"])
+        client = daemon.client
+        poll_until(lambda: client.get("alerts", open="true")["items"] != [], "the alert")
+        [alert] = client.get("alerts", open="true")["items"]
+        assert (alert["code"], alert["subject"]) == ("number_banned", "banned")
+        tonight = house.follow(TONIGHT)
+        assert ban["id"] in tonight
+        assert alert["sentence"] in tonight
+        assert alert["sentence"] in daemon.run_command("alerts", "list")
+        read = house.follow(MORNING, ban["id"])
+        assert "banned_too_many_unknown_people" in read
+        assert waiting in read
         assert "other_number_banned" in json.dumps(daemon.run_json_command("status")["warnings"])
 
         house.move_clock(AFTER_71_HOURS)
@@ -125,14 +167,16 @@ def test_after_a_ban_other_numbers_wait_72_hours_and_a_new_one_14_days(tmp_path:
         early = house.write_to_somebody("fresh")
         assert house.get_message(early)["message"]["blocked_by"] == "session_reply_only"
 
+        (tmp_path / "script.json").write_text("{}", encoding="utf-8")  # no second ban
         house.move_clock(AFTER_15_DAYS)
         house.wait_until_left(early)
         assert house.list_stops("fresh") == []
-        daemon.run_command("sessions", "acknowledge", "banned")
+        house.follow(COME_BACK, ban["id"], "banned")
+        house.wait_for_session("banned", "ready")
         [number] = [
             each
             for each in daemon.run_json_command("budgets", "list")["items"]
             if "banned" in each["sessions"]
         ]
-        daemon.run_command("budgets", "resume", number["phone"], "fewer people from now on")
+        house.follow(NEW_CHATS, ban["id"], "banned", number["phone"])
         assert house.list_stops("banned") == ["reply_only_after_ban"]
