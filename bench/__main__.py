@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 
-from bench import contact_requests, linked, whole
+from bench import campaign, contact_requests, linked, whole
 from bench.backtest import driver as backtest
 from bench.decision import driver as decision
 from bench.fanout import driver as fanout
@@ -23,6 +23,7 @@ JOBS: Mapping[str, Callable[[int], object]] = {
     "requests": lambda _: contact_requests.run(),
     "import": imports.run,
     "gate": lambda _: gate.run(),
+    "campaign": lambda _: campaign.run(),
     "linked": lambda _: linked.run(),
     "whole": lambda _: whole.run(),
 }

@@ -187,18 +187,32 @@ def pause_campaigns_of_number(
 ) -> None:
     """Pause every running campaign of a number, because the breaker stopped its new chats."""
     for campaign in list_running_of_number(tx, phone):
-        change_campaign_state(
-            tx,
-            campaign.id,
-            CampaignEvent.PAUSED,
-            at=at,
-            who=BREAKER_ACTOR,
-            reason=reason,
-            paused_at=at,
-            paused_by=BREAKER_ACTOR,
-            pause_reason=reason,
-            breaker_trip=trip,
-        )
+        pause_campaign(tx, campaign.id, at=at, who=BREAKER_ACTOR, reason=reason, trip=trip)
+
+
+def pause_all_campaigns(tx: Tx, *, at: datetime, who: str, reason: str) -> None:
+    """Pause every running campaign: its people may have been written to by another copy."""
+    for campaign in list_started(tx):
+        if campaign.state is CampaignState.RUNNING:
+            pause_campaign(tx, campaign.id, at=at, who=who, reason=reason)
+
+
+def pause_campaign(
+    tx: Tx, id_: str, *, at: datetime, who: str, reason: str, trip: int | None = None
+) -> None:
+    """Pause a campaign. Raises IllegalTransition where it does not run."""
+    change_campaign_state(
+        tx,
+        id_,
+        CampaignEvent.PAUSED,
+        at=at,
+        who=who,
+        reason=reason,
+        paused_at=at,
+        paused_by=who,
+        pause_reason=reason,
+        breaker_trip=trip,
+    )
 
 
 def _campaign_from_row(row: sqlite3.Row) -> CampaignRecord:

@@ -195,14 +195,7 @@ def read_evaluation_context(
         review_reason=review_reason,
         hold_scope=hold_scope,
         reviewed=prospect_reviews.get_current_prospect_review(reader, contact, at),
-        approved=decisions.is_message_approved(
-            reader,
-            message=message.id,
-            body_hash=message.body_hash,
-            recipient=message.recipient,
-            channel=message.channel,
-            at=at,
-        ),
+        approved=_is_approved(reader, message, at),
         halted=rows.get(("halt",), lambda: halts.get_current_halt(reader) is not None),
         session=session,
         first_contacts=rows.get(
@@ -212,6 +205,17 @@ def read_evaluation_context(
         campaign_sent=_count_campaign_messages(reader, message.campaign, rows),
         register=_read_register_context(reader, contact, prospect, at, rows),
         approved_text=_find_approved_text(reader, message.template, rows),
+    )
+
+
+def _is_approved(reader: Reader, message: MessageRecord, at: datetime) -> bool:
+    return decisions.is_message_approved(
+        reader,
+        message=message.id,
+        body_hash=message.body_hash,
+        recipient=message.recipient,
+        channel=message.channel,
+        at=at,
     )
 
 

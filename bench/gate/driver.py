@@ -61,7 +61,7 @@ def run() -> object:
 
 
 def _measure(client: ControlClient, pid: int, state: Path) -> dict[str, float]:
-    phones = _prepare(client)
+    phones = prepare(client)
     _accept(client, phones[:FEW])
     _wait_until(client, lambda waiting: waiting.get("queued", 0) == 0)
     few = _look_again(client, pid, state, 1)
@@ -75,8 +75,8 @@ def _measure(client: ControlClient, pid: int, state: Path) -> dict[str, float]:
     }
 
 
-def _prepare(client: ControlClient) -> list[str]:
-    """Link a phone and import the people; return their numbers."""
+def prepare(client: ControlClient) -> list[str]:
+    """Link a phone and import ten thousand people; return their numbers."""
     client.post("sessions", name="ventas", channel="simulated")
     client.post("sessions", "ventas", "start")
     phones = [f"+54911{40_000_000 + number}" for number in range(GROWTH * FEW)]

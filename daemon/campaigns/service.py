@@ -215,18 +215,9 @@ class CampaignService:
 
         def job(tx: Tx) -> CampaignView:
             campaign = require_campaign(tx, id_)
-            _move(
-                tx,
-                campaign,
-                CampaignEvent.PAUSED,
-                now,
-                who,
-                stated,
-                paused_at=now,
-                paused_by=who,
-                pause_reason=stated,
-                breaker_trip=None,
-            )
+            if campaign.state is not CampaignState.RUNNING:
+                raise Conflict(f"The campaign is {campaign.state}.")
+            campaigns.pause_campaign(tx, id_, at=now, who=who, reason=stated)
             _audit(tx, campaign, "campaign_paused", now, who, stated)
             return _build_view(tx, require_campaign(tx, id_))
 

@@ -17,7 +17,7 @@ from statemachines.message import (
     MessageState,
 )
 from statemachines.vocabulary import WaitsFor
-from storage import audit, halts, messages, queue
+from storage import audit, campaigns, halts, messages, queue
 from storage.db import Database
 from storage.errors import WriteFailed
 from storage.halts import HaltRecord
@@ -26,6 +26,7 @@ from storage.tx import Reader, Tx
 HALT_SUBJECT = "installation"
 _ADOPTED_BY: Final = "doctor"
 _RESTORED_BY: Final = "restore"
+_CAMPAIGN_SENTENCE: Final = "People may have been written to since this copy was made."
 _BATCH_SIZE: Final = 500
 
 
@@ -145,6 +146,7 @@ def halt_and_cancel_pending(tx: Tx, *, reason: str) -> None:
     if halts.get_current_halt(tx) is None:
         begin_halt(tx, at=at, who=_ADOPTED_BY, reason=f"adopted: {reason}")
     queue.mark_sending_in_doubt(tx, at)
+    campaigns.pause_all_campaigns(tx, at=at, who=_ADOPTED_BY, reason=_CAMPAIGN_SENTENCE)
     # Cancelled, not in doubt: there is no transition to `in_doubt` from a state before the wire.
     while waiting := messages.list_messages(tx, states=CANCELLABLE_STATES, limit=_BATCH_SIZE):
         for message in waiting:
@@ -165,6 +167,7 @@ def settle_restored_queue(tx: Tx, *, reason: str) -> None:
     Any message that waited when the backup was made may have been sent since.
     """
     at = datetime.now(UTC)
+    campaigns.pause_all_campaigns(tx, at=at, who=_RESTORED_BY, reason=_CAMPAIGN_SENTENCE)
     # In doubt first: beginning the halt would return what a person has taken to the queue.
     while waiting := messages.list_messages(
         tx, states=DOUBTED_AT_RESTORE_STATES, limit=_BATCH_SIZE

@@ -32,6 +32,7 @@ from daemon.http.bodies import (
 )
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
+from daemon.http.streaming import no_time_limit
 from daemon.http.v1.enqueue import ZonedDateTime
 from daemon.http.v1.selections import ProspectFilter
 from daemon.outbox.enqueue import MAX_TEXT_LENGTH
@@ -49,8 +50,8 @@ _Version = Annotated[int, msgspec.Meta(ge=1, le=999_999_999)]
 _Hash = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 
-class CampaignDraftBody(RequestBody, frozen=True, kw_only=True):
-    """What is changed of a draft; what is left out stays, and an empty text takes it out.
+class CampaignFields(RequestBody, frozen=True, kw_only=True):
+    """What a draft consists of besides its name.
 
     `session` is the one whose phone writes. `text` is a template with its `text_version`, the
     latest if none is named; without one, everybody gets `typed`. `audience` is a filter of
@@ -58,7 +59,6 @@ class CampaignDraftBody(RequestBody, frozen=True, kw_only=True):
     written to by then expires.
     """
 
-    name: _Name | None = None
     session: _Id | None = None
     text: _Id | None = None
     text_version: _Version | None = None
@@ -68,7 +68,13 @@ class CampaignDraftBody(RequestBody, frozen=True, kw_only=True):
     ends_at: ZonedDateTime | None = None
 
 
-class NewCampaignBody(CampaignDraftBody, frozen=True, kw_only=True):
+class CampaignDraftBody(CampaignFields, frozen=True, kw_only=True):
+    """What is changed of a draft: what is left out stays, and an empty text takes it out."""
+
+    name: _Name | None = None
+
+
+class NewCampaignBody(CampaignFields, frozen=True, kw_only=True):
     """A new draft: its name, and whatever else is known already."""
 
     name: _Name
@@ -143,6 +149,7 @@ async def count_campaign_audience(request: web.Request) -> web.Response:
 
 @routes.post("/v1/campaigns/{id}/dry-run")
 @operation(DryRunView, errors=(NotFound, Conflict))
+@no_time_limit
 async def make_dry_run(request: web.Request) -> web.Response:
     """Judge everybody as a send by hand would, and send nothing.
 
@@ -176,6 +183,7 @@ async def list_dry_run_people(request: web.Request) -> web.Response:
 
 @routes.post("/v1/campaigns/{id}/start")
 @operation(CampaignView, body=CampaignStartBody, errors=(NotFound, Conflict, DryRunMoved))
+@no_time_limit
 async def start_campaign(request: web.Request) -> web.Response:
     """Start a campaign by the counts of its dry run, or add its new people.
 
@@ -275,7 +283,7 @@ def _read_place(request: web.Request) -> tuple[str, str]:
     return request.match_info["id"], request.match_info["prospect"]
 
 
-def _build_change(body: CampaignDraftBody) -> CampaignChange:
+def _build_change(body: CampaignDraftBody | NewCampaignBody) -> CampaignChange:
     check_year("ends_at", body.ends_at)
     return CampaignChange(
         name=body.name,

@@ -1,0 +1,117 @@
+"""What came of a campaign: its funnel, the report with its intervals, and who got nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from daemon.campaigns.reports import compute_share
+from statemachines.campaign import CampaignPersonState
+from storage.campaign_reports import CampaignStage
+from storage.outcomes import Outcome
+from tests.helpers.services.campaigns import (
+    WHO,
+    add_people,
+    make_draft,
+    names,
+    send_next,
+    start,
+    take,
+)
+from tests.helpers.services.messaging import (
+    OUR_NUMBER,
+    MessagingServices,
+    build_phone,
+    open_messaging_services,
+)
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
+    """A house with one number."""
+    async with open_messaging_services(tmp_path) as opened:
+        await opened.add_session()
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"),
+    [(0, 30, 0.0, 0.1135), (15, 30, 0.3315, 0.6685), (30, 30, 0.8865, 1.0), (9, 50, 0.0977, 0.308)],
+)
+def test_intervals_are_right_for_known_counts(
+    count: int, total: int, low: float, high: float
+) -> None:
+    """Wilson's score interval, as tables of statistics have it."""
+    share = compute_share(count, total)
+    assert (share.count, share.enough, share.share) == (count, True, round(count / total, 4))
+    assert (share.low, share.high) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_too_few_to_say() -> None:
+    """Of fewer than thirty people there is a count, and no share."""
+    share = compute_share(29, 29)
+    assert (share.count, share.enough, share.share, share.low, share.high) == (
+        *(29, False, None),
+        *(None, None),
+    )
+
+
+async def work_off(services: MessagingServices) -> str:
+    """Write to four of six people: one answers, one wants it, one opts out; return the campaign."""
+    contacts = await add_people(services, 5)
+    await add_people(services, 1, first=11, permission="refused")
+    campaign = await make_draft(services)
+    await start(services, campaign)
+    for _ in range(4):
+        await send_next(services, campaign)
+    last = await take(services, campaign)
+    await services.campaign_work.skip(campaign, last.prospect, WHO, "moved away")
+    await services.clock.advance(60)
+    await services.add_inbound(contacts[0])
+    await services.add_inbound(contacts[1])
+    await services.outcomes.record(contacts[1], Outcome.INTERESTED, WHO)
+    await services.suppress(build_phone(3))
+    return campaign
+
+
+async def test_each_number_of_the_funnel_opens_its_people(services: MessagingServices) -> None:
+    """An answer proves that it arrived and was read; who opted out afterwards counts apart."""
+    campaign = await work_off(services)
+    counts = await services.campaign_reports.count_stages(campaign)
+    assert {stage.value: n for stage, n in counts.items()} == {
+        "queued": 5,
+        "allowed": 5,
+        "sent": 4,
+        "delivered": 2,
+        "read": 2,
+        "replied": 2,
+        "interested": 1,
+        "opted_out": 1,
+    }
+    for stage, n in counts.items():
+        found = await services.campaign_reports.list_people(campaign, stage=stage)
+        assert len(found) == n
+    wanting = await services.campaign_reports.list_people(campaign, stage=CampaignStage.INTERESTED)
+    assert names(wanting) == ["Persona2 Sosa"]
+    sent = await services.campaign_reports.list_people(campaign, state=CampaignPersonState.SENT)
+    assert len(sent) == 4
+
+
+async def test_the_report_by_text_rule_hour_and_phone(services: MessagingServices) -> None:
+    """Each group has its counts, and the others the reason why they got nothing."""
+    campaign = await work_off(services)
+    report = await services.campaign_reports.build_report(campaign)
+    groups = {(group.by.value, group.value): group for group in report.groups}
+    [(text,)] = await services.query_rows("SELECT id FROM texts")
+    for key in (("text", f"{text}@1"), ("hour", "12"), ("phone", OUR_NUMBER)):
+        group = groups[key]
+        assert (group.sent, group.replied.count, group.interested.count) == (4, 2, 1)
+        assert group.opted_out.count == 1
+        assert not group.replied.enough
+    assert report.total is not None
+    assert report.total.sent == 4
+    stopped = {(each.state.value, each.sentence): each.count for each in report.stopped}
+    assert stopped[("skipped", "moved away")] == 1
+    assert sum(stopped.values()) == 2

@@ -1,0 +1,145 @@
+"""Campaigns over HTTP: two operators without collision, bad input, and lists for spreadsheets."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from python_calamine import CalamineWorkbook
+
+from daemon.auth import ALL_SCOPES, Principal, Role, SignInMethod
+from tests.helpers.client.http import HttpClient, HttpServer, create_ready_session
+
+pytestmark = pytest.mark.slow
+
+FOOTER = "Soy {quien}; tu número lo tomamos de {origen_en_palabras}. Respondé BAJA y listo."
+OWNER = Principal("root", "", ALL_SCOPES, SignInMethod.CONTROL)
+PEOPLE = 6
+
+
+async def sign_in_leo(server: HttpServer) -> HttpClient:
+    """Return a client of another operator."""
+    auth = server.services.auth
+    await auth.users.create_user("leo", Role.OPERATOR, "root")
+    scopes = ALL_SCOPES - {"admin", "rules:write"}
+    token = (await auth.tokens.issue_token(OWNER, "leo", "test", scopes, timedelta(hours=1))).token
+    server.public.session.headers["Authorization"] = f"Bearer {token}"
+    return server.public
+
+
+async def add_text(api: HttpClient) -> str:
+    """Store an approved text for first contacts; return its id."""
+    made = await api.post(
+        "/v1/texts",
+        name="Feria",
+        purpose="first_contact",
+        body="Hola {nombre}, ¿hablamos?",
+        footer=FOOTER,
+        fallbacks={"origen_en_palabras": "la feria"},
+    )
+    text: str = made.document["id"]
+    await api.post(f"/v1/texts/{text}/approve", version=1)
+    return text
+
+
+async def start_campaign(api: HttpClient) -> str:
+    """Start a campaign with six people who agreed; return its path."""
+    await create_ready_session(api)
+    for n in range(PEOPLE):
+        made = await api.post(
+            "/v1/prospects",
+            phone=f"+54911412345{n:02}",
+            name="=1+1 Sosa" if n == 0 else f"Persona{n} Sosa",
+            cartera_origen="feria",
+            permission="opted_in",
+            statement="ticked the box",
+        )
+        await api.post(
+            f"/v1/prospects/{made.document['id']}/validate", validated=True, reason="I called"
+        )
+    made = await api.post("/v1/campaigns", name="Feria", session="ventas", text=await add_text(api))
+    path = f"/v1/campaigns/{made.document['campaign']['id']}"
+    run = (await api.post(f"{path}/dry-run")).document
+    assert run["outlooks"]["by_hand"] == PEOPLE
+    started = await api.post(f"{path}/start", hash=run["hash"], reason="the fair is over")
+    assert started.document["will_leave"] == PEOPLE
+    return path
+
+
+async def work_off(client: HttpClient, path: str) -> list[str]:
+    """Take, open and confirm people until there are none; return their prospects."""
+    done = []
+    while person := (await client.post(f"{path}/next")).document["person"]:
+        opened = await client.post(f"{path}/people/{person['prospect']}/open")
+        assert opened.document["link"].startswith("https://wa.me/54911412345")
+        sent = await client.post(f"{path}/people/{person['prospect']}/sent")
+        assert sent.document["state"] == "sent"
+        done.append(person["prospect"])
+    return done
+
+
+async def test_two_operators_at_once_write_to_nobody_twice(
+    api: HttpClient, server: HttpServer
+) -> None:
+    """Each person has one operator; neither opens or confirms the other's."""
+    path, leo = await start_campaign(api), await sign_in_leo(server)
+    mine = (await api.post(f"{path}/next")).document["person"]
+    theirs = (await leo.post(f"{path}/next")).document["person"]
+    assert mine["prospect"] != theirs["prospect"]
+    for step, body in (("open", {}), ("sent", {}), ("return", {}), ("skip", {"reason": "mine"})):
+        refused = await leo.post(f"{path}/people/{mine['prospect']}/{step}", **body)
+        assert (step, refused.status) == (step, 403)
+    done = await asyncio.gather(work_off(api, path), work_off(leo, path))
+    assert len({*done[0], *done[1]}) == len(done[0]) + len(done[1]) == PEOPLE
+
+
+async def test_bad_input_is_a_sentence(api: HttpClient) -> None:
+    """And what is not there is 404; a draft may lack everything but its name."""
+    made = await api.post("/v1/campaigns", name="  Feria  marzo ")
+    assert made.document["campaign"]["name"] == "Feria marzo"
+    path = f"/v1/campaigns/{made.document['campaign']['id']}"
+    assert (await api.post("/v1/campaigns", name="féria MARZO")).status == 409
+    cases: list[tuple[str, dict[str, Any], int]] = [
+        ("", {"session": "nobody"}, 400),
+        ("", {"text": "txt_1"}, 400),
+        ("", {"ends_at": "2020-01-01T00:00:00Z"}, 400),
+        ("", {"audience": {"color": "red"}}, 400),
+        ("/dry-run", {}, 409),
+        ("/start", {"hash": "x", "reason": "now then"}, 409),
+        ("/pause", {"reason": "not begun"}, 409),
+        ("/people/prs_1/open", {}, 404),
+        ("/people/prs_1/skip", {"reason": "why not"}, 404),
+    ]
+    for rest, body, status in cases:
+        method = "POST" if rest else "PATCH"
+        reply = await api.call(method, path + rest, json=body)
+        assert (rest, body, reply.status) == (rest, body, status)
+        assert reply.document["detail"]
+    assert (await api.get("/v1/campaigns/cmp_1")).status == 404
+    assert (await api.get("/v1/campaigns/cmp_1/report")).status == 404
+    assert (await api.get(f"{path}/dry-run")).status == 404
+
+
+async def test_people_as_csv_and_as_a_workbook(api: HttpClient) -> None:
+    """Numbers are text, and a name that looks like a formula is none."""
+    path = await start_campaign(api)
+    await work_off(api, path)
+    url = f"{api.base}{path}/people"
+    async with api.session.get(f"{url}.csv") as answer:
+        rows = list(csv.DictReader(io.StringIO(await answer.text())))
+    assert [row["state"] for row in rows] == ["sent"] * PEOPLE
+    assert (rows[0]["name"], rows[0]["phone"]) == ("'=1+1 Sosa", "+5491141234500")
+    async with api.session.get(f"{url}.xlsx") as answer:
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(await answer.read()))
+    head, first, *_ = workbook.get_sheet_by_index(0).to_python()
+    cells = dict(zip(head, first, strict=True))
+    assert (cells["name"], cells["phone"]) == ("=1+1 Sosa", "+5491141234500")
+    funnel = (await api.get(f"{path}/funnel")).document
+    assert (funnel["queued"], funnel["allowed"], funnel["sent"]) == (PEOPLE, PEOPLE, PEOPLE)
+    listed = (await api.get(f"{path}/people?stage=sent&limit=4")).document
+    rest = (await api.get(f"{path}/people?stage=sent&limit=4&after={listed['next']}")).document
+    assert len(listed["items"]) + len(rest["items"]) == PEOPLE
