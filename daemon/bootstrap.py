@@ -22,6 +22,7 @@ from daemon.campaigns.dry_runs import CampaignDryRuns
 from daemon.campaigns.reports import CampaignReports
 from daemon.campaigns.service import CampaignService
 from daemon.campaigns.working import CampaignWork
+from daemon.chats.data_requests import DataRequestService
 from daemon.chats.outcome_service import OutcomeService
 from daemon.chats.service import ChatService
 from daemon.chats.sharing import SharingService
@@ -265,14 +266,16 @@ def _build_chat_services(
 ) -> dict[str, Any]:
     transitions = build_validation_transitions(scoring, aliases, base.settings)
     effects = ClassificationEffects(suppression, scoring, transitions)
-    chats = ChatService(base.database, outbox, message_check, base.clock)
-    deliveries = DeliveryService(base.database, base.clock, base.settings.daemon, load_language)
+    settings = base.settings
+    chats = ChatService(base.database, outbox, message_check, base.clock, settings.daemon)
+    deliveries = DeliveryService(base.database, base.clock, settings.daemon, load_language)
     reporting = {name for name, each in base.channels.items() if each.capabilities.receipts}
     return {
         "classification": ClassificationService(base.database, effects, base.clock),
         "chats": chats,
         "message_check": message_check,
-        "sharing": SharingService(base.database, chats, base.clock, base.settings.sending),
+        "data_requests": DataRequestService(base.database, base.clock),
+        "sharing": SharingService(base.database, chats, base.clock, settings.sending),
         "unanswered_outcomes": UnansweredOutcomes(
             base.database, transitions, reporting, base.clock
         ),

@@ -208,7 +208,8 @@ class ConversationChanged(DomainEvent):
 
     ``change`` is ``taken``, ``returned``, ``viewing``, ``stopped_viewing``, ``writing``,
     ``stopped_writing``, ``closed``, ``reopened``, ``snoozed``, ``woken``, ``outcome``,
-    ``outcome_undone``, ``became_prospect``, ``made_private`` or ``forgotten``.
+    ``outcome_undone``, ``data_asked``, ``data_given``, ``became_prospect``, ``made_private`` or
+    ``forgotten``.
     """
 
     event_type: ClassVar[str] = "conversation.changed"

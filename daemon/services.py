@@ -16,6 +16,7 @@ from daemon.campaigns.dry_runs import CampaignDryRuns
 from daemon.campaigns.reports import CampaignReports
 from daemon.campaigns.service import CampaignService
 from daemon.campaigns.working import CampaignWork
+from daemon.chats.data_requests import DataRequestService
 from daemon.chats.outcome_service import OutcomeService
 from daemon.chats.service import ChatService
 from daemon.chats.sharing import SharingService
@@ -145,6 +146,7 @@ class Services(Foundation):
     outcomes: OutcomeService
     unanswered_outcomes: UnansweredOutcomes
     sharing: SharingService
+    data_requests: DataRequestService
     texts: TextService
 
     # Lists worked through by hand.

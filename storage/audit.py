@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
+
+if TYPE_CHECKING:
+    import sqlite3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +46,18 @@ def insert_audit_entry(
 def list_subject_audit_entries(reader: Reader, subject: str) -> list[AuditEntry]:
     """Return the entries about one thing, oldest first."""
     rows = reader.all("SELECT * FROM audit WHERE subject = ? ORDER BY id", (subject,))
-    return [
-        AuditEntry(
-            parse_timestamp(row["at"]),
-            row["who"],
-            row["action"],
-            row["subject"],
-            row["reason"],
-            json.loads(row["detail"]),
-        )
-        for row in rows
-    ]
+    return [_entry_from_row(row) for row in rows]
+
+
+def _entry_from_row(row: sqlite3.Row) -> AuditEntry:
+    return AuditEntry(
+        at=parse_timestamp(row["at"]),
+        who=row["who"],
+        action=row["action"],
+        subject=row["subject"],
+        reason=row["reason"],
+        detail=json.loads(row["detail"]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,11 @@ class NumberedAuditEntry:
     number: int
     entry: AuditEntry
 
+    @property
+    def id(self) -> str:
+        """Return the number as a selection names it."""
+        return str(self.number)
+
 
 def list_audit_entries(
     reader: Reader,
@@ -69,30 +79,29 @@ def list_audit_entries(
     who: str = "",
     action: str = "",
     subject: str = "",
+    numbers: Sequence[str] | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[NumberedAuditEntry]:
-    """Return entries of the audit, newest first, older than the number `before`."""
+    """Return entries of the audit, newest first, older than the number `before`.
+
+    With `numbers`, these alone.
+    """
     rows = reader.all(
         "SELECT * FROM audit WHERE (:who = '' OR who = :who)"
         " AND (:action = '' OR action = :action) AND (:subject = '' OR subject = :subject)"
+        " AND (:numbers IS NULL OR CAST(id AS TEXT) IN (SELECT value FROM json_each(:numbers)))"
         " AND (:before IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit",
-        {"who": who, "action": action, "subject": subject, "before": before, "limit": limit},
+        {
+            "who": who,
+            "action": action,
+            "subject": subject,
+            "before": before,
+            "limit": limit,
+            "numbers": None if numbers is None else json.dumps(list(numbers)),
+        },
     )
-    return [
-        NumberedAuditEntry(
-            row["id"],
-            AuditEntry(
-                at=parse_timestamp(row["at"]),
-                who=row["who"],
-                action=row["action"],
-                subject=row["subject"],
-                reason=row["reason"],
-                detail=json.loads(row["detail"]),
-            ),
-        )
-        for row in rows
-    ]
+    return [NumberedAuditEntry(row["id"], _entry_from_row(row)) for row in rows]
 
 
 def list_audit_filters(reader: Reader) -> tuple[list[str], list[str]]:

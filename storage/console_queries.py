@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,12 @@ from statemachines.message import LEFT_STATES, MessageState
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.inbound_reviews import WAITING_INBOUND
 from storage.messages import MessageRecord, message_from_row
-from storage.sql_text import format_sql_list, format_text_search
+from storage.sql_text import (
+    build_searched_digits,
+    format_number_search,
+    format_sql_list,
+    format_text_search,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,7 +28,6 @@ if TYPE_CHECKING:
 _LEFT = format_sql_list(LEFT_STATES)
 _DELIVERED = format_sql_list({MessageState.DELIVERED, MessageState.READ})
 _HAS_TEXT = format_text_search(":text", "m.text", "coalesce(p.name, '')")
-_MIN_SEARCH_DIGITS = 3  # fewer digits are part of nearly every number
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +73,31 @@ def search_messages(
     states: Sequence[MessageState] = (),
     text: str = "",
     session: str = "",
+    ids: Sequence[str] | None = None,
     after: str = "",
     limit: int = 50,
 ) -> list[ListedMessage]:
-    """Return messages, newest first, past the id `after`.
+    """Return messages, newest first, past the id `after`; of `ids` alone, if given.
 
     `text` is part of a name or of a message's text, with accents or without, or of a number (three
     digits or more); or an id.
     """
-    digits = "".join(filter(str.isdigit, text))
     places = {f"state{place}": state.value for place, state in enumerate(states)}
     in_states = f"m.state IN ({', '.join(f':{place}' for place in places)})" if places else "1"
     rows = reader.all(
         "SELECT m.*, coalesce(p.name, '') AS prospect_name FROM messages AS m"
         f" LEFT JOIN prospects AS p ON p.contact = m.contact WHERE {in_states}"
         " AND (:session = '' OR m.session = :session) AND (:after = '' OR m.id < :after)"
-        f" AND (m.id = :text OR {_HAS_TEXT} OR (:digits <> '' AND instr(m.recipient, :digits)))"
+        " AND (:ids IS NULL OR m.id IN (SELECT value FROM json_each(:ids)))"
+        f" AND (m.id = :text OR {_HAS_TEXT} OR {format_number_search('m.recipient')})"
         " ORDER BY m.id DESC LIMIT :limit",
         {
             **places,
             "session": session,
             "after": after,
             "text": text,
-            "digits": digits if len(digits) >= _MIN_SEARCH_DIGITS else "",
+            "ids": None if ids is None else json.dumps(list(ids)),
+            "digits": build_searched_digits(text),
             "limit": limit,
         },
     )

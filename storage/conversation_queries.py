@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from statemachines.message import LEFT_STATES, MAYBE_LEFT_STATES, WAITING_STATES, MessageState
 from storage.column_formats import format_timestamp, parse_timestamp
+from storage.outcomes import IS_STANDING, SILENT_OUTCOMES
 from storage.sql_text import (
     build_searched_digits,
     format_number_search,
     format_sql_list,
     format_text_search,
 )
+from storage.suppressions import IS_CONTACT_SUPPRESSED
 from storage.waiting import ANSWERABLE, IS_KNOWN
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ class ChatTrouble(StrEnum):
 
 
 _TROUBLE: Final = format_sql_list(ChatTrouble)
+_HAS_OUTCOME: Final = (
+    "EXISTS (SELECT 1 FROM outcomes AS o WHERE o.contact = {contact}"
+    f" AND o.outcome NOT IN {format_sql_list(SILENT_OUTCOMES)} AND {IS_STANDING})"
+)
+_IS_CLOSED_WITHOUT_OUTCOME: Final = (
+    f"c.closed_after >= i.last AND {IS_KNOWN.format(contact='i.contact')}"
+    f" AND NOT {IS_CONTACT_SUPPRESSED.format(contact='i.contact')}"
+    f" AND NOT {_HAS_OUTCOME.format(contact='i.contact')}"
+)
 _PHONE: Final = (
     "coalesce((SELECT m.recipient FROM messages AS m WHERE m.contact = {contact}"
     " AND m.recipient <> '' ORDER BY m.id DESC LIMIT 1), (SELECT a.alias FROM aliases AS a"
@@ -128,10 +139,11 @@ def list_rows(reader: Reader, contacts: Sequence[str], who: str) -> list[ChatRow
     return [_chat_from_row(row) for row in rows]
 
 
-def search_known_chats(reader: Reader, text: str) -> set[str]:
+def search_known_chats(reader: Reader, text: str, numbers: Sequence[str] = ()) -> set[str]:
     """Return the known people whose name, number or words, or ours to them, contain a text.
 
-    Accents make no difference; digits are searched for in the number, in any notation.
+    Accents make no difference. A text that is a number is searched for in any notation;
+    ``numbers`` are the digits of its other spellings.
     """
     phone = f"coalesce(nullif(p.phone, ''), {_PHONE.format(contact='i.contact')})"
     rows = reader.all(
@@ -142,7 +154,7 @@ def search_known_chats(reader: Reader, text: str) -> set[str]:
         f" OR {format_number_search(phone)}"
         " OR EXISTS (SELECT 1 FROM messages AS o WHERE o.contact = i.contact"
         f" AND {format_text_search(':text', 'o.text')}))",
-        {"text": text, "digits": build_searched_digits(text)},
+        {"text": text, "digits": build_searched_digits(text, numbers)},
     )
     return {row["contact"] for row in rows}
 
@@ -220,16 +232,6 @@ def list_troubled_contacts(reader: Reader) -> set[str]:
     return {row["contact"] for row in rows}
 
 
-def asks_for_origin(reader: Reader, contact: str, since: datetime) -> bool:
-    """Return whether they asked after ``since`` who we are or where we have their number from."""
-    found = reader.value(
-        "SELECT 1 FROM evidence WHERE contact = ? AND kind = 'inbound'"
-        " AND value = 'question_about_us' AND at > ?",
-        (contact, format_timestamp(since)),
-    )
-    return found is not None
-
-
 def list_taken_contacts(reader: Reader, who: str, limit: int = 500) -> list[str]:
     """Return the chats that somebody said are theirs and that are open, the newest first."""
     return _list_contacts(
@@ -244,6 +246,14 @@ def list_snoozed_contacts(reader: Reader, now: datetime, limit: int = 500) -> li
         reader, "c.snoozed_until > :now AND i.last <= c.snoozed_after",
         now=format_timestamp(now), limit=limit,
     )  # fmt: skip
+
+
+def list_chats_without_outcome(reader: Reader, limit: int = 500) -> list[str]:
+    """Return the known people whose chat was closed though nobody said what came of it.
+
+    The newest comes first. Who opted out is not among them: that is an answer.
+    """
+    return _list_contacts(reader, _IS_CLOSED_WITHOUT_OUTCOME, limit=limit)
 
 
 def list_known_chats(reader: Reader, limit: int = 2000) -> list[str]:

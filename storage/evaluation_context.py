@@ -15,6 +15,7 @@ from storage import (
     do_not_call,
     evidence,
     halts,
+    imports,
     prospect_reviews,
     prospects,
     spends,
@@ -132,7 +133,8 @@ class EvaluationContext:
     ``revision`` is compared by the release transaction. ``reviewed`` is the person's decision on
     the prospect that is in force. ``first_contacts`` are the rates of the session's number.
     ``campaign_sent`` is None without a campaign. ``approved_text`` is the version that the message
-    names, if a person approved it.
+    names, if a person approved it. ``origin_in_words`` is where their number is from, as
+    one would say it to them.
     """
 
     at: datetime
@@ -152,6 +154,7 @@ class EvaluationContext:
     campaign_sent: int | None
     register: RegisterContext
     approved_text: ApprovedText | None
+    origin_in_words: str
 
 
 class SharedRows:
@@ -205,6 +208,18 @@ def read_evaluation_context(
         campaign_sent=_count_campaign_messages(reader, message.campaign, rows),
         register=_read_register_context(reader, contact, prospect, at, rows),
         approved_text=_find_approved_text(reader, message.template, rows),
+        origin_in_words=imports.get_origin_in_words(reader, prospect.import_id) if prospect else "",
+    )
+
+
+def _is_approved(reader: Reader, message: MessageRecord, at: datetime) -> bool:
+    return decisions.is_message_approved(
+        reader,
+        message=message.id,
+        body_hash=message.body_hash,
+        recipient=message.recipient,
+        channel=message.channel,
+        at=at,
     )
 
 

@@ -67,6 +67,8 @@ UNANSWERED_OUTCOMES: Final = (
     Outcome.NUMBER_DOES_NOT_EXIST,
 )
 """What comes of a message without an answer: by the clock, a receipt or a check, or by hand."""
+SILENT_OUTCOMES: Final = frozenset({Outcome.NO_REPLY, Outcome.NOT_DELIVERED})
+"""What the clock says of somebody who wrote nothing: a conversation has another one."""
 IS_STANDING: Final = (
     "(o.undoes IS NULL AND NOT EXISTS (SELECT 1 FROM outcomes AS u WHERE u.undoes = o.id))"
 )

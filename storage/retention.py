@@ -23,6 +23,8 @@ _PROOFS = format_sql_list(
     {
         EvidenceKind.CLASSIFICATION,
         EvidenceKind.CONSENT,
+        EvidenceKind.DATA_ASKED,
+        EvidenceKind.DATA_GIVEN,
         EvidenceKind.GIVEN_AS_WHATSAPP,
         EvidenceKind.MAY_NOT_SHARE,
         EvidenceKind.MAY_SHARE,

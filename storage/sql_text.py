@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
 MIN_SEARCH_DIGITS: Final = 3
 """Fewer digits are part of nearly every number."""
+_NUMBER: Final = re.compile(r"(?:(?:https?://)?wa\.me/|tel:)?[\d\s()+./·–-]+")
+"""A number as people write it: "412 pieces" is none, though it has digits."""
 
 
 def format_sql_list(words: Iterable[StrEnum]) -> str:
@@ -24,10 +27,9 @@ def format_text_search(parameter: str, *columns: str) -> str:
     """
     # Line breaks between the columns, so that a match does not span two of them.
     text = " || char(10) || ".join(columns)
-    return (
-        f"({parameter} = '' OR fold_text({parameter}) <> ''"
-        f" AND instr(fold_text({text}), fold_text({parameter})))"
-    )
+    # An accent by itself folds to the space that it stands on.
+    searched = f"trim(fold_text({parameter}))"
+    return f"({parameter} = '' OR {searched} <> '' AND instr(fold_text({text}), {searched}))"
 
 
 def format_number_search(phone: str) -> str:
@@ -36,7 +38,12 @@ def format_number_search(phone: str) -> str:
 
 
 def build_searched_digits(text: str, numbers: Iterable[str] = ()) -> str:
-    """Return the parameter ``digits``: those of a text, if they are enough, and other spellings."""
+    """Return the parameter ``digits``: those of a number, if they are enough, and ``numbers``.
+
+    ``numbers`` are the digits of its other spellings. A text that is no number has none.
+    """
+    if not _NUMBER.fullmatch(text):
+        return "[]"
     digits = "".join(filter(str.isdigit, text))
     own = [digits] if len(digits) >= MIN_SEARCH_DIGITS else []
     return json.dumps([*own, *numbers])

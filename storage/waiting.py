@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from statemachines.message import LEFT_STATES, MessageState
@@ -55,6 +55,15 @@ _IS_REFUSED: Final = (
     f" WHERE p.contact = theirs.contact), (SELECT last.request IN {_REFUSALS} FROM inbound AS last"
     " WHERE last.id = theirs.last_id))"
 )
+_ORIGIN_WINDOW: Final = timedelta(hours=24)
+# For so long their question about us may be answered even if they said no, and nothing else.
+_ASKS_ORIGIN: Final = (
+    "EXISTS (SELECT 1 FROM evidence AS q JOIN inbound AS i ON i.id = q.inbound"
+    " WHERE q.contact = theirs.contact AND q.kind = 'inbound' AND q.value = 'question_about_us'"
+    f" AND q.at > :asked_since AND {HEARD_AT} >= coalesce({_OUR_LAST}, '')"
+    " AND NOT EXISTS (SELECT 1 FROM evidence AS w WHERE w.contact = q.contact"
+    " AND w.kind = 'withdrawn' AND w.value = CAST(q.id AS TEXT)))"
+)
 _IS_SNOOZED: Final = "coalesce(c.snoozed_until > :now AND theirs.last_id <= c.snoozed_after, 0)"
 _TALKS: Final = (
     "talks AS MATERIALIZED (SELECT theirs.contact, theirs.last_id,"
@@ -64,7 +73,7 @@ _TALKS: Final = (
     f" WHERE {ANSWERABLE.format(i='i')} GROUP BY i.contact) AS theirs"
     " LEFT JOIN conversations AS c ON c.contact = theirs.contact"
     " WHERE coalesce(c.closed_after, '') < theirs.last_id"
-    f" AND NOT {_IS_REFUSED} AND NOT {_IS_NOBODY}"
+    f" AND NOT ({_IS_REFUSED} AND NOT {_ASKS_ORIGIN}) AND NOT {_IS_NOBODY}"
     f" AND NOT {IS_CONTACT_SUPPRESSED.format(contact='theirs.contact')})"
 )
 _UNANSWERED: Final = (
@@ -107,7 +116,7 @@ def list_unanswered(
     rows = reader.all(
         f"SELECT * FROM ({_UNANSWERED}) WHERE :contact = '' OR contact = :contact"
         " ORDER BY since, contact",
-        {"now": format_timestamp(now), "session": "", "contact": contact},
+        {**_build_moments(now), "session": "", "contact": contact},
     )
     return [
         UnansweredConversation(
@@ -132,9 +141,16 @@ def count_waiting(reader: Reader, now: datetime, *, session: str = "") -> Waitin
         reader.one(
             f"SELECT count(*) AS n, min(since) AS since FROM ({_UNANSWERED})"
             " WHERE known AND NOT snoozed AND NOT courtesy AND of_session",
-            {"now": format_timestamp(now), "session": session},
+            {**_build_moments(now), "session": session},
         )
     )
+
+
+def _build_moments(now: datetime) -> dict[str, str]:
+    return {
+        "now": format_timestamp(now),
+        "asked_since": format_timestamp(now - _ORIGIN_WINDOW),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +185,8 @@ def list_open_conversations(
             "phone": phone,
             "since": format_timestamp(since),
             "limit": limit,
-            "now": format_timestamp(since),
             "session": "",
+            **_build_moments(since),
         },
     )
     return [

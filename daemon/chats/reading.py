@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, tzinfo
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from daemon.api import numbers
 from daemon.api.effects import Intent
@@ -17,11 +17,13 @@ from daemon.gate.consent import (
     find_nobody,
     find_refusal_time,
 )
+from daemon.gate.origin_answer import build_origin_answer, find_origin_answer_end
 from storage import (
     clients,
     contacts,
     conversation_queries,
     conversations,
+    data_requests,
     evidence,
     imports,
     outcomes,
@@ -31,12 +33,13 @@ from storage import (
 from storage.clients import ClientShare
 from storage.conversation_queries import ChatLine, ChatRow, ChatTrouble
 from storage.evidence import Evidence, EvidenceKind
-from storage.outcomes import Outcome, OutcomeRecord
+from storage.outcomes import SILENT_OUTCOMES, Outcome, OutcomeRecord
 from storage.tx import Reader
 from storage.waiting import UnansweredConversation, list_unanswered
 
 CHAT_TABS: Final = ("waiting", "mine", "snoozed", "strangers", "all")
-ChatTab = Literal["waiting", "mine", "snoozed", "strangers", "all"]
+ChatTab = Literal["waiting", "mine", "snoozed", "strangers", "all", "no_outcome", "data_asked"]
+"""The tabs; and who was closed though nobody said what came of it, or waits for their data."""
 _INTERESTED: Final = frozenset({Intent.WEAK, Intent.CLEAR, Intent.ASKED})
 
 
@@ -112,9 +115,12 @@ class ChatDetail:
 
     ``last_seen`` is the newest line; a reply names the one that its writer saw. ``refused_at`` and
     ``quote`` say when they refused, and how. ``origin`` is where their number came from, as one
-    would say it to them, and ``origin_at`` since when it is here; empty where nobody has said it.
-    ``proposal`` is None where nothing is proposed. ``viewing_by`` are others who look at it now.
-    ``shares`` says of each client whether they agreed that it may write to them.
+    would say it to them, and ``origin_at`` since when it is here; ``origin_answer`` says both to
+    them. Empty where nobody has said it. ``asks_origin``: they asked for it, and until
+    ``origin_until`` this very answer may go to them even if they said no.
+    ``proposal`` is None where nothing is proposed. ``has_outcome``: somebody said what came of it.
+    ``viewing_by`` are others who look at it now. ``shares`` says of each client whether they agreed
+    that it may write to them. ``data_due_at``: they asked for their data, and get it by then.
     """
 
     chat: ChatSummary
@@ -126,11 +132,15 @@ class ChatDetail:
     draft: str
     origin: str
     origin_at: datetime | None
+    origin_answer: str
     asks_origin: bool
+    origin_until: datetime | None
     outcomes: Sequence[OutcomeRecord]
+    has_outcome: bool
     proposal: OutcomeProposal | None
     viewing_by: Sequence[str]
     shares: Sequence[ClientShare]
+    data_due_at: datetime | None
 
 
 def list_chats(
@@ -140,10 +150,13 @@ def list_chats(
     who: str,
     now: datetime,
     text: str = "",
+    numbers: Sequence[str] = (),
     after: str = "",
     limit: int = 50,
 ) -> list[ChatSummary]:
     """Return the chats of a tab past the contact ``after``; with ``text``, those that contain it.
+
+    ``numbers`` are the digits of its other spellings, where it is a number.
 
     Those who wait come first by trouble and then by their wait, the longest first, and courtesy
     last; elsewhere the newest comes first. Strangers are not searched: nobody may read them.
@@ -151,7 +164,7 @@ def list_chats(
     unanswered = {each.contact: each for each in list_unanswered(reader, now)}
     order = _order_contacts(reader, tab, unanswered, who=who, now=now)
     if text:
-        found = conversation_queries.search_known_chats(reader, text)
+        found = conversation_queries.search_known_chats(reader, text, numbers)
         order = [each for each in order if each in found]
     begin = order.index(after) + 1 if after in order else 0
     return _build_summaries(reader, order[begin : begin + limit], unanswered, who=who, now=now)
@@ -185,11 +198,18 @@ def _order_contacts(
         return [each.contact for each in ranked]
     if tab == "strangers":
         return [each.contact for each in unanswered.values() if not each.known]
-    if tab == "mine":
-        return conversation_queries.list_taken_contacts(reader, who)
-    if tab == "snoozed":
-        return conversation_queries.list_snoozed_contacts(reader, now)
-    return conversation_queries.list_known_chats(reader)
+    match tab:
+        case "mine":
+            found = conversation_queries.list_taken_contacts(reader, who)
+        case "snoozed":
+            found = conversation_queries.list_snoozed_contacts(reader, now)
+        case "no_outcome":
+            found = conversation_queries.list_chats_without_outcome(reader)
+        case "data_asked":
+            found = [each.contact for each in data_requests.list_data_requests(reader)]
+        case "all":
+            found = conversation_queries.list_known_chats(reader)
+    return found
 
 
 def build_summary(
@@ -255,18 +275,24 @@ def _build_summary(
 
 
 def read_chat(
-    reader: Reader, contact: str, *, who: str, now: datetime, viewers: Sequence[str] = ()
+    reader: Reader,
+    contact: str,
+    *,
+    who: str,
+    now: datetime,
+    zone: tzinfo,
+    viewers: Sequence[str] = (),
 ) -> ChatDetail:
     """Return one chat of somebody we know. Raises :class:`NotFound`.
 
-    A stranger's lines are not in it; :meth:`StrangerService.reveal` reads them.
+    A stranger's lines are not in it; :meth:`StrangerService.reveal` reads them. ``zone`` is where
+    the day begins that the answer about their number's origin names.
     """
     [*found] = list_unanswered(reader, now, contact=contact)
     chat = build_summary(reader, contact, found[0] if found else None, who=who, now=now)
     known = evidence.list_contact_evidence(reader, contact)
     lines = conversation_queries.list_lines(reader, contact) if chat.known else []
     refused_at = find_refusal_time(known)
-    prospect = prospects.find_prospect_by_contact(reader, contact)
     found_outcomes = outcomes.list_contact_outcomes(reader, contact)
     return ChatDetail(
         chat=chat,
@@ -276,14 +302,33 @@ def read_chat(
         refused_at=refused_at,
         quote=_find_refusal_quote(lines, refused_at),
         draft=conversations.get_draft(reader, contact, who),
-        origin=imports.get_origin_of_contact(reader, contact),
-        asks_origin=conversation_queries.asks_for_origin(reader, contact, now - timedelta(days=1)),
-        origin_at=prospect.created_at if prospect else None,
+        **_read_origin(reader, contact, known, now=now, zone=zone),
         outcomes=found_outcomes,
+        has_outcome=any(each.outcome not in SILENT_OUTCOMES for each in found_outcomes),
         proposal=_find_proposal(lines, evidence.drop_withdrawn(known), found_outcomes),
         viewing_by=viewers,
         shares=clients.list_client_shares(reader, contact) if chat.known else [],
+        data_due_at=data_requests.find_due_time(reader, contact),
     )
+
+
+def _read_origin(
+    reader: Reader, contact: str, known: Sequence[Evidence], *, now: datetime, zone: tzinfo
+) -> dict[str, Any]:
+    """Return where their number is from, whether they ask for it, and the answer."""
+    prospect = prospects.find_prospect_by_contact(reader, contact)
+    origin = imports.get_origin_of_contact(reader, contact)
+    since = prospect.created_at if prospect else None
+    until = find_origin_answer_end(known, now)
+    return {
+        "origin": origin,
+        "origin_at": since,
+        "origin_answer": build_origin_answer(prospect, origin, since.astimezone(zone).date())
+        if prospect and since
+        else "",
+        "asks_origin": until is not None,
+        "origin_until": until,
+    }
 
 
 def _find_mode(reader: Reader, chat: ChatSummary, now: datetime) -> ReplyMode:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from daemon.api.clock import Clock
 from daemon.chats.presence import ChatPresence
@@ -18,11 +19,13 @@ from daemon.chats.reading import (
     list_chats,
     read_chat,
 )
+from daemon.contacts.aliases import list_searched_spellings
 from daemon.errors import BadRequest, Conflict, LeadMasterError, NotFound
 from daemon.events import ConversationChanged
 from daemon.outbox import Outbox
 from daemon.outbox.enqueue import MAX_TEXT_LENGTH, SendRequest
 from daemon.outbox.message_check import MessageCheck, MessageCheckResult
+from daemon.settings import DaemonSettings
 from storage import contacts, conversation_queries, conversations, prospects
 from storage.conversation_queries import ChatLine, ChatTrouble
 from storage.db import Database
@@ -56,22 +59,29 @@ class ChatService:
     """Reads chats, and stores what people do with them; each change is an event."""
 
     def __init__(
-        self, database: Database, outbox: Outbox, message_check: MessageCheck, clock: Clock
+        self,
+        database: Database,
+        outbox: Outbox,
+        message_check: MessageCheck,
+        clock: Clock,
+        settings: DaemonSettings,
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._message_check = message_check
         self._clock = clock
+        self._zone = ZoneInfo(settings.time_zone)
+        self._region = settings.default_region
         self._presence = ChatPresence(clock)
 
     async def list_chats(
         self, tab: ChatTab, who: str, *, text: str = "", after: str = "", limit: int = 50
     ) -> list[ChatSummary]:
         """Return the chats of a tab; see :func:`daemon.chats.reading.list_chats`."""
-        now = self._clock.now()
+        now, numbers = self._clock.now(), list_searched_spellings(text, self._region)
         return await self._database.read(
             lambda reader: list_chats(
-                reader, tab, who=who, now=now, text=text, after=after, limit=limit
+                reader, tab, who=who, now=now, text=text, numbers=numbers, after=after, limit=limit
             )
         )
 
@@ -82,7 +92,7 @@ class ChatService:
         def job(reader: Reader) -> ChatDetail:
             known = contacts.get_merged_contact(reader, contact)
             viewers = self._presence.list_viewers(known, who)
-            return read_chat(reader, known, who=who, now=now, viewers=viewers)
+            return read_chat(reader, known, who=who, now=now, zone=self._zone, viewers=viewers)
 
         return await self._database.read(job)
 

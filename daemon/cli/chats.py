@@ -19,7 +19,7 @@ from daemon.cli.context import (
 from daemon.cli.errors import ask_confirmation
 from daemon.cli.tables import print_table
 
-_TABS = ("waiting", "mine", "snoozed", "strangers", "all")
+_TABS = ("waiting", "mine", "snoozed", "strangers", "all", "no_outcome", "data_asked")
 _OUTCOMES = ("interested", "not_interested", "third_party", "number_changed_owner", "minor")
 _COLUMNS = {
     "contact": "chat",
@@ -83,6 +83,11 @@ def show_chat(cli: CliContext, *, chat: str, reveal: bool, json_: bool) -> None:
     rows = [{**each, "side": _name_side(each)} for each in found["lines"]]
     print_table(rows, _LINE_COLUMNS, empty="No line of this chat is shown.")
     print_text(_MODES[found["mode"]].format(**found["chat"]))
+    if found["asks_origin"]:
+        print_text(
+            f"They ask where their number is from: to be answered by {found['origin_until']}."
+        )
+        print_hint(f"Answer that: leadmaster chats reply {chat} --origin")
     if found["draft"]:
         print_text(f"Your draft: {found['draft']}")
 
@@ -93,21 +98,32 @@ def _name_side(line: dict[str, Any]) -> str:
 
 @chats.command("reply")
 @click.argument("chat")
-@click.argument("text")
+@click.argument("text", default="")
+@click.option("--origin", is_flag=True, help="Say where their number is from, instead of a TEXT.")
 @click.option("--take-over", is_flag=True, help="Also while another person answers.")
 @json_option
 @pass_cli_context
-def reply(cli: CliContext, *, chat: str, text: str, take_over: bool, json_: bool) -> None:
+def reply(
+    cli: CliContext, *, chat: str, text: str, origin: bool, take_over: bool, json_: bool
+) -> None:
     """Answer CHAT with TEXT; the rules decide, and it leaves five seconds later.
 
-    It goes only if nothing came in since the chat was read here.
+    It goes only if nothing came in since the chat was read here. Who asked where their number is
+    from may be answered with --origin for 24 hours, even if they said no.
     """
+    if bool(text) is origin:
+        raise click.UsageError("Give either TEXT or --origin.")
     client = cli.client()
-    seen = client.get("conversations", chat)["last_seen"]
+    found = client.get("conversations", chat)
+    if origin and not found["origin_answer"]:
+        raise click.UsageError(
+            "Nobody has said yet where their number is from, in words for them: say it of their"
+            " import, leadmaster prospects import --help."
+        )
     message = client.post(
         *("conversations", chat, "reply"),
-        text=text,
-        last_seen=seen,
+        text=found["origin_answer"] if origin else text,
+        last_seen=found["last_seen"],
         key=uuid.uuid4().hex,
         take_over=take_over,
     )
@@ -166,8 +182,11 @@ def take(cli: CliContext, *, chat: str, give_back: bool, json_: bool) -> None:
 @pass_cli_context
 def close(cli: CliContext, *, chat: str, reopen: bool, json_: bool) -> None:
     """Close CHAT for everybody, until they write again."""
-    done = cli.client().post("conversations", chat, "close", closed=not reopen)
+    client = cli.client()
+    done = client.post("conversations", chat, "close", closed=not reopen)
     _print_done(done, "open" if reopen else "closed", json_=json_)
+    if not (reopen or json_ or client.get("conversations", chat)["has_outcome"]):
+        print_hint(f"Say what came of it: leadmaster chats outcome {chat} OUTCOME")
 
 
 @chats.command("snooze")
@@ -244,6 +263,27 @@ def set_intent(cli: CliContext, *, chat: str, intent: str, message: str, json_: 
         print_json(prospect)
     else:
         print_text(f"{prospect['id']}: intent {prospect['intent']}")
+
+
+@chats.command("data-request")
+@click.argument("chat")
+@click.option("--message", default="", help="The message of theirs that asks; else the last.")
+@click.option("--given", is_flag=True, help="They got it.")
+@json_option
+@pass_cli_context
+def note_data_request(
+    cli: CliContext, *, chat: str, message: str, given: bool, json_: bool
+) -> None:
+    """Note that the person in CHAT asked to see what is stored of them, or got it."""
+    found = cli.client().post(
+        *("conversations", chat, "data-request"), inbound=message, given=given
+    )
+    if json_:
+        print_json(found)
+        return
+    print_text(f"{chat}: {'got their data' if given else 'must have it by ' + found['due_at']}")
+    if not given:
+        print_hint("All that is stored of somebody: leadmaster prospects dossier PROSPECT")
 
 
 @chats.command("undo")

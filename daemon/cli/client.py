@@ -68,6 +68,10 @@ class ControlClient:
         """Send a GET request; return the content undecoded."""
         return self._request_bytes("GET", _build_target(parts, query))
 
+    def fetch(self, *parts: str, **body: object) -> bytes:
+        """Send a POST request; return the content undecoded."""
+        return self._request_bytes("POST", _build_target(parts, {}), _encode_body(body))
+
     def upload(self, content: bytes, *parts: str, **query: object) -> Json:
         """Send a POST request with a file's bytes."""
         return self._request_json("POST", _build_target(parts, query), content)

@@ -51,6 +51,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "manual": "daemon.cli.manual:manual",
     "rules": "daemon.cli.rules:rules",
     "tail": "daemon.cli.tail:tail_events",
+    "audit": "daemon.cli.selections:export_audit",
     "halt": "daemon.cli.status:halt_sending",
     "resume": "daemon.cli.status:resume_sending",
     "suppress": "daemon.cli.suppressions:suppress",

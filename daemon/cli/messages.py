@@ -16,6 +16,7 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
+from daemon.cli.selections import select_messages
 from daemon.cli.status import print_halt
 from daemon.cli.tables import print_fields, print_hanging, print_table
 from daemon.cli.time_format import format_time, parse_time_option
@@ -201,3 +202,6 @@ def _print_state(message: dict[str, Any], *, json_: bool) -> None:
         print_json(message)
     else:
         print_text(f"{message['id']}: {message['state']} — {message['sentence']}")
+
+
+queue.add_command(select_messages)

@@ -17,6 +17,7 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
+from daemon.cli.selections import select_prospects
 from daemon.cli.tables import print_fields, print_table
 from daemon.cli.time_format import format_time
 
@@ -382,3 +383,6 @@ def _print_prospect(prospect: dict[str, Any], *, json_: bool) -> None:
         f"{prospect['id']}: {prospect['validation']}, on WhatsApp: {prospect['on_whatsapp']}, "
         f"score {prospect['score_contactabilidad']}"
     )
+
+
+prospects.add_command(select_prospects)

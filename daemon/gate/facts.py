@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from daemon.gate.consent import Permission, derive_permission, is_somebody_else
+from daemon.gate.origin_answer import find_origin_answer_end, is_origin_answer
 from daemon.gate.text_templates import find_filled_words
 from rules.facts import CENTURY_DAYS, COUNT_WINDOWS, NO_BLOCK
 from statemachines.vocabulary import BuiltinChannel, MessageKind
@@ -129,11 +130,14 @@ def derive_message_kind(message: MessageRecord, context: EvaluationContext) -> M
     """Return the kind of a message; callers can't declare it.
 
     A reply answers an inbound of the last 24 hours that was no refusal, and belongs to no campaign.
+    After a refusal the answer to where their number is from is one, where they asked for it.
     """
     # Stored by the core alone, when it confirms an opt-out.
     if message.kind == MessageKind.OPT_OUT_CONFIRMATION:
         return MessageKind.OPT_OUT_CONFIRMATION
     if not message.campaign and _is_in_conversation(context):
+        return MessageKind.REPLY
+    if _answers_origin_after_refusal(message, context):
         return MessageKind.REPLY
     return MessageKind.COMMERCIAL
 
@@ -234,6 +238,18 @@ def _compute_rate(share: FirstContactShare) -> float | None:
 
 def _is_in_conversation(context: EvaluationContext) -> bool:
     return derive_permission(context.evidence, context.at) is Permission.CONVERSATION
+
+
+def _answers_origin_after_refusal(message: MessageRecord, context: EvaluationContext) -> bool:
+    """Return whether a person answers somebody who said no where we have their number from."""
+    # What a plugin wrote by itself has no request: this answer is a person's.
+    if message.campaign or not message.request_hash or context.prospect is None:
+        return False
+    return (
+        derive_permission(context.evidence, context.at) is Permission.REFUSED
+        and find_origin_answer_end(context.evidence, context.at) is not None
+        and is_origin_answer(message.text, context.prospect, context.origin_in_words)
+    )
 
 
 def _latest_evidence(evidence: Sequence[Evidence], kind: EvidenceKind) -> Evidence | None:

@@ -28,6 +28,7 @@ from statemachines.vocabulary import MessageKind
 from storage import messages, outcomes
 from storage.tx import Reader, Tx
 from tests.helpers.client.browser import (
+    is_too_wide,
     launch_chromium,
     list_axe_violations,
     open_page,
@@ -148,7 +149,7 @@ async def test_opening_ends_nobodys_wait(chromium: Browser, chats: ConsoleServer
         await open_chat(page, way, person)
         await expect(row_of(page, person)).not_to_have_class(re.compile("unread"))
         await expect(badge).to_have_attribute("data-waiting", str(before))
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert not await is_too_wide(page)
         assert await list_axe_violations(page) == []
 
 
@@ -457,6 +458,62 @@ async def test_chats_are_searched_and_the_person_is_a_key_away(
         await open_chat(page, way, person, "all")
         await press(page, way, "p", page.locator("#chat-sheet [data-shortcut=p]"))
         await expect(page).to_have_url(re.compile("/prospects/pro_"))
+
+
+@look_at(15)
+async def test_who_refused_is_told_the_origin_by_the_prepared_words(
+    chromium: Browser, chats: ConsoleServer, way: Way
+) -> None:
+    """`o` writes what can't be changed, and sending it ends the wait."""
+    person = make_person("Asking")
+    row = f"{PROSPECT_CSV_HEADER}{person.name};{person.phone};lista;relación previa\n"
+    await chats.import_list(row.encode(), origen_en_palabras="la feria de Rosario")
+    await write(chats, person, "No, gracias, no me interesa")
+    await write(chats, person, "¿De dónde sacaron mi número?")
+    async with open_page(chromium, chats, "/chats", **way.options) as page:
+        await open_chat(page, way, person)
+        await expect(page.locator("#chat-locked")).to_be_visible()
+        text = page.locator("#chat-text")
+        await expect(text).to_have_value("")
+        await press(page, way, "o", page.locator("#write-origin"))
+        await expect(text).to_have_value(re.compile("la feria de Rosario"))
+        await expect(text).to_be_focused()
+        await page.keyboard.type("¿Seguro?")
+        await expect(text).not_to_have_value(re.compile("Seguro"))
+        await expect(page.locator("#chat-verdict [data-outlook=now]")).to_be_visible()
+        assert await list_axe_violations(page) == []
+        assert not await is_too_wide(page)
+        await send(page, way)
+        await expect(page.locator("#talk-lines .ours")).to_have_count(1)
+        await expect(text).to_have_count(0)
+    [sent] = await list_sent(chats, person)
+    assert (sent["kind"], "la feria de Rosario" in sent["text"]) == ("reply", True)
+
+
+@look_at(16)
+async def test_closing_asks_what_came_of_it(
+    chromium: Browser, chats: ConsoleServer, way: Way
+) -> None:
+    """Enter takes the proposal, or closes without an outcome; their data is asked for beside it."""
+    sold = await add(chats, "Sold", f"Sí, me interesa. {ASKED}")
+    bare = await add(chats, "Bare", "el lunes te digo")
+    async with open_page(chromium, chats, "/chats", **way.options) as page:
+        await open_chat(page, way, bare)
+        await push(way, page.locator("#data-request button"))
+        await expect(page.locator("#data-due")).to_be_visible()
+        for person, answer in ((bare, "#close-no-outcome"), (sold, "#close-proposal")):
+            await open_chat(page, way, person)
+            await press(page, way, "e", page.locator(".talk-actions [data-shortcut=e]"))
+            button = page.locator(f"#dialog {answer} button")
+            await expect(button).to_be_focused()
+            assert await list_axe_violations(page) == []
+            await push(way, button)
+            await expect(row_of(page, person)).to_have_count(0)
+    [kept] = await read_outcomes(chats, await find_contact(chats, sold))
+    assert kept.outcome == "interested"
+    assert await read_outcomes(chats, await find_contact(chats, bare)) == []
+    waiting = await chats.api.get("/v1/conversations?tab=data_asked")
+    assert [each["name"] for each in waiting.document["items"]] == [bare.name]
 
 
 @look_at(12)

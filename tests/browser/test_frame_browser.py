@@ -19,6 +19,7 @@ from tests.helpers.client.browser import (
     SIZES,
     Look,
     choose_look,
+    is_too_wide,
     list_axe_violations,
     open_page,
     wait_until_live,
@@ -30,7 +31,6 @@ pytestmark = pytest.mark.slow
 
 PAULA: Final = "+5491141234567"
 ENTRIES: Final = "#sidebar nav li a"
-OVERFLOWS: Final = "document.documentElement.scrollWidth > innerWidth"
 OLD_ADDRESSES: Final = {
     "/chats": ("chats", "waiting"),
     "/messages": ("chats", "messages"),
@@ -119,7 +119,7 @@ async def test_1_a_few_places_hold_everything_and_nothing_overflows(
             await go_to(page, look, place)
             await page.wait_for_url(f"**{path}")
             await wait_until_live(page)
-            assert not await page.evaluate(OVERFLOWS), path
+            assert not await is_too_wide(page), path
             assert await list_axe_violations(page) == []
 
 
@@ -216,7 +216,7 @@ async def test_4_the_five_answers_of_the_morning_are_on_the_first_screen(
             assert box["y"] + box["height"] <= end
         await expect(answers[2]).to_contain_text(look.say("ventas, online", "ventas, en línea"))
         await expect(answers[3]).to_contain_text(look.say("nothing went wrong", "sin novedades"))
-        await expect(answers[4]).to_contain_text(look.say("1, since", "1, desde las"))
+        await expect(answers[4]).to_contain_text(look.say("1, since today", "1, desde hoy"))
         await expect(answers[5]).to_contain_text(look.say("nothing so far", "nada por ahora"))
         await look.press(answers[4])
         await expect(page.locator("#chat-text")).to_be_focused()

@@ -15,8 +15,9 @@ from storage import clients, outcomes
 from storage.outcomes import Outcome
 from storage.prospects import ProspectRecord
 from tests.helpers.client.browser import (
-    LAPTOP_VIEWPORT,
-    PHONE_VIEWPORT,
+    LAPTOP_ES,
+    PHONE_EN,
+    is_too_wide,
     list_axe_violations,
     open_page,
     wait_until_live,
@@ -28,12 +29,6 @@ from tests.helpers.services.database import list_prospects
 pytestmark = pytest.mark.slow
 
 PAULA: Final = "+5491141234567"
-LAPTOP_ES: Final[dict[str, Any]] = {"viewport": LAPTOP_VIEWPORT, "locale": "es-AR"}
-PHONE_EN: Final[dict[str, Any]] = {
-    "viewport": PHONE_VIEWPORT,
-    "locale": "en-GB",
-    "has_touch": True,
-}
 
 
 @pytest.fixture
@@ -96,7 +91,7 @@ async def test_an_outcome_is_two_taps_away_from_each_list(
             assert (taps, await list_standing(console)) == (2, [Outcome.INTERESTED]), path
             await press_undo(page)
             assert await list_standing(console) == [], path
-            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            assert not await is_too_wide(page), path
             assert await list_axe_violations(page) == []
 
 
@@ -156,7 +151,7 @@ async def test_one_button_asks_who_may_write_and_a_person_records_the_answer(
         await page.locator("#dialog [name=allowed][value=true]").check()
         await page.locator("#dialog .primary").click()
         await expect(page.locator(".sharing [data-state=allowed]")).to_be_visible()
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert not await is_too_wide(page)
         assert await list_axe_violations(page) == []
     [share] = await console.services.database.read(lambda r: clients.list_client_shares(r, contact))
     assert (share.allowed, share.quote) == (True, "Sí, que me escriban")

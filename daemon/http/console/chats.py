@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
@@ -27,6 +26,7 @@ from daemon.http.console.review_case import ContactProfile, build_contact_profil
 from daemon.http.health import get_services
 from daemon.outbox.enqueue import MAX_TEXT_LENGTH
 from daemon.sessions.status import SessionView
+from statemachines.message import MessageState
 from statemachines.session import ConnectionState
 from storage import conversation_queries, inbound_reviews
 from storage.conversation_queries import ChatLine
@@ -35,12 +35,6 @@ from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
-ORIGIN_ANSWER: Final = (
-    "Hola{name}, tu número lo tomamos {origin}, el {date}. Si preferís que no te escribamos,"
-    " respondé BAJA."
-)
-"""What is written to who asks for the origin: in the language of the contact, not of the page."""
-_BEGINS_WITH_DE: Final = re.compile(r"del? ", re.IGNORECASE)
 _MAX_ROWS: Final = 100
 _MORNING: Final = 9
 _SOON: Final = timedelta(hours=2)
@@ -62,15 +56,13 @@ class ChatView:
 
     ``meanings`` are messages of theirs that a person reads, or an opt-out that may be a misreading.
     ``quoted`` is the line that shows the proposed outcome, as text before, within and after the
-    quote. ``origin_answer`` is what is written to who asks for the origin; empty where nobody has
-    said it. ``banned`` is the session that they wrote to, where its number is banned.
+    quote. ``banned`` is the session that they wrote to, where its number is banned.
     """
 
     detail: ChatDetail
     person: ContactProfile
     meanings: tuple[MeaningCase, ...]
     snoozes: tuple[SnoozeChoice, ...]
-    origin_answer: str
     halted: bool
     banned: str
     soon_over: bool
@@ -81,9 +73,26 @@ class ChatView:
         return self.detail.mode in {ReplyMode.REPLY, ReplyMode.NEW_MESSAGE}
 
     @property
+    def owes_origin(self) -> bool:
+        """Return whether they said no, and still get the answer to where their number is from."""
+        asked = self.detail.mode is ReplyMode.REFUSED and self.detail.asks_origin
+        return asked and not any(map(self._is_origin_answer, self.detail.lines))
+
+    @property
+    def asks_outcome(self) -> bool:
+        """Return whether closing the chat asks what came of it: nobody has said it yet."""
+        said_no = self.detail.mode in {ReplyMode.REFUSED, ReplyMode.SUPPRESSED}
+        return not (self.detail.chat.closed_by or self.detail.has_outcome or said_no)
+
+    @property
     def import_id(self) -> str:
         """Return the import of the person; empty where there is none."""
         return (self.person.prospect.import_id or "") if self.person.prospect else ""
+
+    def _is_origin_answer(self, line: ChatLine) -> bool:
+        """Return whether a line is the answer to where their number is from, and has not failed."""
+        ours = not line.theirs and line.text == self.detail.origin_answer
+        return ours and line.state not in {MessageState.BLOCKED, MessageState.FAILED}
 
     def split_line(self, line: ChatLine) -> tuple[str, str, str]:
         """Return a line as the text before, within and after what shows the proposed outcome."""
@@ -162,24 +171,28 @@ async def show_chat(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_minor_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that confirms a minor, whose data is erased."""
-    chat = await _load_chat(request)
-    return render_piece(request, "pieces/chat_minor.html", chat=chat)
+    return await _render_dialog(request, "pieces/chat_minor.html")
+
+
+@routes.get("/pieces/chats/{contact}/close")
+@render_errors
+async def show_close_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog that asks what came of a chat before it is closed."""
+    return await _render_dialog(request, "pieces/chat_close.html")
 
 
 @routes.get("/pieces/chats/{contact}/private")
 @render_errors
 async def show_private_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that confirms that a stranger's chat is private, which erases it."""
-    chat = await _load_chat(request)
-    return render_piece(request, "pieces/chat_private.html", chat=chat)
+    return await _render_dialog(request, "pieces/chat_private.html")
 
 
 @routes.get("/pieces/chats/{contact}/take-over")
 @render_errors
 async def show_take_over_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that asks before an answer is sent while another person writes one."""
-    chat = await _load_chat(request)
-    return render_piece(request, "pieces/chat_take_over.html", chat=chat)
+    return await _render_dialog(request, "pieces/chat_take_over.html")
 
 
 @routes.post("/pieces/chats/{contact}/check")
@@ -244,15 +257,15 @@ async def _load_view(request: web.Request, contact: str) -> ChatView:
         person=person,
         meanings=meanings,
         snoozes=_list_snoozes(page),
-        origin_answer=_build_origin_answer(page, detail),
         halted=await services.halt.get_current() is not None,
         banned=session if session and _is_banned(services.sessions.view(session)) else "",
         soon_over=until is not None and until - page.now < _SOON,
     )
 
 
-async def _load_chat(request: web.Request) -> ChatSummary:
-    return (await _load_view(request, request.match_info["contact"])).detail.chat
+async def _render_dialog(request: web.Request, template: str) -> web.Response:
+    view = await _load_view(request, request.match_info["contact"])
+    return render_piece(request, template, chat=view.detail.chat, **_build_values(view))
 
 
 def _is_banned(session: SessionView) -> bool:
@@ -274,19 +287,6 @@ def _read_person(
         if message := inbound_reviews.get_inbound_for_review(reader, each.inbound):
             cases.append(build_meaning_case(message, person))
     return person, tuple(cases), conversation_queries.find_last_session(reader, contact)
-
-
-def _build_origin_answer(page: PageContext, detail: ChatDetail) -> str:
-    """Return what is written to who asks where we have their number from."""
-    if not detail.origin or detail.origin_at is None:
-        return ""
-    first_name = detail.chat.name.partition(" ")[0]
-    since = detail.origin_at.astimezone(page.daemon_zone)
-    return ORIGIN_ANSWER.format(
-        name=f" {first_name}" if first_name else "",
-        origin=detail.origin if _BEGINS_WITH_DE.match(detail.origin) else f"de {detail.origin}",
-        date=f"{since.day}/{since.month}/{since.year}",
-    )
 
 
 def _list_snoozes(page: PageContext) -> tuple[SnoozeChoice, ...]:

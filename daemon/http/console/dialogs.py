@@ -19,7 +19,11 @@ from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
-SELECTION_ACTIONS: Final = ("check", "validate", "consent", "suppress")
+SELECTION_ACTIONS: Final = {
+    "prospects": ("check", "validate", "consent", "suppress"),
+    "messages": ("approve", "reject", "cancel"),
+}
+"""What may be done about ticked rows, by the list."""
 CONTACT_ACTIONS: Final = frozenset({"suppress", "lift"})
 
 
@@ -31,15 +35,27 @@ class DialogQuery(RequestQuery, frozen=True):
 
 @routes.get("/pieces/prospects/selection/{action}")
 @render_errors
-async def show_selection_dialog(request: web.Request) -> web.StreamResponse:
+async def show_prospect_selection_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog of an action on many prospects; a script fills in which."""
+    return _render_selection_dialog(request, "prospects")
+
+
+@routes.get("/pieces/messages/selection/{action}")
+@render_errors
+async def show_message_selection_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog of an action on many messages; a script fills in which."""
+    return _render_selection_dialog(request, "messages")
+
+
+def _render_selection_dialog(request: web.Request, list_: str) -> web.Response:
     action, page = request.match_info["action"], build_page_context(request)
-    if action not in SELECTION_ACTIONS:
+    if action not in SELECTION_ACTIONS[list_]:
         raise NotFound(f"There is nothing to {action} about a selection.")
     return render_piece(
         request,
         "pieces/selection_dialog.html",
         action=action,
+        list=list_,
         methods=tuple(ConsentMethod),
         today=page.now.astimezone(page.daemon_zone).date(),
     )

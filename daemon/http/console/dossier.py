@@ -8,12 +8,11 @@ from typing import Final
 
 from aiohttp import web
 
-from daemon.errors import NotFound
 from daemon.http.authentication import ACTOR
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import PageContext, build_page_context, render_page, render_piece
 from daemon.http.health import get_services
-from storage import prospects
+from daemon.http.v1.prospects import load_prospect
 from storage.column_formats import parse_timestamp
 from storage.dossier import DossierSection
 
@@ -28,6 +27,7 @@ _WORDS: Final[Mapping[tuple[str, str], str]] = {
     ("person", "intent"): "intent.",
     ("person", "on_whatsapp"): "on_whatsapp.",
     ("person", "validation"): "validation.",
+    ("identifiers", "kind"): "dossier.column.",
     ("origin", "outcome"): "outcome.",
     ("ours", "state"): "message.",
     ("ours", "kind"): "kind.",
@@ -62,12 +62,7 @@ async def show_dossier_page(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_forget_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that asks before a person is forgotten."""
-    prospect_id = request.match_info["id"]
-    found = await get_services(request).database.read(
-        lambda reader: prospects.get_prospect(reader, prospect_id)
-    )
-    if found is None:
-        raise NotFound(f"There is no prospect {prospect_id}.")
+    found = await load_prospect(get_services(request), request.match_info["id"])
     return render_piece(request, "pieces/forget.html", prospect=found)
 
 

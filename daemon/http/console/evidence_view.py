@@ -64,10 +64,15 @@ EVIDENCE_SEVERITY: Mapping[tuple[EvidenceKind, str], Severity] = MappingProxyTyp
 """Every value that has words of its own; any other one has the words of its kind."""
 
 
-_SHARE_SEVERITY: Mapping[EvidenceKind, Severity] = MappingProxyType(
-    {_K.MAY_SHARE: _T.READY, _K.MAY_NOT_SHARE: _T.STOPPED}
+_KIND_SEVERITY: Mapping[EvidenceKind, Severity] = MappingProxyType(
+    {
+        _K.MAY_SHARE: _T.READY,
+        _K.MAY_NOT_SHARE: _T.STOPPED,
+        _K.DATA_ASKED: _T.NEEDS_YOU,
+        _K.DATA_GIVEN: _T.READY,
+    }
 )
-"""Of kinds whose value is the id of a client."""
+"""Of kinds that have no words by value, as where it is the id of a client."""
 
 _CLASSIFIED_GROUNDS: Mapping[Permission, frozenset[str]] = MappingProxyType(
     {
@@ -118,8 +123,8 @@ def get_evidence_key(each: Evidence) -> str:
 
 def get_evidence_severity(each: Evidence) -> Severity:
     """Return the severity of a piece of evidence; OFF for a value that is not known here."""
-    if each.kind in _SHARE_SEVERITY:
-        return _SHARE_SEVERITY[each.kind]
+    if each.kind in _KIND_SEVERITY:
+        return _KIND_SEVERITY[each.kind]
     return EVIDENCE_SEVERITY.get((each.kind, each.value), Severity.OFF)
 
 

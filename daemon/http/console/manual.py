@@ -105,16 +105,18 @@ async def show_manual_piece(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_not_sent_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that asks why a message was not sent."""
-    message_id = await require_message_id(request)
-    return render_piece(request, "pieces/not_sent.html", message=message_id)
+    return await _render_message_dialog(request, "pieces/not_sent.html")
 
 
 @routes.get("/pieces/messages/{id}/settle")
 @render_errors
 async def show_settle_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that asks how a message in doubt ended."""
-    message_id = await require_message_id(request)
-    return render_piece(request, "pieces/settle.html", message=message_id)
+    return await _render_message_dialog(request, "pieces/settle.html")
+
+
+async def _render_message_dialog(request: web.Request, template: str) -> web.Response:
+    return render_piece(request, template, message=await require_message_id(request))
 
 
 async def _load_manual_queue(request: web.Request, was: str) -> ManualQueueView:

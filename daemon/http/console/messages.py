@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from daemon.errors import BadRequest, NotFound
+from daemon.errors import NotFound
 from daemon.http.bodies import PageQuery, read_query
 from daemon.http.console import timeline, verdict_view
 from daemon.http.console.chats import load_tab_counts
@@ -15,9 +15,10 @@ from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
 from daemon.http.console.outcomes import build_outcome_view
 from daemon.http.health import get_services
+from daemon.http.v1.messages import parse_states
 from daemon.outbox.forecast import forecast_message
 from daemon.services import Services
-from statemachines.message import CANCELLABLE_STATES, MessageState
+from statemachines.message import CANCELLABLE_STATES
 from storage import (
     console_queries,
     decisions,
@@ -54,7 +55,7 @@ async def show_messages_page(request: web.Request) -> web.StreamResponse:
 
 async def _search_messages(request: web.Request) -> dict[str, Any]:
     query, services = read_query(request, MessagesPageQuery), get_services(request)
-    states = _parse_states(query.state)
+    states = parse_states(query.state)
     found = await services.database.read(
         lambda reader: console_queries.search_messages(
             reader,
@@ -79,15 +80,6 @@ def _get_score_document(reader: Reader, contact: str) -> Any:  # noqa: ANN401 - 
     prospect = prospects.find_prospect_by_contact(reader, contact)
     explanation = prospect.score_explanation if prospect else None
     return json.loads(score_explanations.get_score_explanation(reader, explanation) or "null")
-
-
-def _parse_states(text: str) -> list[MessageState]:
-    try:
-        return [MessageState(word) for word in text.split(",") if word]
-    except ValueError as error:
-        raise BadRequest(
-            f"state: {error}.", hint=f"The states are: {', '.join(MessageState)}."
-        ) from error
 
 
 @routes.get("/messages/{id}")

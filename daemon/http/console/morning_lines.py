@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Final
 
 from daemon.api.numbers import mask_phone
@@ -14,7 +13,6 @@ from daemon.morning import LeavingToday, MorningPhone, MorningReport
 from daemon.severity import CONNECTION_SEVERITY, Severity
 from storage.morning import NightTrouble, NightTroubleKind, WaitingPeople
 
-_DAY: Final = timedelta(hours=24)
 _TROUBLE_PAGES: Final = {
     NightTroubleKind.EXPIRED: "/messages?state=expired,failed,in_doubt",
     NightTroubleKind.FAILED: "/messages?state=expired,failed,in_doubt",
@@ -50,15 +48,6 @@ def build_morning_lines(report: MorningReport, page: PageContext) -> list[Mornin
     ]
 
 
-def format_moment(at: datetime, page: PageContext) -> str:
-    """Return a moment of the past as it is said in a sentence; of the last day the time alone."""
-    local = at.astimezone(page.zone)
-    clock, day = f"{local:%H:%M}", f"{local:%d/%m}"
-    if page.now - at < _DAY:
-        return page.words("morning.clock", time=clock)
-    return page.words("morning.day", day=day, time=clock)
-
-
 def _build_phones(phones: Sequence[MorningPhone], page: PageContext) -> MorningLine:
     if not phones:
         return MorningLine("phones", Severity.OFF, page.words("morning.no_phone"), "/sessions")
@@ -83,7 +72,7 @@ def _rank(level: Severity) -> int:
 
 def _format_phone(phone: MorningPhone, page: PageContext) -> str:
     state = page.words(f"connection.{phone.state}")
-    since = format_moment(phone.since, page)
+    since = page.near_day(phone.since)
     return page.words(
         "morning.phone_other", session=phone.session, state=state[:1].lower() + state[1:], at=since
     )
@@ -108,7 +97,7 @@ def _mask_name(name: str) -> str:
 def _build_waiting(waiting: WaitingPeople, page: PageContext) -> MorningLine:
     if waiting.since is None:
         return MorningLine("waiting", Severity.READY, page.words("morning.nobody"), "/chats")
-    since = format_moment(waiting.since, page)
+    since = page.near_day(waiting.since)
     text = page.words("morning.people", n=waiting.count, at=since)
     # Straight into the box of whoever waits longest, where the reader may open a chat.
     whole = page.may(Scope.PROSPECTS_READ)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from daemon.http.console import sessions, todo
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.language import Language
 from daemon.http.console.layout import build_page_context, render_page, render_piece
-from daemon.http.console.morning_lines import build_morning_lines, format_moment
+from daemon.http.console.morning_lines import build_morning_lines
 from daemon.http.console.sessions import NewChatBudget
 from daemon.http.console.todo import MAX_VISIBLE_ITEMS, DaemonCondition, TodoItem
 from daemon.http.health import DAEMON_HEALTH, get_services
@@ -27,6 +26,7 @@ from statemachines.session import SendingState
 from storage import console_queries
 from storage.alerts import AlertRecord, list_open_alerts
 from storage.console_queries import MessageFunnel, WaitingCount
+from storage.conversation_queries import list_chats_without_outcome
 from storage.morning import NightTroubleKind
 from storage.tx import Reader
 from storage.waiting import count_waiting
@@ -106,6 +106,8 @@ class TodayView:
     alerts: list[AlertRecord]
     items: list[TodoItem]
     funnel: FunnelChart
+    without_outcome: int
+    """Chats that were closed though nobody said what came of them."""
     morning: MorningReport
 
     @property
@@ -217,6 +219,7 @@ def read_today(
         alerts=list_open_alerts(reader),
         items=todo.list_todo_items(reader, condition, views, band, now),
         funnel=build_funnel_chart(console_queries.get_message_funnel(reader, midnight)),
+        without_outcome=len(list_chats_without_outcome(reader)),
         morning=services.morning.build_report(reader, now),
     )
 
@@ -240,7 +243,7 @@ async def _build_today_values(request: web.Request) -> dict[str, Any]:
     today = await services.database.read(
         lambda reader: read_today(reader, services, condition, midnight, now)
     )
-    sentence = today.sentence(page.words, partial(format_moment, page=page))
+    sentence = today.sentence(page.words, page.near_day)
     lines = build_morning_lines(today.morning, page)
     return {"today": today, "sentence": sentence, "lines": lines}
 

@@ -17,6 +17,7 @@ from statemachines.message import MessageState
 from statemachines.vocabulary import BlockedBy, BuiltinChannel
 from storage import bans, console_queries, history, numbers, review_queries, session_queue
 from storage.console_queries import WaitingCount
+from storage.data_requests import list_data_requests
 from storage.halts import HaltRecord
 from storage.tx import Reader
 from storage.waiting import count_waiting
@@ -78,6 +79,7 @@ def list_todo_items(
         *_queue_item("expiring", count_expiring_messages(reader, now), "/review/numbers"),
         *_blocked_items(reader),
         *_history_item(reader),
+        *_data_item(reader),
         *_rules_items(condition.rules),
     ]
     found.sort(key=lambda item: item.since or now)
@@ -195,6 +197,13 @@ def _history_item(reader: Reader) -> Iterator[TodoItem]:
     """Yield an item until the past was imported, or a person said that there is none."""
     if (since := history.find_unsettled_since(reader)) is not None:
         yield TodoItem("history", Severity.NEEDS_YOU, since, "/prospects/import/history")
+
+
+def _data_item(reader: Reader) -> Iterator[TodoItem]:
+    """Yield an item while somebody waits for the data that is stored of them."""
+    if found := list_data_requests(reader):
+        since, values = found[0].asked_at, {"n": len(found), "due": found[0].due_at}
+        yield TodoItem("data_asked", Severity.NEEDS_YOU, since, "/chats?tab=data_asked", values)
 
 
 def _queue_item(key: str, waiting: WaitingCount, path: str) -> Iterator[TodoItem]:

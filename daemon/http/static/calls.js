@@ -33,6 +33,16 @@ export async function callPiece(path, body) {
   return response.text();
 }
 
+// Sends JSON and lets the browser store the file that answers it.
+export async function download(path, body, name) {
+  const response = await send("POST", path, body);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 async function send(method, path, body, keepalive = false) {
   const headers = { "Content-Type": "application/json", "X-CSRF-Token": pageData.csrf };
   const options = { method, headers, keepalive, body: JSON.stringify(body) };

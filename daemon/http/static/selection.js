@@ -1,6 +1,6 @@
 // Ticked rows of a list: shift ticks a range, "all" is what the filter finds as the server counts it, and
 // each action names how many it is about. The server refuses one that would be about others by now.
-import { call } from "./calls.js";
+import { call, download } from "./calls.js";
 import { openDialog } from "./dialogs.js";
 import { toast } from "./toasts.js";
 
@@ -10,6 +10,7 @@ let last = null;
 let asked = 0;
 
 const bar = () => document.getElementById("selection");
+const path = () => `/v1/${bar().dataset.list}/selection`;
 const ticks = () => [...document.querySelectorAll("[data-tick]")];
 const ticked = () => ticks().filter((each) => each.checked).map((each) => each.value);
 
@@ -20,11 +21,15 @@ export function startSelection() {
     if (tick) return tickRange(tick, shiftKey);
     if (target.closest("[data-select-all]")) select({ filter: readFilter() });
     if (target.closest("[data-select-none]")) clear();
+    if (target.closest("[data-export]")) exportSelection();
     const action = target.closest("[data-selected]");
     if (action) openAction(action.dataset.selected);
   });
   document.addEventListener("command", ({ detail }) => detail.stage === "sent" && showResult(detail));
-  document.body.addEventListener("htmx:afterSwap", ({ target }) => target.id === "prospect-list" && clear());
+  document.body.addEventListener("htmx:afterSwap", ({ target }) => {
+    if (target.id === bar().dataset.filled) clear();
+    else restoreTicks();
+  });
 }
 
 function tickRange(tick, wide) {
@@ -37,14 +42,10 @@ function tickRange(tick, wide) {
   else clear();
 }
 
+// The fields of the filter have the names that the server takes; what is empty filters nothing.
 function readFilter() {
-  const { text, validation, permission, import_id } = Object.fromEntries(
-    new FormData(document.querySelector("form.filters")),
-  );
-  const found = { text: text.trim(), import_id: import_id ?? "" };
-  if (validation) found.validation = validation;
-  if (permission) found.permission = permission;
-  return found;
+  const fields = [...new FormData(document.querySelector("form.filters"))];
+  return Object.fromEntries(fields.map(([name, value]) => [name, value.trim()]).filter(([, value]) => value));
 }
 
 // The newest choice counts, whichever answer comes last.
@@ -52,27 +53,36 @@ async function select(chosen) {
   asked += 1;
   const mine = asked;
   try {
-    const { count, names, hash } = await call("POST", "/v1/prospects/selection", chosen);
+    const { count, names, hash } = await call("POST", path(), chosen);
     if (mine !== asked) return;
     selection = { ...chosen, hash, count, names };
   } catch ({ detail, hint }) {
     return toast(`${detail} ${hint}`, { seconds: PROBLEM_SECONDS });
   }
-  if (chosen.filter) for (const each of ticks()) each.checked = true;
+  restoreTicks();
   show();
+}
+
+// A list that is fetched anew comes without ticks.
+function restoreTicks() {
+  if (!selection) return;
+  const ids = new Set(selection.ids);
+  for (const each of ticks()) each.checked = Boolean(selection.filter) || ids.has(each.value);
 }
 
 function show() {
   bar().hidden = !selection;
   if (!selection) return;
-  const more = selection.count > selection.names.length ? " …" : "";
   document.getElementById("selection-count").textContent = describe();
-  document.getElementById("selection-names").textContent = selection.names.join(", ") + more;
-  const chosen = selection.ids ? { ids: selection.ids.join(",") } : selection.filter;
-  bar().querySelector("[data-export]").href = `/v1/exports/prospects.csv?${new URLSearchParams(chosen)}`;
+  document.getElementById("selection-names").textContent = listNames();
 }
 
 const describe = () => bar().dataset.people.replace("#", selection.count);
+
+function listNames() {
+  const more = selection.count > selection.names.length ? " …" : "";
+  return selection.names.join(", ") + more;
+}
 
 function clear() {
   asked += 1;
@@ -82,15 +92,24 @@ function clear() {
   show();
 }
 
+async function exportSelection() {
+  const { ids, filter, hash } = selection;
+  const body = { ids: ids ?? null, filter: filter ?? null, hash };
+  try {
+    await download(`${path()}/export`, body, `${bar().dataset.list}.csv`);
+  } catch ({ detail, hint }) {
+    toast(`${detail} ${hint}`, { seconds: PROBLEM_SECONDS });
+  }
+}
+
 async function openAction(action) {
-  const { ids, filter, hash, names, count } = selection;
-  await openDialog(`/pieces/prospects/selection/${action}`);
+  const { ids, filter, hash } = selection;
+  await openDialog(`/pieces/${bar().dataset.list}/selection/${action}`);
   const form = document.querySelector("#dialog form");
   form.elements.namedItem("ids").value = JSON.stringify(ids ?? null);
   form.elements.namedItem("filter").value = JSON.stringify(filter ?? null);
   form.elements.namedItem("hash").value = hash;
-  const more = count > names.length ? " …" : "";
-  document.getElementById("selection-people").textContent = `${describe()}: ${names.join(", ")}${more}`;
+  document.getElementById("selection-people").textContent = `${describe()}: ${listNames()}`;
 }
 
 function showResult({ form, answer }) {

@@ -44,6 +44,8 @@ _MAX_INTEGER = 2**53 - 1
 class ConversationQuery(PageQuery, frozen=True):
     """Which chats to list: those that wait, mine, snoozed ones, strangers, or all.
 
+    `no_outcome`: closed though nobody said what came of it. `data_asked`: they wait for their data.
+
     With `text`, those whose name, number or words contain it, whatever its accents.
     """
 
@@ -118,6 +120,22 @@ class ConversationOutcomeBody(RequestBody, frozen=True):
     inbound: _LineId = ""
     refuse: bool = True
     confirmed: bool = False
+
+
+class DataRequestBody(RequestBody, frozen=True):
+    """That they asked for their data, by this message of theirs, else the last; or got it."""
+
+    inbound: _LineId = ""
+    given: bool = False
+
+
+class DataRequestResult(ResponseBody, frozen=True):
+    """When they asked for their data, until when they must have it, and whether they got it."""
+
+    contact: str
+    asked_at: datetime
+    due_at: datetime
+    given: bool
 
 
 class UndoOutcomeBody(RequestBody, frozen=True):
@@ -316,3 +334,19 @@ async def undo_outcome(request: web.Request) -> web.Response:
     body, contact = await read_body(request, UndoOutcomeBody), request.match_info["contact"]
     outcomes = get_services(request).outcomes
     return json_response(await outcomes.undo(contact, body.id, request[ACTOR]))
+
+
+@routes.post("/v1/conversations/{contact}/data-request")
+@operation(DataRequestResult, body=DataRequestBody, errors=(NotFound, Conflict))
+async def note_data_request(request: web.Request) -> web.Response:
+    """Note that somebody asked to see what is stored of them, or, with `given`, that they got it.
+
+    They must have it within ten days of their message; Today shows who waits for it.
+    """
+    body, contact = await read_body(request, DataRequestBody), request.match_info["contact"]
+    service, who = get_services(request).data_requests, request[ACTOR]
+    if body.given:
+        found = await service.settle(contact, who)
+    else:
+        found = await service.note(contact, who, inbound_id=body.inbound)
+    return json_response(DataRequestResult(found.contact, found.asked_at, found.due_at, body.given))

@@ -66,22 +66,36 @@ async def export_prospects(request: web.Request) -> web.StreamResponse:
     that a spreadsheet would read as a formula gets an apostrophe before it.
     """
     query, services = read_query(request, ProspectExportQuery), get_services(request)
-    response = web.StreamResponse(headers=_build_headers("prospects.csv"))
+    response = web.StreamResponse(headers=build_csv_headers("prospects.csv"))
     await response.prepare(request)
     names = await services.database.read(prospect_fields.list_field_names)
-    further = [f"{name} (data)" if name in PROSPECT_COLUMNS else name for name in names]
-    header = [*PROSPECT_COLUMNS, *further]
     async with cut_without_access(request):
-        await response.write(format_csv([header]).encode())
+        await response.write(format_csv([_build_header(names)]).encode())
         async for records in _read_pages(services, query):
-            people = [each.id for each in records]
-            fields = await services.database.read(
-                partial(prospect_fields.list_prospect_fields, prospects=people)
-            )
-            lines = (_list_cells(each, fields[each.id], names) for each in records)
-            await response.write(format_csv(lines).encode())
+            await response.write((await _format_rows(services, records, names)).encode())
         await response.write_eof()
     return response
+
+
+async def format_prospects(services: Services, records: Sequence[ProspectRecord]) -> str:
+    """Return these prospects as CSV with a header."""
+    names = await services.database.read(prospect_fields.list_field_names)
+    return format_csv([_build_header(names)]) + await _format_rows(services, records, names)
+
+
+def _build_header(names: Sequence[str]) -> list[str]:
+    further = [f"{name} (data)" if name in PROSPECT_COLUMNS else name for name in names]
+    return [*PROSPECT_COLUMNS, *further]
+
+
+async def _format_rows(
+    services: Services, records: Sequence[ProspectRecord], names: Sequence[str]
+) -> str:
+    people = [each.id for each in records]
+    fields = await services.database.read(
+        partial(prospect_fields.list_prospect_fields, prospects=people)
+    )
+    return format_csv(_list_cells(each, fields[each.id], names) for each in records)
 
 
 @routes.get("/v1/exports/suppressions.csv")
@@ -89,7 +103,7 @@ async def export_prospects(request: web.Request) -> web.StreamResponse:
 async def export_suppressions(request: web.Request) -> web.Response:
     """Return all suppressions as CSV in UTF-8; erased contacts have only their hash."""
     text = await get_services(request).suppression_lists.export_list()
-    return web.Response(body=text.encode(), headers=_build_headers("suppressions.csv"))
+    return web.Response(body=text.encode(), headers=build_csv_headers("suppressions.csv"))
 
 
 async def _read_pages(
@@ -120,7 +134,8 @@ def _list_cells(
     return cells + [fields.get(name, "") for name in names]
 
 
-def _build_headers(filename: str) -> dict[str, str]:
+def build_csv_headers(filename: str) -> dict[str, str]:
+    """Return the headers of a CSV file that a browser stores under this name."""
     return {
         "Content-Type": f"{CSV}; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{filename}"',

@@ -75,7 +75,7 @@ class MessageDetail(ResponseBody, frozen=True):
 async def list_messages(request: web.Request) -> web.Response:
     """Return messages, newest first."""
     query = read_query(request, MessageQuery)
-    states = _parse_states(query.state)
+    states = parse_states(query.state)
     found = await get_services(request).database.read(
         lambda reader: messages.list_messages(
             reader, states=states, after=query.after, limit=query.limit + 1
@@ -84,7 +84,8 @@ async def list_messages(request: web.Request) -> web.Response:
     return etag_response(request, build_page(found, query.limit, lambda message: message.id))
 
 
-def _parse_states(words: str) -> list[MessageState]:
+def parse_states(words: str) -> list[MessageState]:
+    """Return states from words with commas between them; raise BadRequest for an unknown one."""
     states = [word for word in words.split(",") if word]
     if unknown := [word for word in states if word not in set(MessageState)]:
         known = ", ".join(MessageState)

@@ -2,59 +2,64 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
 
 from daemon.contacts.aliases import list_searched_spellings
 from daemon.contacts.consents import ConsentInput, ConsentMethod
-from daemon.errors import BadRequest, Conflict, LeadMasterError
+from daemon.errors import Conflict
 from daemon.gate.consent import Permission
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import ReasonText, RequestBody, ResponseBody, json_response, read_body
 from daemon.http.health import get_services
-from daemon.http.openapi import operation
+from daemon.http.openapi import CSV, operation
+from daemon.http.v1.exports import build_csv_headers, format_prospects
+from daemon.http.v1.selection_actions import (
+    MAX_NAMED,
+    MAX_SELECTED,
+    SelectedIds,
+    SelectedText,
+    SelectionResult,
+    act_on_selection,
+    hash_selection,
+    require_few,
+    require_one_choice,
+    require_same_selection,
+)
 from daemon.services import Services
 from statemachines.prospect import ValidationState
 from storage import prospect_search
-from storage.errors import StorageError
 from storage.prospects import ProspectRecord
 from storage.suppressions import SuppressionSource
 
 routes = web.RouteTableDef()
 
-MAX_SELECTED: Final = 1000
-"""How many people one action may be about."""
-_NAMED: Final = 5
-_MAX_REFUSALS: Final = 100
-_Text = Annotated[str, msgspec.Meta(max_length=200)]
 _Proof = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-_Ids = Annotated[list[_Text], msgspec.Meta(min_length=1, max_length=MAX_SELECTED)]
 
 
 class ProspectFilter(RequestBody, frozen=True):
     """What the list of prospects is filtered by; without any field, all of them."""
 
-    text: _Text = ""
+    text: SelectedText = ""
     validation: ValidationState | None = None
     permission: Permission | None = None
-    import_id: _Text = ""
+    import_id: SelectedText = ""
 
 
 class ProspectSelectionBody(RequestBody, frozen=True):
     """Some prospects by their ids, or all that a filter finds: one of the two."""
 
-    ids: _Ids | None = None
+    ids: SelectedIds | None = None
     filter: ProspectFilter | None = None
 
 
 class SelectedBody(ProspectSelectionBody, frozen=True, kw_only=True):
     """A selection as it was answered: an action is refused if it would be about others now."""
 
-    hash: _Text
+    hash: SelectedText
 
 
 class SelectedReasonBody(SelectedBody, frozen=True, kw_only=True):
@@ -80,30 +85,16 @@ class ProspectSelection(ResponseBody, frozen=True):
     hash: str
 
 
-class SelectionRefusal(ResponseBody, frozen=True):
-    """A person who was left out, and why."""
-
-    id: str
-    name: str
-    sentence: str
-
-
-class SelectionResult(ResponseBody, frozen=True):
-    """For how many it was done, for how many not, and the first hundred of these."""
-
-    done: int
-    refused: int
-    refusals: Sequence[SelectionRefusal]
-
-
 @routes.post("/v1/prospects/selection")
 @operation(ProspectSelection, body=ProspectSelectionBody)
 async def select_prospects(request: web.Request) -> web.Response:
     """Return how many people a selection is, and who; its hash goes with each action on it."""
     asked = await read_body(request, ProspectSelectionBody)
     found = await _load(get_services(request), asked)
-    names = [each.name or each.phone for each in found[:_NAMED]]
-    return json_response(ProspectSelection(len(found), names, _hash(found)))
+    names = [each.name or each.phone for each in found[:MAX_NAMED]]
+    return json_response(
+        ProspectSelection(len(found), names, hash_selection(each.id for each in found))
+    )
 
 
 @routes.post("/v1/prospects/selection/check")
@@ -163,34 +154,29 @@ async def suppress_selection(request: web.Request) -> web.Response:
     return await _act(services, asked, suppress)
 
 
+@routes.post("/v1/prospects/selection/export")
+@operation(str, body=SelectedBody, media_types=(CSV,), errors=(Conflict,))
+async def export_selection(request: web.Request) -> web.Response:
+    """Return the people of a selection as CSV in UTF-8, as `GET /v1/exports/prospects.csv` does."""
+    asked, services = await read_body(request, SelectedBody), get_services(request)
+    found = await _load(services, asked)
+    require_same_selection([each.id for each in found], asked.hash)
+    text = await format_prospects(services, sorted(found, key=lambda each: each.id))
+    return web.Response(body=text.encode(), headers=build_csv_headers("prospects.csv"))
+
+
 async def _act(
     services: Services,
     asked: SelectedBody,
     do: Callable[[ProspectRecord], Awaitable[object]],
 ) -> web.Response:
-    """Do something about everybody in a selection; nothing where it is another one by now."""
     found = await _load(services, asked)
-    if _hash(found) != asked.hash:
-        raise Conflict(
-            f"The selection has changed: it is {len(found)} people now. Nothing was done.",
-            hint="Select them again.",
-        )
-    refusals: list[SelectionRefusal] = []
-    for prospect in found:
-        try:
-            await do(prospect)
-        except (LeadMasterError, StorageError) as error:
-            name = prospect.name or prospect.phone
-            refusals.append(SelectionRefusal(prospect.id, name, str(error)))
-    return json_response(
-        SelectionResult(len(found) - len(refusals), len(refusals), refusals[:_MAX_REFUSALS])
-    )
+    return await act_on_selection(found, asked.hash, do, lambda each: each.name or each.phone)
 
 
 async def _load(services: Services, asked: ProspectSelectionBody) -> list[ProspectRecord]:
     """Return the people of a selection, the newest first."""
-    if (asked.ids is None) is (asked.filter is None):
-        raise BadRequest("Give ids or filter: one of the two.")
+    require_one_choice(asked.ids, asked.filter)
     wanted, now = asked.filter or ProspectFilter(), services.clock.now()
     region = services.settings.daemon.default_region
     found = await services.database.read(
@@ -206,13 +192,5 @@ async def _load(services: Services, asked: ProspectSelectionBody) -> list[Prospe
             limit=MAX_SELECTED + 1,
         )
     )
-    if len(found) > MAX_SELECTED:
-        raise BadRequest(
-            f"These are more than {MAX_SELECTED} people.", hint="Narrow the filter first."
-        )
+    require_few(len(found))
     return [entry.prospect for entry in found]
-
-
-def _hash(found: Sequence[ProspectRecord]) -> str:
-    """Return a hash of who is selected."""
-    return hashlib.sha256("\n".join(sorted(each.id for each in found)).encode()).hexdigest()

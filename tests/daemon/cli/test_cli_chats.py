@@ -62,6 +62,16 @@ def test_a_chat_is_answered_taken_snoozed_closed_and_ends_with_an_outcome(
     assert list_tab(cli, "waiting") == []
     cli("chats", "snooze", chat, "--end")
     assert "Give either --hours or --end." in cli("chats", "snooze", chat, status=2).err
+    asked = cli("chats", "data-request", chat)
+    assert asked.out.startswith(f"{chat}: must have it by ")
+    assert [each["contact"] for each in list_tab(cli, "data_asked")] == [chat]
+    assert cli("chats", "data-request", chat, "--given").out == f"{chat}: got their data\n"
+    closed = cli("chats", "close", chat)
+    assert f"chats outcome {chat}" in closed.out + closed.err
+    assert [each["contact"] for each in list_tab(cli, "no_outcome")] == [chat]
+    cli("chats", "close", chat, "--reopen")
+    assert "Give either TEXT or --origin." in cli("chats", "reply", chat, status=2).err
+    assert "Nobody has said yet" in cli("chats", "reply", chat, "--origin", status=2).err
     done = cli.run_json_command("chats", "outcome", chat, "interested")
     assert (done["next_action"], list_tab(cli, "waiting")) == ("hand_over", [])
     cli("chats", "close", chat, "--reopen")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +46,27 @@ def test_a_prospect_waits_and_is_decided_by_its_id(cli: DaemonCommands) -> None:
     assert (said["outcome"], said["expires_at"]) == ("rejected", None)
     gone = cli.run_unchecked("review", "approve", "pro_0", "--reason", "why not")
     assert (gone.status, gone.err.partition(":")[0]) == (2, "not_found")
+
+
+def test_many_are_acted_on_at_once(cli: DaemonCommands) -> None:
+    """By a filter, an id, or all; it asks first by number and names, and a file has just those."""
+    [record] = list(csv.DictReader(io.StringIO(cli("prospects", "select", "export", "--all").out)))
+    assert record["name"] == "Gus Núñez"
+    word = ("--reason", "he answered there")
+    done = cli("prospects", "select", "validate", "--text", "gus", "--yes", *word)
+    assert done.out == "done: 1, left out: 0\n"
+    asked = cli.run_unchecked("prospects", "select", "suppress", "--id", record["id"], *word)
+    assert (asked.status, "suppress 1: Gus Núñez?" in asked.err) == (2, True)
+    assert "Nothing was done." in asked.err
+    unsaid = cli.run_unchecked("prospects", "select", "suppress", *word)
+    assert (unsaid.status, "Say which" in unsaid.err) == (2, True)
+    both = ("--id", record["id"], "--text", "gus")
+    assert cli.run_unchecked("prospects", "select", "suppress", *both, *word).status == 2
+    none = cli("queue", "select", "cancel", "--all", "--yes", "--json", *word).document
+    assert none == {"done": 0, "refused": 0, "refusals": []}
+    entries = cli("audit", "--action", "validate_by_hand", "--json").document
+    assert len(entries) >= 2
+    assert {each["subject"] for each in entries} == {record["id"]}
 
 
 @pytest.mark.parametrize("text", ["nunez", "NÚÑEZ", "gus ñu", "Gus Nun\u0303ez"])

@@ -35,6 +35,12 @@ CHROMIUM_FLAGS: Final = (
 )
 LAPTOP_VIEWPORT: Final[ViewportSize] = {"width": 1280, "height": 860}
 PHONE_VIEWPORT: Final[ViewportSize] = {"width": 390, "height": 844}
+LAPTOP_ES: Final[dict[str, Any]] = {"viewport": LAPTOP_VIEWPORT, "locale": "es-AR"}
+PHONE_EN: Final[dict[str, Any]] = {
+    "viewport": PHONE_VIEWPORT,
+    "locale": "en-GB",
+    "has_touch": True,
+}
 EXPECT_TIMEOUT_MS: Final = 20_000
 """How long an expectation may take on a busy machine, in milliseconds."""
 
@@ -96,6 +102,12 @@ APPEARANCES: Final[dict[str, dict[str, Any]]] = {
 
 
 AXE_TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+async def is_too_wide(page: Page) -> bool:
+    """Return whether a page has to be scrolled sideways."""
+    found: bool = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    return found
 
 
 async def list_axe_violations(page: Page) -> list[str]:

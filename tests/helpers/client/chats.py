@@ -90,13 +90,20 @@ async def add(console: ConsoleServer, name: str, *texts: str, hours: float = 0) 
     return person
 
 
-async def write(console: ConsoleServer, person: Person, text: str, *, hours: float = 0) -> None:
+async def write(
+    console: ConsoleServer,
+    person: Person,
+    text: str,
+    *,
+    hours: float = 0,
+    session: str = "ventas",
+) -> None:
     """Receive a message of somebody; one of hours ago came in while we were offline."""
     at = console.services.clock.now() - timedelta(hours=hours)
     origin = Origin.OFFLINE if hours else Origin.LIVE
     sender, wire_id = parse_identity(person.phone), f"{person.phone}{text}{hours}"
     signal = replace(InboundMessage(wire_id, sender, text, at), origin=origin)
-    await console.services.signal_handlers.inbound.handle_inbound("ventas", signal)
+    await console.services.signal_handlers.inbound.handle_inbound(session, signal)
 
 
 async def find_contact(console: ConsoleServer, person: Person) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
+import daemon
 from daemon.api.identity import parse_identity
 from daemon.api.signals import InboundMessage
+from daemon.http.console.language import LANGUAGES, load_language
 from storage.inbound_reviews import Meaning
 from tests.helpers.client.console import ConsoleServer, get_page
 from tests.helpers.client.http import DAYTIME
@@ -46,3 +51,21 @@ async def test_a_classification_leads_to_its_message_with_the_name(console: Cons
     assert "clasificó un mensaje de" in shown
     assert "motivo: No se entendió" in shown
     assert "quiso decir: Ni sí ni no" in shown
+
+
+def test_every_action_has_words() -> None:
+    """Each one that the sources name; else a page shows the word of the database."""
+    product, actions = Path(daemon.__file__).parent, set[str]()
+    for file in (each for each in product.rglob("*.py") if "http/console" not in str(each)):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("audit_entry"):
+                given = [each.value for each in node.keywords if each.arg == "action"]
+                actions |= {
+                    str(each.value)
+                    for each in (given or node.args[3:4])
+                    if isinstance(each, ast.Constant)
+                }
+    assert "create_prospect" in actions
+    for code in LANGUAGES:
+        words = load_language(code)
+        assert [each for each in sorted(actions) if not words.has(f"action.{each}")] == []

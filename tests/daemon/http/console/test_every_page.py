@@ -47,13 +47,20 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/": ("/",),
     "/pieces/today": ("/pieces/today",),
     "/sign-in": ("/sign-in", "/sign-in?ended", "/sign-in?back=/messages%3Fstate=held"),
-    "/chats": ("/chats", "/chats?tab=mine", "/chats?tab=strangers", "/chats?tab=all&text=x"),
+    "/chats": (
+        "/chats",
+        "/chats?tab=mine",
+        "/chats?tab=strangers",
+        "/chats?tab=all&text=x",
+        "/chats?tab=no_outcome",
+    ),
     "/chats/{contact}": ("/chats/{contact}", "/chats/{contact}?tab=all"),
     "/pieces/chats/list": ("/pieces/chats/list?tab=snoozed",),
     "/pieces/sidebar": ("/pieces/sidebar?page=messages",),
     "/pieces/chats/{contact}": ("/pieces/chats/{contact}",),
     "/pieces/chats/tabs": ("/pieces/chats/tabs?tab=messages",),
     "/pieces/chats/{contact}/minor": ("/pieces/chats/{contact}/minor",),
+    "/pieces/chats/{contact}/close": ("/pieces/chats/{contact}/close",),
     "/pieces/chats/{contact}/private": ("/pieces/chats/{contact}/private",),
     "/pieces/chats/{contact}/take-over": ("/pieces/chats/{contact}/take-over",),
     "/pieces/chats/{contact}/share/{client}": ("/pieces/chats/{contact}/share/{client}",),
@@ -117,9 +124,12 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/prospects/{id}": ("/prospects/{prospect}",),
     "/pieces/prospects/new": ("/pieces/prospects/new",),
     "/pieces/prospects/{id}": ("/pieces/prospects/{prospect}",),
-    "/pieces/prospects/selection/{action}": tuple(
-        f"/pieces/prospects/selection/{action}" for action in SELECTION_ACTIONS
-    ),
+    **{
+        f"/pieces/{rows}/selection/{{action}}": tuple(
+            f"/pieces/{rows}/selection/{action}" for action in actions
+        )
+        for rows, actions in SELECTION_ACTIONS.items()
+    },
     "/pieces/prospects/{id}/validate": ("/pieces/prospects/{prospect}/validate",),
     "/pieces/prospects/{id}/consent": ("/pieces/prospects/{prospect}/consent",),
     "/pieces/prospects/{id}/given": ("/pieces/prospects/{prospect}/given",),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import pytest
 from jinja2 import meta, nodes
@@ -24,7 +24,7 @@ from daemon.api.effects import ContactRequest, Intent
 from daemon.api.signals import InboundKind
 from daemon.api.transport import OnWhatsApp
 from daemon.auth import Role, Scope
-from daemon.chats.reading import CHAT_TABS, ReplyMode
+from daemon.chats.reading import ChatTab, ReplyMode
 from daemon.contacts.consents import ConsentMethod
 from daemon.contacts.personal_data import Remainder
 from daemon.deliveries.qualification import INTERESTED
@@ -108,6 +108,7 @@ _ACTIONS: Final = {
     "new_chats_stopped",
     "expiring",
     "history",
+    "data_asked",
     *("halt", "numbers", "prospects", "rules_rejected", "rules_waiting"),
 } | {f"session.{action}" for action in UserAction if action is not UserAction.NONE}
 _COUNTED: Final = {"chats", "review", "sessions", "settings"}
@@ -137,8 +138,8 @@ def list_dossier_columns() -> set[str]:
 MEMBERS: Final[Mapping[str, set[str]]] = {
     "badge.": {*_COUNTED, "more"},
     "morning.": {"phones", "night", "waiting", "leaving"},
-    "selection.ask.": set(SELECTION_ACTIONS),
-    "selection.do.": set(SELECTION_ACTIONS),
+    "selection.ask.": {*SELECTION_ACTIONS["prospects"], *SELECTION_ACTIONS["messages"]},
+    "selection.do.": {*SELECTION_ACTIONS["prospects"], *SELECTION_ACTIONS["messages"]},
     "review.empty_text.": _QUEUES,
     "review.empty_title.": _QUEUES,
     "tab.": {tab.key for place in PLACES for tab in place.tabs},
@@ -159,8 +160,8 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "reported_ban.": set(ReportedBan),
     "change.": {*DeferKind, "route", "approval", "points", "find_out", "nothing", "fault", "hours"},
     "chats.check.": set(SendOutlook),
-    "chats.empty_text.": set(CHAT_TABS),
-    "chats.empty_title.": set(CHAT_TABS),
+    "chats.empty_text.": set(get_args(ChatTab)),
+    "chats.empty_title.": set(get_args(ChatTab)),
     "chats.intent.": {*Intent} - {Intent.NONE},
     "chats.key.": {
         *("reply", "send", "outcome", "confirm", "close", "snooze", "unread", "take", "origin"),
