@@ -223,17 +223,6 @@ def _is_approved(reader: Reader, message: MessageRecord, at: datetime) -> bool:
     )
 
 
-def _is_approved(reader: Reader, message: MessageRecord, at: datetime) -> bool:
-    return decisions.is_message_approved(
-        reader,
-        message=message.id,
-        body_hash=message.body_hash,
-        recipient=message.recipient,
-        channel=message.channel,
-        at=at,
-    )
-
-
 def _read_register_context(
     reader: Reader,
     contact: str,
