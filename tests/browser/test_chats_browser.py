@@ -513,7 +513,7 @@ async def test_closing_asks_what_came_of_it(
     assert kept.outcome == "interested"
     assert await read_outcomes(chats, await find_contact(chats, bare)) == []
     waiting = await chats.api.get("/v1/conversations?tab=data_asked")
-    assert [each["name"] for each in waiting.document["items"]] == [bare.name]
+    assert bare.name in [each["name"] for each in waiting.document["items"]]
 
 
 @look_at(12)
