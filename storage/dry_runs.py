@@ -269,6 +269,17 @@ def count_first_contacts(reader: Reader, dry_run: str) -> int:
     return n
 
 
+def are_all_in_campaign(reader: Reader, dry_run: str) -> bool:
+    """Return whether everybody of a dry run is in its campaign."""
+    missing = reader.value(
+        "SELECT 1 FROM dry_run_people AS p JOIN dry_runs AS d ON d.id = p.dry_run"
+        " WHERE d.id = ? AND NOT EXISTS (SELECT 1 FROM campaign_people AS r"
+        " WHERE r.campaign = d.campaign AND r.prospect = p.prospect) LIMIT 1",
+        (dry_run,),
+    )
+    return missing is None
+
+
 def count_moved_people(reader: Reader, dry_run: str) -> int:
     """Return of how many people facts have changed since a dry run, or who are gone."""
     n: int = reader.value(

@@ -15,14 +15,15 @@ from typing import Final
 
 from daemon.api.clock import Clock
 from daemon.campaigns.audience import list_audience
+from daemon.campaigns.pace import DryRunPace, build_pace, compute_pace
 from daemon.campaigns.person_texts import CampaignRequest, CampaignTexts
 from daemon.errors import Conflict, LeadMasterError, NotFound
 from daemon.outbox.enqueue import SendRequest
 from daemon.outbox.message_check import ListedCheck, MessageCheck, SendOutlook
-from daemon.outbox.pacing import Pacing, get_budget_key, get_day_start, list_new_chat_stops
+from daemon.outbox.pacing import Pacing
 from daemon.rulesets.active import ActiveRulesets
 from statemachines.campaign import STARTED_STATES, CampaignState
-from storage import campaign_people, campaigns, contacts, dry_runs, spends
+from storage import campaign_people, campaigns, contacts, dry_runs
 from storage.campaigns import CampaignRecord
 from storage.db import Database
 from storage.dry_runs import (
@@ -32,7 +33,7 @@ from storage.dry_runs import (
     DryRunRecord,
     ListedDryRunPerson,
 )
-from storage.evaluation_context import SessionContext, read_session_context
+from storage.evaluation_context import read_session_context
 from storage.prospect_search import ProspectDirectoryEntry
 from storage.prospects import ProspectRecord
 from storage.tx import Reader, Tx
@@ -42,7 +43,6 @@ VALID_FOR: Final = timedelta(minutes=30)
 MISSING_VALUE: Final = "missing_value"
 _BATCH_SIZE: Final = 500
 _SHOWN_NAMES: Final = 5
-_MAX_DAYS: Final = 365
 
 
 class DryRunAction(StrEnum):
@@ -91,20 +91,6 @@ class DryRunMoved(LeadMasterError):
     code = "dry_run_moved"
     status = 409
     hint = "Look at who moved in the new dry run, and start again if it is all right."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRunPace:
-    """How long the budgets of the number make a campaign last, in days of first contacts by hand.
-
-    ``days`` is None where none are allowed; ``sentence`` says why.
-    """
-
-    first_contacts: int
-    per_day: int
-    left_today: int
-    days: int | None
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +188,18 @@ class CampaignDryRuns:
                 return fresh
             await self._store(id_, fresh, who)
         raise await self._describe_move(id_)
+
+    async def is_started_by(self, id_: str, hash_: str) -> bool:
+        """Return whether the latest dry run has this hash, and its people are in the campaign."""
+
+        def read(reader: Reader) -> bool:
+            campaign = campaigns.get_campaign(reader, id_)
+            latest = next(iter(dry_runs.list_dry_runs(reader, id_)), None)
+            if campaign is None or campaign.started_at is None or latest is None:
+                return False
+            return latest.hash == hash_ and dry_runs.are_all_in_campaign(reader, latest.id)
+
+        return await self._database.read(read)
 
     async def get(self, id_: str) -> DryRunView:
         """Return the latest dry run of a campaign. Raises NotFound where there is none."""
@@ -323,7 +321,7 @@ class CampaignDryRuns:
             total=sum(counts.values()),
             outlooks={each.value: counts[each] for each in outlooks},
             groups=groups,
-            pace=_build_pace(
+            pace=build_pace(
                 dry_runs.count_first_contacts(reader, latest.id),
                 latest.per_day,
                 latest.left_today,
@@ -337,6 +335,17 @@ class CampaignDryRuns:
             moved=changes,
         )
 
+    def _compute_pace(
+        self,
+        campaign: CampaignRecord,
+        people: Sequence[DryRunPerson],
+        at: datetime,
+        reader: Reader,
+    ) -> DryRunPace:
+        wanted = sum(each.first_contact and each.outlook == SendOutlook.BY_HAND for each in people)
+        session = read_session_context(reader, campaign.session or "", at)
+        return compute_pace(reader, self._pacing, session, wanted, at)
+
     def _find_stale_reason(self, reader: Reader, latest: DryRunRecord) -> str:
         campaign = campaigns.get_campaign(reader, latest.campaign)
         if latest.at + VALID_FOR <= self._clock.now():
@@ -347,43 +356,6 @@ class CampaignDryRuns:
             return "The rules were changed since."
         moved = dry_runs.count_moved_people(reader, latest.id)
         return f"Of {moved} people something has changed since." if moved else ""
-
-    def _compute_pace(
-        self,
-        campaign: CampaignRecord,
-        people: Sequence[DryRunPerson],
-        at: datetime,
-        reader: Reader,
-    ) -> DryRunPace:
-        """Return how many days the first contacts that may go take, at the number's budgets."""
-        wanted = sum(each.first_contact and each.outlook == SendOutlook.BY_HAND for each in people)
-        session = read_session_context(reader, campaign.session or "", at)
-        per_day, left = read_pace(reader, self._pacing, session, at)
-        days, rest, moment = 0, wanted, at
-        while rest > 0 and days < _MAX_DAYS:
-            allowed = (
-                left if days == 0 else min(self._pacing.get_manual_budgets(reader, session, moment))
-            )
-            rest, days, moment = rest - allowed, days + 1, moment + timedelta(days=1)
-            if per_day == 0:
-                return _build_pace(wanted, per_day, left, None)
-        return _build_pace(wanted, per_day, left, days if rest <= 0 else None)
-
-
-def read_pace(
-    reader: Reader, pacing: Pacing, session: SessionContext, at: datetime
-) -> tuple[int, int]:
-    """Return how many first contacts by hand a number may begin a day, and still today."""
-    budgets = pacing.get_manual_budgets(reader, session, at)
-    if list_new_chat_stops(session, at):
-        return 0, 0
-    phone = get_budget_key(session)
-    day_start, day_ago = get_day_start(session, at), at - timedelta(hours=24)
-    used_today, used_lately = (
-        spends.count_contacts_by_hand(reader, phone, since) for since in (day_start, day_ago)
-    )
-    left = max(0, min(budgets[0] - used_today, budgets[1] - used_lately))
-    return min(budgets), left
 
 
 def is_queued_to_wait(person: DryRunPerson) -> bool:
@@ -471,19 +443,3 @@ def _hash(campaign: CampaignRecord, people: Sequence[DryRunPerson]) -> str:
     lines = sorted(f"{each.prospect} {each.outlook} {each.reason_code}" for each in people)
     text = "\n".join([head, campaign.typed, *lines])
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _build_pace(first_contacts: int, per_day: int, left_today: int, days: int | None) -> DryRunPace:
-    if days is None:
-        sentence = "No new chats by hand are allowed for this number now."
-    elif days <= 1:
-        sentence = "The budget of today is enough."
-    else:
-        sentence = f"It takes {days} days: {per_day} first contacts by hand a day."
-    return DryRunPace(
-        first_contacts=first_contacts,
-        per_day=per_day,
-        left_today=left_today,
-        days=days,
-        sentence=sentence,
-    )

@@ -41,6 +41,13 @@ from storage.dry_runs import DryRunPerson
 from storage.tx import Reader, Tx
 
 MAX_NAME_LENGTH: Final = 120
+CLOSED_SENTENCES: Final = {
+    CampaignState.DRAFT: "The campaign has not been started.",
+    CampaignState.PAUSED: "The campaign is paused.",
+    CampaignState.FINISHED: "Everybody is done.",
+    CampaignState.CANCELLED: "The campaign was cancelled.",
+}
+"""Why it is nobody's turn in a campaign that does not run."""
 _LIST_HINT: Final = "List them: leadmaster campaigns list"
 
 
@@ -197,6 +204,8 @@ class CampaignService:
         stored; Conflict where the dry run is over, or the campaign is.
         """
         stated = require_reason(reason, hint="Say why it starts; it is recorded in the audit.")
+        if await self._runs.is_started_by(id_, hash_):
+            return await self.get(id_)  # the same request again, as by a second click
         fresh = await self._runs.repeat(id_, hash_, who)
         now = self._clock.now()
 

@@ -15,9 +15,9 @@ from typing import Final
 import structlog
 
 from daemon.api.clock import Clock
-from daemon.campaigns.dry_runs import read_pace
+from daemon.campaigns.pace import read_pace
 from daemon.campaigns.person_texts import CampaignTexts
-from daemon.campaigns.service import require_campaign
+from daemon.campaigns.service import CLOSED_SENTENCES, require_campaign
 from daemon.errors import Conflict, LeadMasterError, NotFound, require_reason
 from daemon.gate.gate import EvaluationPhase, Gate
 from daemon.outbox import Outbox
@@ -48,6 +48,7 @@ log = structlog.get_logger("campaigns")
 _ATTEMPTS: Final = 25
 """How many people one request may try before it says that nobody's turn has come."""
 _SUBMITTED_AT_ONCE: Final = 20
+_SUBMITTED_BY_SWEEP: Final = 200
 _JUDGED_AGAIN: Final = 3
 _RETRY: Final = timedelta(minutes=15)
 _SHOWN_LEFT: Final = timedelta(minutes=15)
@@ -55,12 +56,6 @@ _WAITS_OF_ONE_PERSON: Final = frozenset(
     {"one_in_24_hours", "two_in_7_days", "follow_up_too_soon", "gate_fault"}
 )
 _WAITS_OF_NUMBERS: Final = frozenset({WaitsFor.CHECKED, WaitsFor.REGISTER})
-_CLOSED_SENTENCES: Final = {
-    CampaignState.DRAFT: "The campaign has not been started.",
-    CampaignState.PAUSED: "The campaign is paused.",
-    CampaignState.FINISHED: "Everybody is done.",
-    CampaignState.CANCELLED: "The campaign was cancelled.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +138,7 @@ class CampaignWork:
         campaign_people.finish_if_done(tx, id_, at=now)
         if mine := campaign_people.find_claimed_person(tx, id_, who):
             return mine
-        if sentence := _CLOSED_SENTENCES.get(campaign.state):
+        if sentence := CLOSED_SENTENCES.get(campaign.state):
             return _Refusal(sentence)
         if halts.get_current_halt(tx) is not None:
             return _Refusal("Sending is halted.")
@@ -183,6 +178,9 @@ class CampaignWork:
                     raise
                 return _Refusal(str(refusal))
             message = mine
+        except LeadMasterError as error:  # as of a phone that was deleted: it stops everybody
+            await self._free(person, who, str(error), not_before=None)
+            return _Refusal(str(error), stops=True)
         found = await self._database.read(
             lambda reader: campaign_people.require_campaign_person(reader, person.id)
         )
@@ -326,7 +324,7 @@ class CampaignWork:
                 per_day, left_today = read_pace(reader, self._pacing, session, now)
             sentence = refusal.sentence
             if person is None and not sentence:
-                sentence = _CLOSED_SENTENCES.get(campaign.state, "Nobody's turn has come yet.")
+                sentence = CLOSED_SENTENCES.get(campaign.state, "Nobody's turn has come yet.")
             return CampaignTurn(
                 person=person,
                 sentence=sentence,
@@ -419,7 +417,7 @@ class CampaignWork:
         await self._manual.return_message(person.message, who)
         return await self._require_person(id_, prospect)
 
-    async def submit_waiting(self, id_: str) -> None:
+    async def submit_waiting(self, id_: str, *, limit: int = _SUBMITTED_AT_ONCE) -> None:
         """Store the messages of people who wait for an approval or a check, for the review.
 
         They do not need an operator's turn for that. A few at a time.
@@ -428,7 +426,7 @@ class CampaignWork:
         if campaign.state is not CampaignState.RUNNING:
             return
         for person in await self._database.read(
-            lambda reader: campaign_people.list_people_to_submit(reader, id_, _SUBMITTED_AT_ONCE)
+            lambda reader: campaign_people.list_people_to_submit(reader, id_, limit)
         ):
             who = campaign.started_by or campaign.created_by
             request = await self._build_request(person, who)
@@ -452,7 +450,7 @@ class CampaignWork:
         now = self._clock.now()
         for campaign in await self._database.read(campaigns.list_started):
             await self._database.write(partial(_expire_due, campaign=campaign, now=now))
-            await self.submit_waiting(campaign.id)
+            await self.submit_waiting(campaign.id, limit=_SUBMITTED_BY_SWEEP)
 
     async def _require_person(self, id_: str, prospect: str) -> CampaignPerson:
         found = await self._database.read(
@@ -472,7 +470,7 @@ def _require_state(
         raise _build_state_error(found)
     campaign = require_campaign(tx, person.campaign)
     if campaign.state is not CampaignState.RUNNING:
-        raise Conflict(_CLOSED_SENTENCES[campaign.state])
+        raise Conflict(CLOSED_SENTENCES[campaign.state])
 
 
 def _expire_due(tx: Tx, campaign: CampaignRecord, now: datetime) -> None:

@@ -331,6 +331,19 @@ async def test_outside_business_hours_nobody_is_taken(services: MessagingService
     assert await services.query_rows("SELECT count(*) FROM messages") == [(0,)]
 
 
+async def test_a_deleted_phone_stops_everybody_and_loses_nobody(
+    services: MessagingServices,
+) -> None:
+    """The queue stays as it is, and the sentence says what is missing."""
+    campaign = await begin(services, 2)
+    await services.sessions.stop("main", "eva")
+    await services.sessions.delete("main", "eva")
+    turn = await services.campaign_work.take_next(campaign, WHO)
+    assert turn.person is None
+    assert "there is no session" in turn.sentence
+    assert await list_states(services, campaign) == ["queued", "queued"]
+
+
 async def test_a_halt_stops_it_too(services: MessagingServices) -> None:
     """Whoever was taken is returned, and nobody is taken."""
     campaign = await begin(services, 1)

@@ -137,6 +137,16 @@ async def test_a_dry_run_holds_for_half_an_hour(services: MessagingServices) -> 
         await services.campaigns.start(campaign, again.hash, WHO, "the fair is over")
 
 
+async def test_a_second_click_on_start_starts_nothing_again(services: MessagingServices) -> None:
+    """The same request has the same answer, and nobody stands in the campaign twice."""
+    await add_people(services, 2)
+    campaign = await make_draft(services)
+    run = await try_out(services, campaign)
+    for _ in range(2):
+        view = await services.campaigns.start(campaign, run.hash, WHO, "the fair is over")
+        assert (view.campaign.state, view.counts["queued"]) == ("running", 2)
+
+
 async def test_budgets_say_how_many_days_it_takes(tmp_path: Path) -> None:
     """What is left of today counts, and then a budget for each day."""
     pacing = PacingSettings(manual_new_chats_later=3, manual_new_chats_24h_later=4)

@@ -125,8 +125,10 @@ def furnished(client: ControlClient) -> dict[str, str]:
     report = [*client.follow("imports", upload=upload["upload"], plan=plan)][-1]["report"]
     message = client.send("+5491141234567", "Hola Ana", wait=True)
     text = client.post("texts", name="Saludo", purpose="answer", body="Hola {nombre}")
+    campaign = client.post("campaigns", name="Feria", session="ventas", typed="Hola, Ana")
     return {
         "users": "eva",
+        "campaigns": campaign["campaign"]["id"],
         "texts": text["id"],
         "tokens": token["record"]["id"],
         "sessions": "ventas",
