@@ -140,12 +140,15 @@ FAULTS: Final[Sequence[Fault]] = (
     ),
     Fault(
         "Database missing",
-        "A start is refused and makes no other; under a running daemon sending stops.",
+        "A start is refused and makes no other.",
         "database_missing",
-        {
-            "I4": [f"{_INTEGRITY}test_a_deleted_database_is_missed"],
-            "I5": [f"{_SWAP}test_a_deleted_file_is_named_and_its_place_is_not_filled"],
-        },
+        {"I4": [f"{_INTEGRITY}test_a_deleted_database_is_missed"]},
+    ),
+    Fault(
+        "Database missing under a running daemon",
+        "Nothing is accepted or sent any more, and no other is made; the next start goes on.",
+        "database_missing_running",
+        {"I5": [f"{_SWAP}test_a_deleted_file_is_named_and_its_place_is_not_filled"]},
     ),
     Fault(
         "Database of a newer version",

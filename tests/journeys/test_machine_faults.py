@@ -308,6 +308,27 @@ def lose_the_database(installation: Installation) -> None:
     installation.start()
 
 
+def lose_the_database_while_sending(installation: Installation) -> None:
+    """It is moved away under a daemon that sends, which stops at that; then it is back."""
+    daemon, away = installation.daemon, installation.daemon.folder / "moved"
+    away.mkdir()
+    files = [daemon.state_dir / f"leadmaster.db{end}" for end in ("", "-wal", "-shm")]
+    for path in files:
+        path.rename(away / path.name)
+    poll_until(lambda: "database_replaced" in str(daemon.get_document("/ready")), "it is missed")
+    left = len(installation.list_arrived())
+    phone, _ = next(iter(installation.texts.values()))
+    with pytest.raises(LeadMasterError, match=r"leadmaster\.db"):
+        daemon.client.send(phone, "Nobody accepts this.", session="ventas", wait=False)
+    assert daemon.stop() == REFUSED
+    assert len(installation.list_arrived()) <= left + 1  # one may have been on the wire
+    assert not files[0].exists()
+    for path in files:
+        (away / path.name).rename(path)
+    away.rmdir()
+    installation.start()
+
+
 def find_the_database_read_only(installation: Installation) -> None:
     """Its folder can't be written to at a start, which is refused before anything is promised."""
     installation.daemon.kill()
@@ -348,6 +369,7 @@ FAULTS: Final[Mapping[str, Callable[[Installation], None]]] = {
     "slow_connections": meet_slow_connections,
     "bad_rule_file": break_the_rules,
     "database_missing": lose_the_database,
+    "database_missing_running": lose_the_database_while_sending,
     "database_read_only": find_the_database_read_only,
     "database_newer": meet_a_newer_database,
     "restart_storm": restart_again_and_again,

@@ -14,8 +14,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from daemon.backup.status import BackupFailure, BackupStatus, write_status
 from daemon.bootstrap import open_services
 from daemon.bus import EventSubscription
+from daemon.cli.doctor_checks import check_backups
 from daemon.events import SessionChanged
 from daemon.services import Services
 from daemon.settings import AlertSettings, ClockSettings, Settings, SimulatedSettings
@@ -27,6 +29,7 @@ from tests.helpers.client.http import (
     IMMEDIATE_SCRIPT,
     HttpServer,
     build_settings,
+    build_wall_clock_settings,
     create_ready_session,
     hold_message,
     open_http_server,
@@ -351,3 +354,22 @@ async def test_alerts_without_their_library_are_one_sentence(
     await look_and_send(server.services)
     [alert] = await server.services.alerts.list_open()
     assert alert.failure == f"{sentence} {command}"
+
+
+async def test_page_doctor_and_alert_have_the_same_words(short_folder: Path) -> None:
+    """Of a backup that failed; the command that shows alerts prints what the interface answers."""
+    # By the machine's clock: with an injected one there is nothing to back up.
+    settings = msgspec.structs.replace(
+        build_wall_clock_settings(short_folder), alerts=AlertSettings(morning="")
+    )
+    async with open_console(settings) as server:
+        failure = BackupFailure(server.services.clock.now(), "The target takes nothing.")
+        write_status(settings, BackupStatus(failure=failure))
+        await server.services.alerts.look()
+        [alert] = await server.services.alerts.list_open()
+        page = (await get_page(server, "/")).document
+        assert alert.sentence == "The last backup failed: The target takes nothing."
+        assert html.escape(alert.sentence) in page
+        assert alert.sentence in {finding.sentence for finding in check_backups(settings)}
+        [listed] = (await server.api.get("/v1/alerts?open=true")).document["items"]
+        assert listed["sentence"] == alert.sentence
