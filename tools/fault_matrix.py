@@ -131,7 +131,13 @@ FAULTS: Final[Sequence[Fault]] = (
         "It is ended when its heartbeats or events stop; what it says later is nobody's answer.",
         "half_open",
         {
-            "I2": [f"{_DOUBT}test_a_worker_that_hung_and_was_replaced_answers_nobody"],
+            "I1": [
+                f"{_LINKED_FAULTS}test_what_is_sent_to_a_deaf_worker_is_neither_lost_nor_sent_twice"
+            ],
+            "I2": [
+                f"{_LINKED_FAULTS}test_what_is_sent_to_a_deaf_worker_is_neither_lost_nor_sent_twice",
+                f"{_DOUBT}test_a_worker_that_hung_and_was_replaced_answers_nobody",
+            ],
             "I5": [
                 f"{_BOOTED}test_a_worker_that_hangs_is_ended_by_its_watchdog",
                 f"{_DEADLINES}test_a_library_that_passes_on_no_more_events_is_followed_by_another",

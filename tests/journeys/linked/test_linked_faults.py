@@ -184,6 +184,30 @@ async def test_a_worker_that_is_stopped_or_killed_is_followed_by_another(
         assert lines.find_worker() != worker
 
 
+async def test_what_is_sent_to_a_deaf_worker_is_neither_lost_nor_sent_twice(
+    lines: TwoLines,
+) -> None:
+    """It left once, or is in doubt until a person says so; the next one goes by another worker."""
+    house, text = lines.house, "Sale 1.200 pesos."
+    known = len((await house.get("inbound"))["items"])
+    await house.whatsapp.write(lines.ana, lines.phone, "Hola, ¿cuánto sale?")
+    await house.wait_for_inbound(known + 1)
+    async with lines.disturbing():
+        os.kill(lines.find_worker(), signal.SIGSTOP)
+        message = await house.send(CONTACT, text, DISTURBED)
+        await lines.wait_for_reason("worker_died")
+        await house.wait_for_state(DISTURBED, "ready")
+    found = await house.wait_for_message(message, "sent", "delivered", "read", "in_doubt")
+    if found["state"] == "in_doubt":  # nothing sends it again by itself
+        found["state"] = "failed"
+        house.daemon.run_command("queue", "settle", message, "failed", "--reason", "nobody has it")
+    after = await house.send(CONTACT, "¿Lo envío?", DISTURBED)
+    await house.wait_for_message(after, "read")
+    arrived = [each.text for each in lines.ana.received].count(text)
+    assert arrived <= 1 if found["state"] == "failed" else arrived == 1
+    assert not [*lines.ana.repeated]
+
+
 async def test_a_session_that_another_process_serves_is_tried_again(lines: TwoLines) -> None:
     """That is no crash, however often; the sentence says what is in the way."""
     async with lines.disturbing():
