@@ -56,6 +56,7 @@ from daemon.inbound import SignalHandlers, build_signal_handlers
 from daemon.inbound.classification import ClassificationService
 from daemon.inbound.classification_effects import ClassificationEffects
 from daemon.inbound.contact_sync import ContactSync
+from daemon.inbound.invites import InviteService
 from daemon.inbound.phrase_file import PhraseFile
 from daemon.morning import MorningService
 from daemon.numbers.breaker import Breaker
@@ -318,6 +319,7 @@ def _build_operator_services(
         "breaker": breaker,
         "budgets": budgets,
         "decisions": Decisions(database, clock),
+        "invites": InviteService(database, clock),
         "number_budgets": NumberBudgetService(database, clock, budgets, Pacing(budgets)),
         "halt": halt,
         "storage_monitor": StorageMonitor(database, halt, outbox),

@@ -44,6 +44,7 @@ from daemon.history.service import HistoryService
 from daemon.inbound import SignalHandlers
 from daemon.inbound.classification import ClassificationService
 from daemon.inbound.contact_sync import ContactSync
+from daemon.inbound.invites import InviteService
 from daemon.inbound.phrase_file import PhraseFile
 from daemon.morning import MorningService
 from daemon.numbers.breaker import Breaker
@@ -106,6 +107,7 @@ class Services(Foundation):
     phrase_file: PhraseFile
     signal_handlers: SignalHandlers
     classification: ClassificationService
+    invites: InviteService
     imports: ImportService
     import_undo: ImportUndoService
     history: HistoryService

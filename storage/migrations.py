@@ -428,6 +428,25 @@ def m010_access_and_number_budgets(database: SchemaDatabase) -> None:
         database.conn.execute(statement)
 
 
+_INVITES: Final = """
+CREATE TABLE invites (                   -- links by which people write to us first
+    code TEXT PRIMARY KEY,               -- stands in the text that the link fills in
+    name TEXT NOT NULL,                  -- where it hangs: the origin of who writes
+    phone TEXT NOT NULL REFERENCES numbers (phone),
+    words TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    created_by TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+@MIGRATIONS.add
+def m011_invites(database: SchemaDatabase) -> None:
+    """Add the invitations, which are what an inbound's code refers to."""
+    for statement in split_statements(_INVITES):
+        database.conn.execute(statement)
+
+
 TransactionStep: TypeAlias = Callable[[sqlite3.Connection], None]
 
 

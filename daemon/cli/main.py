@@ -39,6 +39,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "channels": "daemon.cli.channels:channels",
     "chats": "daemon.cli.chats:chats",
     "clients": "daemon.cli.clients:clients",
+    "invite": "daemon.cli.invite:invite",
     "campaigns": "daemon.cli.campaigns:campaigns",
     "deliveries": "daemon.cli.deliveries:deliveries",
     "texts": "daemon.cli.texts:texts",

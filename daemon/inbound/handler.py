@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from daemon.api.clock import Clock
@@ -19,6 +20,7 @@ from daemon.inbound.contact_requests import ContactRequestReader
 from daemon.inbound.context import InboundContext
 from daemon.inbound.conversation import set_read_intent, stop_messages
 from daemon.inbound.durable_write import DurableWriter
+from daemon.inbound.invites import add_invited_prospect, remove_code
 from daemon.inbound.message_effects import (
     MessageEffects,
     insert_message_evidence,
@@ -81,7 +83,9 @@ class InboundHandler:
         """Store a message that a contact wrote, once, with everything that follows from it."""
         if await self._database.read(lambda r: self._is_stored(r, session, signal)):
             return
-        reading = read_inbound(self._request_reader, signal, self._clock.now())
+        # The code of an invitation is none of their words.
+        words = replace(signal, text=remove_code(signal.text))
+        reading = read_inbound(self._request_reader, words, self._clock.now())
         # Of somebody private nothing is kept, but who opts out has to stay suppressed.
         opts_out = reading.words.says(ContactRequest.OPT_OUT)
         if not opts_out and await self._database.read(lambda r: self._is_private(r, signal)):
@@ -128,6 +132,7 @@ class InboundHandler:
             return []
         inbound.insert_inbound(tx, context.record)
         insert_message_evidence(tx, context)
+        add_invited_prospect(tx, context)
         insert_push_name(tx, context, signal.push_name)
         if reading.opens_conversation and not reading.past:
             outcomes.end_unanswered_outcomes(

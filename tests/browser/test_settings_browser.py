@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -10,6 +12,8 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from daemon.auth import Role
+from daemon.backup.status import BackupStatus, SealedCopy, write_status
+from daemon.contacts.number_lists import NumberListOptions
 from daemon.settings import PacingSettings
 from tests.helpers.client.browser import (
     SIZES,
@@ -19,7 +23,8 @@ from tests.helpers.client.browser import (
     wait_until_live,
 )
 from tests.helpers.client.console import ConsoleServer, open_console
-from tests.helpers.client.http import build_settings
+from tests.helpers.client.http import build_settings, build_wall_clock_settings
+from tests.helpers.receivers import open_receivers
 
 pytestmark = pytest.mark.slow
 
@@ -132,5 +137,91 @@ async def test_3_a_budget_is_lowered_by_one_press_and_raised_by_a_decision(
         await expect(row).to_contain_text(look.say("until", "hasta el"))
         await look.press(page.locator("main summary"))
         await expect(page.locator("main details")).to_contain_text("two opt-outs in twenty")
+        assert await list_axe_violations(page) == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_4_a_late_backup_is_amber_and_says_how_to_restore(
+    browser: Browser, short_folder: Path, size: str
+) -> None:
+    """Age, place and the last tested restore; over 26 hours it asks to be looked at."""
+    look, settings = choose_look(size, 4), build_wall_clock_settings(short_folder)
+    old = datetime.now(UTC) - timedelta(hours=50)
+    copy = SealedCopy("monday.age", old, 3_000_000, old, {}, 0)
+    known = BackupStatus(
+        recipient="age1x",
+        key_made_at=old,
+        key_confirmed_at=old,
+        places=("/srv/copies",),
+        burns_with_server=False,
+        copies=(copy,),
+        last_tested_restore=old,
+    )
+    write_status(settings, known)
+    async with (
+        open_console(settings) as console,
+        open_page(browser, console, "/backups", **look.options) as page,
+    ):
+        await wait_until_live(page)
+        state = page.locator("#backup-state")
+        await expect(state.locator("[data-state=late]")).to_be_visible()
+        await expect(state).to_contain_text("/srv/copies")
+        await expect(state).to_contain_text("2.9 MB")
+        await expect(page.locator("main")).to_contain_text("leadmaster restore monday.age")
+        assert await list_axe_violations(page) == []
+        fresh = msgspec.structs.replace(copy, made_at=datetime.now(UTC))
+        write_status(settings, msgspec.structs.replace(known, copies=(fresh,)))
+        await page.reload()
+        await expect(state.locator("[data-state=fine]")).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_5_a_test_alert_reaches_its_target_and_the_page_says_so(
+    browser: Browser, console: ConsoleServer, size: str
+) -> None:
+    """Each target by its place and kind, never by its address."""
+    look = choose_look(size, 5)
+    with open_receivers() as receivers:
+        path = console.services.settings.state_dir / "alerts.toml"
+        [ntfy, *_] = receivers.list_targets()
+        path.write_text(receivers.write_targets_file([ntfy]), encoding="utf-8")
+        path.chmod(0o600)
+        async with open_page(browser, console, "/alerts", **look.options) as page:
+            await wait_until_live(page)
+            await look.press(page.locator("[data-dialog='/pieces/alerts/test']"))
+            await look.press(page.locator("#dialog button.primary").first)
+            answer = page.locator("#dialog [data-once-list] li")
+            await expect(answer).to_contain_text(look.say("took it", "lo recib"), timeout=60_000)
+            assert "a-secret-topic" not in await page.content()
+            assert (await asyncio.to_thread(receivers.take)).by == "ntfy"
+            assert await list_axe_violations(page) == []
+            await look.press(page.locator("#dialog a.primary"))
+            await expect(page.locator("#dialog")).to_be_hidden()
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_6_personal_data_says_how_long_it_is_kept_and_how_old_the_register_is(
+    browser: Browser, console: ConsoleServer, size: str
+) -> None:
+    """The retention that is set, and an amber mark where the register is older than 30 days."""
+    look, services = choose_look(size, 6), console.services
+    async with open_page(browser, console, "/personal-data", **look.options) as page:
+        await wait_until_live(page)
+        registers = page.locator("#registers")
+        await expect(registers.locator("[data-state=none]")).to_be_visible()
+        await expect(page.locator("main")).to_contain_text(look.say("180 days", "180 días"))
+        path = services.settings.state_dir / "register.csv"
+        path.write_text("phone\n+5491141234567\n", encoding="utf-8")
+        for days, state in ((40, "old"), (3, "in_force")):
+            dated = services.clock.now().date() - timedelta(days=days)
+            await services.do_not_call.import_register(
+                path, NumberListOptions(), country="AR", dated=dated, who="ana"
+            )
+            await page.reload()
+            await expect(registers.locator(f"[data-state={state}]")).to_be_visible()
+        await expect(registers.locator("[data-register=AR]").first).to_contain_text("ana")
         assert await list_axe_violations(page) == []
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -180,6 +180,7 @@ def test_the_schema_is_released_and_steps_follow() -> None:
             "m008_campaigns",
             "m009_deliveries",
             "m010_access_and_number_budgets",
+            "m011_invites",
         ],
     )
 

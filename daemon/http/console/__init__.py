@@ -19,6 +19,7 @@ from daemon.http.console import (
     frame,
     history,
     imports,
+    invites,
     manual,
     meanings,
     messages,
@@ -35,6 +36,7 @@ from daemon.http.console import (
     sign_in,
     texts,
     today,
+    upkeep,
 )
 
 routes: list[web.AbstractRouteDef] = [
@@ -51,6 +53,7 @@ routes: list[web.AbstractRouteDef] = [
     *review.routes,
     *imports.routes,
     *history.routes,
+    *invites.routes,
     *prospects.routes,
     *dossier.routes,
     *dialogs.routes,
@@ -64,6 +67,7 @@ routes: list[web.AbstractRouteDef] = [
     *phases.routes,
     *accounts.routes,
     *budgets.routes,
+    *upkeep.routes,
     *audit.routes,
     *frame.routes,
     *phone_reveal.routes,

@@ -83,6 +83,7 @@ TAGS: Final[Mapping[str, str]] = {
     "campaigns": "Lists worked through by hand: dry run, start, turns, funnel and report.",
     "deliveries": "Batches of people for a client: preview, freeze, files, disputes, money.",
     "texts": "Texts: templates of messages, with versions, previews and approvals.",
+    "invites": "Links by which people write to us first, and where each hangs.",
     "inbound": "Messages that contacts wrote, and what they request.",
     "quarantine": "What channels reported that could not be stored: list and settle it.",
     "decisions": "The gate's decisions, each with the facts that it was based on.",

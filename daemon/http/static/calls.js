@@ -111,9 +111,19 @@ async function submitCommand(form, command) {
 function showOnce(form, value) {
   form.querySelector("[data-once-before]").hidden = true;
   form.querySelector("[data-once-after]").hidden = false;
+  const list = form.querySelector("[data-once-list]");
+  if (list) {
+    const lines = value.map(({ target, failure }) => `${target}: ${failure || list.dataset.good}`);
+    list.replaceChildren(...(lines.length ? lines : [list.dataset.none]).map(buildItem));
+    return;
+  }
   const field = form.querySelector("[data-once-value]");
   field.value = value;
   field.select();
+}
+
+function buildItem(text) {
+  return Object.assign(document.createElement("li"), { textContent: text });
 }
 
 function finishForm(form, then) {

@@ -168,6 +168,13 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/tokens": ("/tokens",),
     "/pieces/tokens/new": ("/pieces/tokens/new",),
     "/pieces/tokens/{id}/revoke": ("/pieces/tokens/{token}/revoke",),
+    "/invites": ("/invites",),
+    "/invites/{code}": ("/invites/{invite}",),
+    "/pieces/invites/new": ("/pieces/invites/new",),
+    "/alerts": ("/alerts",),
+    "/pieces/alerts/test": ("/pieces/alerts/test",),
+    "/backups": ("/backups",),
+    "/personal-data": ("/personal-data",),
     "/budgets": ("/budgets",),
     "/pieces/budgets/{phone}/{budget}": ("/pieces/budgets/{phone}/new_chats",),
     "/audit": ("/audit", "/audit?limit=2"),
@@ -232,9 +239,11 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
         ADMIN, "eva", "crm", {Scope.SESSIONS_READ}, timedelta(hours=1)
     )
     await console.services.texts.approve(saved.id, 1, "eva")
+    invite = await console.services.invites.create_invite("ventas", "feria", "ana")
     return {
-        "user": "eva",
+        "invite": invite.code,
         "phone": str(console.services.sessions.view("ventas").phone),
+        "user": "eva",
         "token": token.record.id,
         "text": saved.id,
         "client": client.id,

@@ -14,7 +14,7 @@ from daemon.http.console.language import load_language
 
 ROOT: Final = Path(__file__).parents[4]
 SHOWN: Final = (
-    *("daemon/api/imports.py", "daemon/lists"),
+    *("daemon/api/imports.py", "daemon/lists", "daemon/backup/status.py"),
     *(
         "daemon/alerts",
         "daemon/auth",
@@ -70,6 +70,7 @@ NOT_ON_A_PAGE: Final = {
     "Soy 7; tu número lo tomamos de 7. Si preferís que no te escribamos, respondé BAJA.": (
         "what a contact gets, in their language"
     ),
+    "Hola, quiero más información.": "what a contact sends, in their language",
     "At most 7 numbers are checked at once.": "the daemon asks for fewer",
 }
 SENTENCE: Final = re.compile(r"[A-Z7'].*[a-z].* .*[.?]")

@@ -41,6 +41,7 @@ from daemon.http.console.navigation import PLACES
 from daemon.http.console.review import REVIEW_DECISIONS
 from daemon.http.console.sessions import PAIRING_SHOWN_IN, SESSION_ACTIONS
 from daemon.http.console.timeline import AUDIT_SEVERITY
+from daemon.http.console.upkeep import RETENTION
 from daemon.inbound.classification import ONCE
 from daemon.lists.consent_cells import ConsentAnswer
 from daemon.lists.dates import DateOrder
@@ -122,6 +123,10 @@ PAGE_KEYS: Final = {place.key for place in PLACES} | {
     "users",
     "tokens",
     "budgets",
+    "backups",
+    "alerts",
+    "personal_data",
+    "invites",
     "audit",
 }
 
@@ -237,6 +242,8 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "ruleset_admin.ramp_": {"value", "points"},
     "said.": set(InboundKind),
     "scope.": {scope.replace(":", "_") for scope in Scope},
+    "alert.code.": set(AlertCode),
+    "personal_data.kind.": set(RETENTION),
     "users.role.": set(Role),
     "users.role_means.": set(Role),
     "sending.": set(SendingState),
