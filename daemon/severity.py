@@ -80,6 +80,14 @@ OUTLOOK_SEVERITY: Mapping[str, Severity] = MappingProxyType(
     }
 )
 """By what would become of a message if it were sent now."""
+CAMPAIGN_SEVERITY: Mapping[str, Severity] = MappingProxyType(
+    {
+        **dict.fromkeys(("draft", "finished", "cancelled"), Severity.OFF),
+        "running": Severity.READY,
+        "paused": Severity.NEEDS_YOU,
+    }
+)
+"""By the state of a campaign."""
 EFFECT_SEVERITY: Mapping[str, Severity] = MappingProxyType(
     {
         **{effect: VERDICT_SEVERITY[effect] for effect in ("block", "route", "defer")},

@@ -227,3 +227,12 @@ def _value_to_column(value: object) -> object:
     if isinstance(value, datetime):
         return format_timestamp(value)
     return encode_json(value) if isinstance(value, Mapping) else value
+
+
+def count_stopped_by_breaker(reader: Reader) -> int:
+    """Return how many campaigns the breaker has paused."""
+    n: int = reader.value(
+        "SELECT count(*) FROM campaigns WHERE state = ? AND paused_by = ?",
+        (CampaignState.PAUSED, BREAKER_ACTOR),
+    )
+    return n

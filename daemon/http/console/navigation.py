@@ -11,6 +11,7 @@ from daemon.auth.identity import Scope
 from daemon.chats.reading import CHAT_TABS
 from daemon.services import Services
 from daemon.severity import Severity, get_session_severity
+from storage import campaigns
 from storage.review_queries import ReviewCounts, read_review_counts
 from storage.tx import Reader
 from storage.waiting import count_waiting
@@ -75,13 +76,20 @@ PLACES: Final = (
             PlaceTab("invites", "/invites", Scope.PROSPECTS_READ),
         ),
     ),
+    Place(
+        "campaigns",
+        "c",
+        (
+            PlaceTab("campaigns", "/campaigns", Scope.CAMPAIGNS_READ),
+            PlaceTab("texts", "/texts", Scope.MESSAGES_READ),
+        ),
+    ),
     Place("sessions", "s", (PlaceTab("phones", "/sessions", Scope.SESSIONS_READ),)),
     Place(
         "settings",
         "a",
         (
             PlaceTab("rules", "/rules", Scope.RULES_READ, "u"),
-            PlaceTab("texts", "/texts", Scope.MESSAGES_READ),
             PlaceTab("users", "/users", Scope.ADMIN),
             PlaceTab("tokens", "/tokens", Scope.ADMIN),
             PlaceTab("budgets", "/budgets", Scope.SESSIONS_READ),
@@ -95,7 +103,7 @@ PLACES: Final = (
 )
 """The navigation, in order; on a phone the first four are at the bottom of the screen.
 
-What is not built yet (campaigns, deliveries) comes with its place.
+What is not built yet (deliveries) comes with its place.
 """
 PHONE_ENTRIES: Final = 4
 _WANTS_A_PERSON: Final = frozenset({Severity.STOPPED, Severity.NEEDS_YOU})
@@ -136,12 +144,13 @@ def find_place(page: str) -> str:
 class Badges:
     """How much waits for a person in each place.
 
-    `sessions` counts phones that can't send; `settings` rules to accept, and what is wrong with
+    `campaigns` counts those that the breaker paused, `sessions` phones that can't send; `settings` rules to accept, and what is wrong with
     the backups.
     """
 
     chats: int = 0
     review: int = 0
+    campaigns: int = 0
     sessions: int = 0
     settings: int = 0
 
@@ -150,6 +159,7 @@ class Badges:
         yield from (
             ("chats", self.chats),
             ("review", self.review),
+            ("campaigns", self.campaigns),
             ("sessions", self.sessions),
             ("settings", self.settings),
         )
@@ -157,7 +167,7 @@ class Badges:
     @property
     def more(self) -> int:
         """Return the sum of those that have no entry of their own on a phone."""
-        return self.sessions + self.settings
+        return self.campaigns + self.sessions + self.settings
 
 
 async def load_badges(services: Services, scopes: Collection[str], now: datetime) -> Badges:
@@ -172,6 +182,9 @@ async def load_badges(services: Services, scopes: Collection[str], now: datetime
     return Badges(
         chats=waiting,
         review=count_work(review, scopes),
+        campaigns=await services.database.read(campaigns.count_stopped_by_breaker)
+        if Scope.CAMPAIGNS_READ in scopes
+        else 0,
         sessions=_count_stopped_phones(services) if Scope.SESSIONS_READ in scopes else 0,
         settings=_count_settings(services) if Scope.RULES_READ in scopes else 0,
     )

@@ -1,5 +1,6 @@
 // Starts the console's modules; each finds its elements by their data attributes.
 import { startCalls } from "./calls.js";
+import { startCampaigns } from "./campaigns.js";
 import { startChats } from "./chats.js";
 import { startClock } from "./clock.js";
 import { startCountdowns } from "./countdowns.js";
@@ -35,6 +36,7 @@ startSelection();
 startOutcomes();
 startTexts();
 startTextChoices();
+startCampaigns();
 startChats();
 startNewMessage();
 startLive();

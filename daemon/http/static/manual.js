@@ -14,7 +14,7 @@ export function startManual() {
   });
 }
 
-function openChat(link) {
+export function openChat(link) {
   const anchor = document.createElement("a");
   Object.assign(anchor, { href: link, target: "_blank", rel: "noopener noreferrer" });
   anchor.click();

@@ -24,6 +24,8 @@ from daemon.api.effects import ContactRequest, Intent
 from daemon.api.signals import InboundKind
 from daemon.api.transport import OnWhatsApp
 from daemon.auth import Role, Scope
+from daemon.campaigns.dry_runs import DryRunAction
+from daemon.campaigns.reports import ReportDimension
 from daemon.chats.reading import ChatTab, ReplyMode
 from daemon.contacts.consents import ConsentMethod
 from daemon.contacts.personal_data import Remainder
@@ -32,6 +34,7 @@ from daemon.gate.consent import Permission
 from daemon.history.options import HISTORY_COLUMNS
 from daemon.http import console
 from daemon.http.console.accounts import USER_DIALOGS
+from daemon.http.console.campaigns import CONTROLS
 from daemon.http.console.dialogs import CONTACT_ACTIONS, SELECTION_ACTIONS
 from daemon.http.console.evidence_view import EVIDENCE_SEVERITY
 from daemon.http.console.imports import COLUMN_ORDER
@@ -51,6 +54,7 @@ from daemon.phases import PHASES, PhaseCriterionCode, PhaseState
 from daemon.sessions.status import UserAction
 from rules.diff import ChangeKind
 from rules.verdict import DeferKind, Verdict, VetoEffect
+from statemachines.campaign import CampaignPersonState, CampaignState
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from statemachines.session import ConnectionState, PhoneState, SendingState
@@ -63,6 +67,7 @@ from statemachines.vocabulary import (
     ReportedBan,
 )
 from storage.client_terms import DeliveryColumn
+from storage.campaign_reports import CampaignStage
 from storage.console_queries import MessageFunnel
 from storage.deliveries import DeliveryFact, DeliveryGround
 from storage.dossier import SECTIONS
@@ -112,7 +117,7 @@ _ACTIONS: Final = {
     "data_asked",
     *("halt", "numbers", "prospects", "rules_rejected", "rules_waiting"),
 } | {f"session.{action}" for action in UserAction if action is not UserAction.NONE}
-_COUNTED: Final = {"chats", "review", "sessions", "settings"}
+_COUNTED: Final = {"chats", "review", "campaigns", "sessions", "settings"}
 _QUEUES: Final = {"approvals", "numbers"}
 PAGE_KEYS: Final = {place.key for place in PLACES} | {
     "messages",
@@ -164,6 +169,14 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "phases.state.": set(PhaseState),
     "reported_ban.": set(ReportedBan),
     "change.": {*DeferKind, "route", "approval", "points", "find_out", "nothing", "fault", "hours"},
+    "campaigns.action.": set(DryRunAction) - {DryRunAction.NONE},
+    "campaigns.by.": set(ReportDimension),
+    "campaigns.do.": set(CONTROLS),
+    "campaigns.means.": set(CONTROLS),
+    "campaigns.outlook.": set(SendOutlook) - {SendOutlook.NOW},
+    "campaigns.person.": set(CampaignPersonState),
+    "campaigns.stage.": set(CampaignStage),
+    "campaigns.state.": set(CampaignState),
     "chats.check.": set(SendOutlook),
     "chats.empty_text.": set(get_args(ChatTab)),
     "chats.empty_title.": set(get_args(ChatTab)),

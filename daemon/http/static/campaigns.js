@@ -1,0 +1,144 @@
+// Campaigns: a draft is saved as it is typed, a start asks again where somebody moved, and people are
+// worked off one after another.
+import { call, callPiece } from "./calls.js";
+import { refresh } from "./live.js";
+import { openChat } from "./manual.js";
+import { toast } from "./toasts.js";
+
+const SAVE_DELAY = 400;
+let timer = null;
+let saves = Promise.resolve();
+
+const draft = () => document.getElementById("campaign-draft");
+const desk = () => document.getElementById("campaign-work");
+
+export function startCampaigns() {
+  document.addEventListener("command", ({ detail }) => follow(detail));
+  if (draft()) startDraft();
+  if (desk()) {
+    document.addEventListener("click", ({ target }) => {
+      const button = target.closest("[data-work]");
+      if (button) work(button);
+    });
+  }
+  // Names that are shown are those of the new count.
+  document.body.addEventListener("htmx:afterSettle", ({ target }) => {
+    if (!target.id?.startsWith("campaign-")) return;
+    for (const list of target.querySelectorAll("details[open] > [data-names]")) htmx.trigger(list, "names");
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.dataset.starts) return;
+    event.preventDefault();
+    start(event.target);
+  });
+}
+
+function follow({ stage, form, answer }) {
+  if (stage !== "sent") return;
+  if (form.dataset.goesTo) location.assign(form.dataset.goesTo + answer.campaign.id);
+  if (form.id === "make-dry-run") refreshPiece("campaign-dry-run");
+  if (form.dataset.takesNext !== undefined) takeNext();
+  refreshPiece("campaign-live");
+}
+
+function refreshPiece(id) {
+  const piece = document.getElementById(id);
+  if (piece) refresh(piece, { own: true });
+}
+
+function startDraft() {
+  draft().addEventListener("submit", (event) => event.preventDefault());
+  draft().addEventListener("input", () => {
+    document.getElementById("draft-saved").textContent = "";
+    showText();
+    clearTimeout(timer);
+    timer = setTimeout(save, SAVE_DELAY);
+  });
+  draft().addEventListener("click", ({ target }) => {
+    const person = target.closest("[data-leave-out]")?.dataset.leaveOut;
+    if (!person) return;
+    const out = new Set(JSON.parse(draft().dataset.leftOut));
+    if (!out.delete(person)) out.add(person);
+    draft().dataset.leftOut = JSON.stringify([...out]);
+    save();
+  });
+}
+
+function showText() {
+  const chosen = draft().elements.namedItem("text").value;
+  for (const text of draft().querySelectorAll("[data-text-of]")) text.hidden = text.dataset.textOf !== chosen;
+  draft().querySelector("[data-typed-text]").hidden = Boolean(chosen);
+}
+
+function readDraft() {
+  const fields = Object.fromEntries(new FormData(draft()));
+  const audience = {};
+  for (const [name, value] of Object.entries(fields)) {
+    if (name.startsWith("audience.") && value.trim()) audience[name.slice("audience.".length)] = value.trim();
+  }
+  const [text, version] = fields.text.split("@");
+  const body = { name: fields.name, session: fields.session, typed: fields.typed, text, audience };
+  if (version) body.text_version = Number(version);
+  return { ...body, left_out: JSON.parse(draft().dataset.leftOut) };
+}
+
+// One after another, so that an older draft never replaces a newer one.
+function save() {
+  clearTimeout(timer);
+  const [body, problem] = [readDraft(), document.getElementById("draft-problem")];
+  const saved = document.getElementById("draft-saved");
+  saves = saves.then(async () => {
+    try {
+      await call("PATCH", `/v1/campaigns/${draft().dataset.campaign}`, body);
+      problem.hidden = true;
+      saved.textContent = saved.dataset.saved;
+      refreshPiece("campaign-audience");
+      refreshPiece("campaign-dry-run");
+    } catch ({ detail, hint }) {
+      problem.textContent = `${detail} ${hint}`;
+      problem.hidden = false;
+    }
+  });
+}
+
+// Where somebody moved, nothing was started: the new dry run says who did, and is started by itself.
+async function start(form) {
+  const button = form.querySelector("button");
+  button.disabled = true;
+  try {
+    await call("POST", form.dataset.starts, Object.fromEntries(new FormData(form)));
+    location.reload();
+  } catch ({ detail, hint }) {
+    toast(`${detail} ${hint}`);
+    button.disabled = false;
+    refreshPiece("campaign-dry-run");
+  }
+}
+
+async function work(button) {
+  button.disabled = true;
+  try {
+    if (button.dataset.work === "next") return await takeNext();
+    const answer = await call("POST", button.dataset.work, {});
+    if (answer.link) openChat(answer.link);
+    if (button.dataset.work.endsWith("/sent")) return await takeNext();
+    refresh(desk(), { own: true });
+  } catch ({ detail, hint }) {
+    toast(`${detail} ${hint}`);
+    refresh(desk(), { own: true });
+  } finally {
+    button.disabled = false;
+  }
+}
+
+// Not morphed: what is pressed next must not be meant for the person who was here before.
+async function takeNext() {
+  try {
+    desk().innerHTML = await callPiece(`/pieces/campaigns/${desk().dataset.campaign}/next`, {});
+    htmx.process(desk());
+    desk().querySelector("[data-work]")?.focus();
+  } catch ({ detail, hint }) {
+    toast(`${detail} ${hint}`);
+    refresh(desk(), { own: true });
+  }
+}
