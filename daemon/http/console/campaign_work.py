@@ -79,7 +79,10 @@ async def take_next_piece(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_skip_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that asks why a person is skipped."""
-    return render_piece(request, "pieces/campaign_skip.html", **request.match_info)
+    place = request.match_info
+    return render_piece(
+        request, "pieces/campaign_skip.html", id=place["id"], prospect=place["prospect"]
+    )
 
 
 @routes.get("/campaigns/{id}/report")

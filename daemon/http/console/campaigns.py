@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from aiohttp import web
@@ -12,7 +12,6 @@ from daemon.campaigns.audience import list_audience
 from daemon.campaigns.dry_runs import DryRunView
 from daemon.campaigns.service import AudienceCounts, CampaignView
 from daemon.errors import BadRequest, NotFound
-from daemon.gate.consent import Permission
 from daemon.http.bodies import PageQuery, RequestQuery, read_query
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
@@ -26,7 +25,18 @@ from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
-AudienceGroup = Literal[Permission, "suppressed", "left_out", "all"]
+AudienceGroup: TypeAlias = Literal[
+    "all",
+    "left_out",
+    "suppressed",
+    "conversation",
+    "opted_in",
+    "relationship",
+    "public_source",
+    "none",
+    "refused",
+]
+"""Everybody, who is apart, and each permission."""
 CONTROLS: Final = ("pause", "resume", "cancel")
 _LIST_SIZE: Final = 100
 
@@ -288,5 +298,3 @@ def _is_in_group(person: AudiencePerson, group: AudienceGroup) -> bool:
     if person.suppressed or group == "suppressed":
         return person.suppressed and group == "suppressed"
     return person.prospect.permission == group
-
-

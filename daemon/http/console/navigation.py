@@ -144,8 +144,8 @@ def find_place(page: str) -> str:
 class Badges:
     """How much waits for a person in each place.
 
-    `campaigns` counts those that the breaker paused, `sessions` phones that can't send; `settings` rules to accept, and what is wrong with
-    the backups.
+    `campaigns` counts those that the breaker paused, `sessions` phones that can't send; `settings`
+    rules to accept, and what is wrong with the backups.
     """
 
     chats: int = 0

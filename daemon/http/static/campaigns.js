@@ -8,6 +8,8 @@ import { toast } from "./toasts.js";
 const SAVE_DELAY = 400;
 let timer = null;
 let saves = Promise.resolve();
+let steps = 0; // counted at the beginning and the end of each step, so that it is odd during one
+const asked = new WeakMap();
 
 const draft = () => document.getElementById("campaign-draft");
 const desk = () => document.getElementById("campaign-work");
@@ -19,6 +21,12 @@ export function startCampaigns() {
     document.addEventListener("click", ({ target }) => {
       const button = target.closest("[data-work]");
       if (button) work(button);
+    });
+    // What was asked for before or during a step is about somebody who is done by now.
+    document.body.addEventListener("htmx:beforeSend", ({ detail }) => asked.set(detail.xhr, steps));
+    document.body.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
+      const late = steps % 2 === 1 || asked.get(detail.xhr) !== steps;
+      if (target === desk() && late) detail.shouldSwap = false;
     });
   }
   // Names that are shown are those of the new count.
@@ -116,29 +124,33 @@ async function start(form) {
 }
 
 async function work(button) {
+  const path = button.dataset.work;
   button.disabled = true;
-  try {
-    if (button.dataset.work === "next") return await takeNext();
-    const answer = await call("POST", button.dataset.work, {});
+  await takeStep(async () => {
+    const answer = path === "next" ? {} : await call("POST", path, {});
     if (answer.link) openChat(answer.link);
-    if (button.dataset.work.endsWith("/sent")) return await takeNext();
-    refresh(desk(), { own: true });
+    if (path === "next" || path.endsWith("/sent")) await showNext();
+  });
+  button.disabled = false;
+}
+
+const takeNext = () => takeStep(showNext);
+
+async function takeStep(step) {
+  if (steps % 2 === 1) return;
+  steps += 1;
+  try {
+    await step();
   } catch ({ detail, hint }) {
     toast(`${detail} ${hint}`);
-    refresh(desk(), { own: true });
-  } finally {
-    button.disabled = false;
   }
+  steps += 1;
+  refresh(desk(), { own: true });
 }
 
 // Not morphed: what is pressed next must not be meant for the person who was here before.
-async function takeNext() {
-  try {
-    desk().innerHTML = await callPiece(`/pieces/campaigns/${desk().dataset.campaign}/next`, {});
-    htmx.process(desk());
-    desk().querySelector("[data-work]")?.focus();
-  } catch ({ detail, hint }) {
-    toast(`${detail} ${hint}`);
-    refresh(desk(), { own: true });
-  }
+async function showNext() {
+  desk().innerHTML = await callPiece(`/pieces/campaigns/${desk().dataset.campaign}/next`, {});
+  htmx.process(desk());
+  desk().querySelector("[data-work]")?.focus();
 }

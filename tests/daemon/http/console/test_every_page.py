@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,10 @@ from aiohttp import web
 from daemon.api.identity import parse_identity
 from daemon.api.signals import InboundMessage
 from daemon.auth import ALL_SCOPES, ROLE_SCOPES, Principal, Role, Scope, SignInMethod
+from daemon.campaigns.service import CampaignChange
 from daemon.http import console as pages
 from daemon.http.console.accounts import USER_DIALOGS
+from daemon.http.console.campaigns import CONTROLS
 from daemon.http.console.dialogs import SELECTION_ACTIONS
 from daemon.http.console.layout import THEMES
 from daemon.http.console.navigation import PLACES
@@ -156,6 +159,36 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/texts": ("/texts",),
     "/texts/new": ("/texts/new", "/texts/new?purpose=answer"),
     "/texts/{id}": ("/texts/{text}",),
+    "/campaigns": ("/campaigns",),
+    "/campaigns/{id}": ("/campaigns/{draft}", "/campaigns/{campaign}"),
+    "/campaigns/{id}/work": ("/campaigns/{campaign}/work",),
+    "/campaigns/{id}/report": ("/campaigns/{campaign}/report",),
+    "/pieces/campaigns/new": ("/pieces/campaigns/new",),
+    "/pieces/campaigns/{id}/audience": ("/pieces/campaigns/{draft}/audience",),
+    "/pieces/campaigns/{id}/audience/people": (
+        *(
+            f"/pieces/campaigns/{{draft}}/audience/people?group={group}"
+            for group in ("all", "relationship", "suppressed", "left_out")
+        ),
+    ),
+    "/pieces/campaigns/{id}/dry-run": (
+        *("/pieces/campaigns/{draft}/dry-run", "/pieces/campaigns/{campaign}/dry-run"),
+    ),
+    "/pieces/campaigns/{id}/dry-run/people": (
+        "/pieces/campaigns/{campaign}/dry-run/people?outlook=approval",
+    ),
+    "/pieces/campaigns/{id}/live": ("/pieces/campaigns/{campaign}/live",),
+    "/pieces/campaigns/{id}/people": (
+        *("/pieces/campaigns/{campaign}/people?stage=queued",),
+        *("/pieces/campaigns/{campaign}/people?state=waiting",),
+    ),
+    "/pieces/campaigns/{id}/control/{action}": (
+        *(f"/pieces/campaigns/{{campaign}}/control/{each}" for each in CONTROLS),
+    ),
+    "/pieces/campaigns/{id}/work": ("/pieces/campaigns/{campaign}/work",),
+    "/pieces/campaigns/{id}/people/{prospect}/skip": (
+        "/pieces/campaigns/{campaign}/people/{prospect}/skip",
+    ),
     "/pieces/texts/choices": ("/pieces/texts/choices?prospect={prospect}",),
     "/prospects/{id}/dossier": ("/prospects/{prospect}/dossier",),
     "/pieces/prospects/{id}/forget": ("/pieces/prospects/{prospect}/forget",),
@@ -185,6 +218,7 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
 wait, without which there is nothing to accept."""
 OTHERS: Final = {
     *("/static/{version}/{name}", "/reveal"),
+    "/pieces/campaigns/{id}/next",
     *("/pieces/chats/{contact}/check", "/pieces/messages/check", "/pieces/texts/preview"),
 }
 """Routes that show no words, or are asked with a body."""
@@ -240,12 +274,21 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     )
     await console.services.texts.approve(saved.id, 1, "eva")
     invite = await console.services.invites.create_invite("ventas", "feria", "ana")
+    change = CampaignChange(name="Feria", session="ventas", typed="Hola")
+    running = (await console.services.campaigns.create(change, "eva")).campaign.id
+    run = await console.services.dry_runs.run(running, "eva")
+    await console.services.campaigns.start(running, run.hash, "eva", "the fair is over")
+    audience = {"permission": "relationship", "validation": "validated", "text": "a"}
+    other = replace(change, name="Otra", audience=audience)
+    draft = (await console.services.campaigns.create(other, "eva")).campaign.id
     return {
         "invite": invite.code,
         "phone": str(console.services.sessions.view("ventas").phone),
         "user": "eva",
         "token": token.record.id,
         "text": saved.id,
+        "campaign": running,
+        "draft": draft,
         "client": client.id,
         "record": str(given.record),
         "signal": kept.id,

@@ -66,8 +66,8 @@ from statemachines.vocabulary import (
     NumberCheckBlock,
     ReportedBan,
 )
-from storage.client_terms import DeliveryColumn
 from storage.campaign_reports import CampaignStage
+from storage.client_terms import DeliveryColumn
 from storage.console_queries import MessageFunnel
 from storage.deliveries import DeliveryFact, DeliveryGround
 from storage.dossier import SECTIONS
