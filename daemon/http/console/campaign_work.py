@@ -126,7 +126,7 @@ async def _load_desk(
 
 
 def find_person_in_hand(reader: Reader, id_: str, who: str) -> CampaignPerson | None:
-    """Return the person whose chat an operator has opened, or else whom they have taken."""
+    """Return the person whose chat an operator has opened, or else the one they have taken."""
     found = campaign_people.list_campaign_people(
         reader, id_, states=list(_IN_HAND), condition="TRUE", after=0, limit=_MAX_CLAIMED
     )
