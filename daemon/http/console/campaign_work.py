@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from daemon.api import numbers
-from daemon.campaigns.dry_runs import read_pace
+from daemon.campaigns.pace import read_pace
 from daemon.campaigns.service import CampaignView
 from daemon.http.authentication import ACTOR
 from daemon.http.console.error_translation import render_errors
