@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -235,7 +235,9 @@ def _describe_validation(prospect: ProspectRecord, pieces: Sequence[Evidence]) -
     """Return the newest sign that the number works: their own message counts."""
     for each in pieces:
         if (each.kind, each.value) in _VALIDATION_PIECES or each.kind is EvidenceKind.INBOUND:
-            return _describe(DeliveryFact.VALIDATION, each.kind, each)
+            found = _describe(DeliveryFact.VALIDATION, each.kind, each)
+            # What an operator wrote of a check is ours, and no word of the person.
+            return found if each.kind is EvidenceKind.INBOUND else replace(found, quote="")
     return DeliveryEvidence(
         fact=DeliveryFact.VALIDATION,
         value=EvidenceKind.VALIDATION,

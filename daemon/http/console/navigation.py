@@ -12,6 +12,7 @@ from daemon.chats.reading import CHAT_TABS
 from daemon.services import Services
 from daemon.severity import Severity, get_session_severity
 from storage import campaigns
+from storage.delivery_queries import count_disputed_rows
 from storage.review_queries import ReviewCounts, read_review_counts
 from storage.tx import Reader
 from storage.waiting import count_waiting
@@ -84,6 +85,7 @@ PLACES: Final = (
             PlaceTab("texts", "/texts", Scope.MESSAGES_READ),
         ),
     ),
+    Place("deliveries", "e", (PlaceTab("deliveries", "/deliveries", Scope.PROSPECTS_READ),)),
     Place("sessions", "s", (PlaceTab("phones", "/sessions", Scope.SESSIONS_READ),)),
     Place(
         "settings",
@@ -103,7 +105,6 @@ PLACES: Final = (
 )
 """The navigation, in order; on a phone the first four are at the bottom of the screen.
 
-What is not built yet (deliveries) comes with its place.
 """
 PHONE_ENTRIES: Final = 4
 _WANTS_A_PERSON: Final = frozenset({Severity.STOPPED, Severity.NEEDS_YOU})
@@ -144,13 +145,14 @@ def find_place(page: str) -> str:
 class Badges:
     """How much waits for a person in each place.
 
-    `campaigns` counts those that the breaker paused, `sessions` phones that can't send; `settings`
-    rules to accept, and what is wrong with the backups.
+    `campaigns` counts those that the breaker paused, `deliveries` open disputes, `sessions` phones
+    that can't send; `settings` rules to accept, and what is wrong with the backups.
     """
 
     chats: int = 0
     review: int = 0
     campaigns: int = 0
+    deliveries: int = 0
     sessions: int = 0
     settings: int = 0
 
@@ -160,6 +162,7 @@ class Badges:
             ("chats", self.chats),
             ("review", self.review),
             ("campaigns", self.campaigns),
+            ("deliveries", self.deliveries),
             ("sessions", self.sessions),
             ("settings", self.settings),
         )
@@ -167,7 +170,7 @@ class Badges:
     @property
     def more(self) -> int:
         """Return the sum of those that have no entry of their own on a phone."""
-        return self.campaigns + self.sessions + self.settings
+        return self.campaigns + self.deliveries + self.sessions + self.settings
 
 
 async def load_badges(services: Services, scopes: Collection[str], now: datetime) -> Badges:
@@ -179,7 +182,11 @@ async def load_badges(services: Services, scopes: Collection[str], now: datetime
         return count_waiting(reader, now).count, read_review_counts(reader, band, now)
 
     waiting, review = await services.database.read(read) if reads_messages else (0, ReviewCounts())
+    disputes = 0
+    if Scope.PROSPECTS_READ in scopes:
+        disputes = await services.database.read(count_disputed_rows)
     return Badges(
+        deliveries=disputes,
         chats=waiting,
         review=count_work(review, scopes),
         campaigns=await services.database.read(campaigns.count_stopped_by_breaker)

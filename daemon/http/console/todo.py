@@ -15,7 +15,15 @@ from daemon.sessions.status import SessionView, describe_block
 from daemon.severity import Severity
 from statemachines.message import MessageState
 from statemachines.vocabulary import BlockedBy, BuiltinChannel
-from storage import bans, console_queries, history, numbers, review_queries, session_queue
+from storage import (
+    bans,
+    console_queries,
+    delivery_queries,
+    history,
+    numbers,
+    review_queries,
+    session_queue,
+)
 from storage.console_queries import WaitingCount
 from storage.data_requests import list_data_requests
 from storage.halts import HaltRecord
@@ -80,6 +88,7 @@ def list_todo_items(
         *_blocked_items(reader),
         *_history_item(reader),
         *_data_item(reader),
+        *_opt_out_items(reader),
         *_rules_items(condition.rules),
     ]
     found.sort(key=lambda item: item.since or now)
@@ -204,6 +213,13 @@ def _data_item(reader: Reader) -> Iterator[TodoItem]:
     if found := list_data_requests(reader):
         since, values = found[0].asked_at, {"n": len(found), "due": found[0].due_at}
         yield TodoItem("data_asked", Severity.NEEDS_YOU, since, "/chats?tab=data_asked", values)
+
+
+def _opt_out_items(reader: Reader) -> Iterator[TodoItem]:
+    """Yield an item for each client that does not know who opted out since a delivery."""
+    for _, name, count in delivery_queries.count_unreported_opt_outs(reader):
+        values: dict[str, object] = {"n": count, "client": name}
+        yield TodoItem("later_opt_outs", Severity.NEEDS_YOU, None, "/deliveries", values)
 
 
 def _queue_item(key: str, waiting: WaitingCount, path: str) -> Iterator[TodoItem]:

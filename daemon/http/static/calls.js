@@ -3,6 +3,8 @@
 // data-and-then: a second command behind it, unless an option with data-and-wait is chosen.
 // data-regret: what is done at once can be corrected by the dialog at this path.
 // data-once: what the answer has under this name is shown in the dialog, this once.
+// Fields with data-hundredths are amounts, sent in hundredths; with data-lines, lists with an entry a line; with
+// data-always, entries of a list that can't be left out.
 // Other scripts follow "command" events: delayed, undone, sent (with the answer), refused.
 import { closeDialog, openDialog } from "./dialogs.js";
 import { pageData, word } from "./page-data.js";
@@ -69,6 +71,13 @@ function readCommand(form, submitter) {
     body[name] = (Array.isArray(body[name]) ? body[name] : []).concat(checked ? value : []);
   }
   for (const name of others) body[name] = JSON.parse(body[name]);
+  for (const { name, value } of form.querySelectorAll("[data-always]")) {
+    body[name] = [value].concat(Array.isArray(body[name]) ? body[name] : []).filter((each, place, all) => all.indexOf(each) === place);
+  }
+  for (const { name, value } of form.querySelectorAll("[data-hundredths]")) body[name] = Math.round(Number(value) * 100);
+  for (const { name, value } of form.querySelectorAll("[data-lines]")) {
+    body[name] = value.split("\n").map((line) => line.trim()).filter(Boolean);
+  }
   Object.assign(body, Object.fromEntries(ticks));
   const method = form.dataset.method ?? "POST";
   const [andThen, then] = [form.dataset.andThen, form.dataset.then].map((path) => fill(path, body));

@@ -23,15 +23,20 @@ from daemon.campaigns.service import CampaignChange
 from daemon.http import console as pages
 from daemon.http.console.accounts import USER_DIALOGS
 from daemon.http.console.campaigns import CONTROLS
+from daemon.http.console.deliveries import ROW_DEEDS
 from daemon.http.console.dialogs import SELECTION_ACTIONS
 from daemon.http.console.layout import THEMES
 from daemon.http.console.navigation import PLACES
 from daemon.sessions.signal_check import RejectedSignal
 from statemachines.message import MessageState
-from storage import imports, messages, rulesets
+from storage import deliveries, imports, messages, rulesets
 from storage.bans import insert_ban
+from storage.client_terms import USUAL_COLUMNS, DeliveryTerms
+from storage.deliveries import DeliveryEvidence, DeliveryFact, DeliveryGround, NewDeliveryRow
 from storage.outcomes import Outcome
+from storage.prospects import ProspectRecord
 from storage.texts import NewTextVersion, TextPurpose
+from storage.tx import Tx
 from tests.helpers.client.console import (
     HTMX_HEADERS,
     ConsoleServer,
@@ -46,6 +51,12 @@ from tests.helpers.services.database import list_prospects
 
 pytestmark = pytest.mark.slow
 
+EVIDENCE: Final = {
+    DeliveryFact.VALIDATION: "inbound",
+    DeliveryFact.PERMISSION: "relationship",
+    DeliveryFact.INTENT: "asked",
+    DeliveryFact.SHARING: "decision",
+}
 ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/": ("/",),
     "/pieces/today": ("/pieces/today",),
@@ -68,6 +79,20 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/pieces/chats/{contact}/take-over": ("/pieces/chats/{contact}/take-over",),
     "/pieces/chats/{contact}/share/{client}": ("/pieces/chats/{contact}/share/{client}",),
     "/pieces/clients/new": ("/pieces/clients/new",),
+    "/pieces/clients/{id}/terms": ("/pieces/clients/{client}/terms",),
+    "/pieces/clients/{id}/later-opt-outs": ("/pieces/clients/{client}/later-opt-outs",),
+    "/deliveries": ("/deliveries", "/deliveries?month=2026-11"),
+    "/deliveries/new": (
+        *(
+            "/deliveries/new?client={client}",
+            "/deliveries/new?client={client}&text=x&decided=pro_1",
+        ),
+    ),
+    "/deliveries/{id}": ("/deliveries/{delivery}",),
+    "/pieces/deliveries/{id}": ("/pieces/deliveries/{delivery}",),
+    "/pieces/deliveries/{id}/rows/{number}/{deed}": tuple(
+        f"/pieces/deliveries/{{delivery}}/rows/1/{deed}" for deed in ROW_DEEDS
+    ),
     "/pieces/prospects/{id}/outcome": ("/pieces/prospects/{prospect}/outcome",),
     "/sessions": ("/sessions",),
     "/sessions/{name}": ("/sessions/{session}",),
@@ -290,6 +315,7 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
         "campaign": running,
         "draft": draft,
         "client": client.id,
+        "delivery": await add_delivery(console, client.id, prospect),
         "record": str(given.record),
         "signal": kept.id,
         "child": child,
@@ -303,6 +329,41 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
         "upload": upload.document["upload"],
         "hash": live.hash,
     }
+
+
+async def add_delivery(console: ConsoleServer, client: str, prospect: ProspectRecord) -> str:
+    """Store a delivery of one person, by a decision; return its id."""
+    services = console.services
+    terms = DeliveryTerms(
+        price_cents=450_000,
+        currency="ARS",
+        dispute_days=7,
+        reasons=("Ya era cliente",),
+        exclusive_days=0,
+        columns=USUAL_COLUMNS,
+        silence_accepts=False,
+        language="es",
+    )
+    await services.client_terms.set_terms(client, terms, "eva")
+    evidence = [
+        DeliveryEvidence(fact=fact, value=value, at=DAYTIME, quote="¿Cuánto sale?", source="eva")
+        for fact, value in EVIDENCE.items()
+    ]
+    row = NewDeliveryRow(
+        contact=prospect.contact,
+        name="Ana",
+        phone=prospect.phone,
+        cells={},
+        evidence=evidence,
+        ground=DeliveryGround.DECISION,
+    )
+
+    def job(tx: Tx) -> str:
+        id_ = deliveries.insert_delivery(tx, client, terms, number=1, at=DAYTIME, who="eva")
+        services.deliveries.store_rows(tx, id_, terms, [(1, row)], DAYTIME)
+        return id_
+
+    return await services.database.write(job)
 
 
 async def add_ban(console: ConsoleServer) -> str:

@@ -35,6 +35,7 @@ from daemon.history.options import HISTORY_COLUMNS
 from daemon.http import console
 from daemon.http.console.accounts import USER_DIALOGS
 from daemon.http.console.campaigns import CONTROLS
+from daemon.http.console.deliveries import ROW_DEEDS
 from daemon.http.console.dialogs import CONTACT_ACTIONS, SELECTION_ACTIONS
 from daemon.http.console.evidence_view import EVIDENCE_SEVERITY
 from daemon.http.console.imports import COLUMN_ORDER
@@ -55,6 +56,7 @@ from daemon.sessions.status import UserAction
 from rules.diff import ChangeKind
 from rules.verdict import DeferKind, Verdict, VetoEffect
 from statemachines.campaign import CampaignPersonState, CampaignState
+from statemachines.delivery import DeliveryRowState
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from statemachines.session import ConnectionState, PhoneState, SendingState
@@ -113,11 +115,12 @@ _ACTIONS: Final = {
     "ban",
     "new_chats_stopped",
     "expiring",
+    "later_opt_outs",
     "history",
     "data_asked",
     *("halt", "numbers", "prospects", "rules_rejected", "rules_waiting"),
 } | {f"session.{action}" for action in UserAction if action is not UserAction.NONE}
-_COUNTED: Final = {"chats", "review", "campaigns", "sessions", "settings"}
+_COUNTED: Final = {"chats", "review", "campaigns", "deliveries", "sessions", "settings"}
 _QUEUES: Final = {"approvals", "numbers"}
 PAGE_KEYS: Final = {place.key for place in PLACES} | {
     "messages",
@@ -145,6 +148,15 @@ def list_dossier_columns() -> set[str]:
     return {column[0] for columns in found for column in columns}
 
 
+_DELIVERED_VALUES: Final = {
+    *(
+        f"validation.{kind}"
+        for kind in ("validation", "on_whatsapp", "given_as_whatsapp", "inbound")
+    ),
+    *(f"permission.{each}" for each in {*Permission} - {Permission.REFUSED}),
+    *(f"intent.{each}" for each in INTERESTED),
+    *(f"sharing.{each}" for each in DeliveryGround),
+}
 MEMBERS: Final[Mapping[str, set[str]]] = {
     "badge.": {*_COUNTED, "more"},
     "morning.": {"phones", "night", "waiting", "leaving"},
@@ -196,6 +208,15 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "consent.by_": set(ConsentMethod),
     "connection.": set(ConnectionState),
     "day.": {str(day) for day in range(7)},
+    "deliveries.ask.": set(ROW_DEEDS),
+    "deliveries.do.": set(ROW_DEEDS),
+    "deliveries.done.": set(ROW_DEEDS),
+    "deliveries.state.": set(DeliveryRowState),
+    "delivery_file.column.": set(DeliveryColumn),
+    "delivery_file.fact.": set(DeliveryFact),
+    "delivery_file.value.": _DELIVERED_VALUES,
+    "delivery_file.value.intent.": set(INTERESTED),
+    "delivery_file.value.sharing.": set(DeliveryGround),
     "decision.": {"approve", "reject", "validate", "correct", "suppress"},
     "differs.kind.": {ChangeKind.NEW, ChangeKind.GONE},
     "differs.section.": {
@@ -273,15 +294,6 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
 """Keys that are put together: how each begins, and all that may follow."""
 COMPARED_ELSEWHERE: Final = frozenset({"differs.field."})
 """Fields of the rules: `test_language` compares their words with the classes that have them."""
-_DELIVERED_VALUES: Final = {
-    *(
-        f"validation.{kind}"
-        for kind in ("validation", "on_whatsapp", "given_as_whatsapp", "inbound")
-    ),
-    *(f"permission.{each}" for each in {*Permission} - {Permission.REFUSED}),
-    *(f"intent.{each}" for each in INTERESTED),
-    *(f"sharing.{each}" for each in DeliveryGround),
-}
 PYTHON_MEMBERS: Final[Mapping[str, set[str]]] = {
     "alert.code.": set(AlertCode),
     "evidence.": {
