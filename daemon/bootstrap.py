@@ -88,7 +88,7 @@ from storage import triggers
 from storage.db import Database
 from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
-from storage.migrations import MIGRATIONS
+from storage.schema_steps import MIGRATIONS
 
 
 @contextlib.asynccontextmanager

@@ -34,7 +34,8 @@ from daemon.cli.main import leadmaster
 from daemon.events import EVENT_CLASSES, list_data_fields
 from daemon.http.openapi.docs_page import describe_schema, get_api_document
 from rules.facts import FACTS
-from storage.migrations import MIGRATIONS, SchemaMigrations
+from storage.migrations import SchemaMigrations
+from storage.schema_steps import MIGRATIONS
 from tools.api_reference import iter_commands
 from tools.reference_tables import describe_setting
 

@@ -14,7 +14,7 @@ from rules.examples import baseline_facts
 from storage import triggers
 from storage.column_formats import encode_json, format_timestamp
 from storage.db import Database
-from storage.migrations import MIGRATIONS
+from storage.schema_steps import MIGRATIONS
 from storage.tx import Tx
 
 FIRST_DECISION_AT = datetime(2026, 3, 2, 14, tzinfo=UTC)

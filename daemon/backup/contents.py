@@ -31,8 +31,8 @@ from storage.backup import (
     copy_folder_in_use,
     read_copied_journal,
 )
-from storage.migrations import MIGRATIONS
 from storage.opening import adopt_database
+from storage.schema_steps import MIGRATIONS
 from storage.state_folder import PRIVATE_FOLDER_MODE, StateFolder, create_durably, sync_folder
 from storage.triggers import install_triggers
 

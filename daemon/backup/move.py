@@ -20,9 +20,9 @@ from daemon.backup.contents import Manifest, Progress, collect_contents
 from daemon.backup.keys import require_key
 from daemon.errors import Conflict, require_reason
 from daemon.settings import Settings
-from storage.migrations import MIGRATIONS
 from storage.opening import adopt_database
 from storage.restore_plan import finish_replacement
+from storage.schema_steps import MIGRATIONS
 from storage.state_folder import (
     PRIVATE_FOLDER_MODE,
     FolderLock,

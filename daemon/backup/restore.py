@@ -36,9 +36,9 @@ from storage.errors import DatabaseCloned, DatabaseCorrupt
 from storage.identity import load_anchor
 from storage.integrity import refuse_moved
 from storage.journal import SuppressionJournal
-from storage.migrations import MIGRATIONS
 from storage.opening import adopt_database
 from storage.restore_plan import FileMove, begin_replacement, finish_replacement
+from storage.schema_steps import MIGRATIONS
 from storage.state_folder import (
     PRIVATE_FILE_MODE,
     PRIVATE_FOLDER_MODE,

@@ -294,7 +294,9 @@ class CampaignDryRuns:
         names = ", ".join(each.name or each.prospect for each in view.moved[:_SHOWN_NAMES])
         if not view.moved:
             return DryRunMoved("The people are others by now. Nothing was started.")
-        return DryRunMoved(f"{len(view.moved)} people moved: {names}. Nothing was started.")
+        return DryRunMoved(
+            f"Since the dry run, {len(view.moved)} moved: {names}. Nothing was started."
+        )
 
     def _build_view(self, reader: Reader, id_: str) -> DryRunView:
         latest, *earlier = _require_dry_run(reader, id_)

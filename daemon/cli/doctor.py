@@ -132,8 +132,8 @@ def _adopt_database(settings: Settings, reason: str) -> None:
     from functools import partial
 
     from daemon.outbox.halt import halt_and_cancel_pending
-    from storage.migrations import MIGRATIONS
     from storage.opening import adopt_database
+    from storage.schema_steps import MIGRATIONS
     from storage.triggers import install_triggers
 
     # Directly on the files: a daemon refuses to start on a database that is not adopted.

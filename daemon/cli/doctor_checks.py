@@ -30,7 +30,7 @@ from storage.integrity import (
     find_damage,
     read_database_file,
 )
-from storage.migrations import MIGRATIONS
+from storage.schema_steps import MIGRATIONS
 from storage.state_folder import StateFolder
 from storage.tx import Reader
 

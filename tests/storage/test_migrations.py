@@ -16,8 +16,9 @@ from storage.contacts import Alias, AliasKind
 from storage.db import Database
 from storage.errors import DatabaseCorrupt, DatabaseNewer, DatabaseOutdated, DiskFull
 from storage.integrity import check_state_folder
-from storage.migrations import MIGRATIONS, SchemaMigrations
+from storage.migrations import SchemaMigrations
 from storage.opening import adopt_database
+from storage.schema_steps import MIGRATIONS
 from storage.state_folder import StateFolder
 from storage.triggers import install_triggers
 from storage.tx import Tx

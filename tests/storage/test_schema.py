@@ -11,9 +11,9 @@ import pytest
 from statemachines.message import MAYBE_LEFT_STATES
 from statemachines.vocabulary import BlockedBy, MessageKind, NumberCheckBlock, WaitsFor
 from storage.contacts import AliasKind
-from storage.migrations import read_schema
 from storage.prospect_reviews import ProspectReviewOutcome
 from storage.rulesets import RulesetActivationKind
+from storage.schema_steps import read_schema
 from storage.spends import FIRST_CONTACT_KINDS, SpendKind
 from storage.sql_text import format_sql_list
 

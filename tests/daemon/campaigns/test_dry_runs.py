@@ -107,7 +107,7 @@ async def test_an_opt_out_between_dry_run_and_start_is_shown_and_asked(
     run = await try_out(services, campaign)
     await services.suppress(build_phone(2))
     assert not (await services.dry_runs.get(campaign)).valid
-    with pytest.raises(DryRunMoved, match="1 people moved: Persona2 Sosa"):
+    with pytest.raises(DryRunMoved, match="1 moved: Persona2 Sosa"):
         await services.campaigns.start(campaign, run.hash, WHO, "the fair is over")
     assert (await services.campaigns.get(campaign)).campaign.state == "draft"
     asked = await services.dry_runs.get(campaign)

@@ -25,8 +25,8 @@ from daemon.backup import copies, keys, move, restore
 from daemon.settings import BackupSettings, DaemonSettings, RulesSettings, Settings
 from storage.integrity import check_state_folder
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
-from storage.migrations import MIGRATIONS
 from storage.opening import prepare_database
+from storage.schema_steps import MIGRATIONS
 from storage.state_folder import FolderLock, StateFolder
 from storage.triggers import install_triggers
 

@@ -20,8 +20,8 @@ from storage import contacts, messages, prospect_search, prospects, triggers
 from storage.db import Database
 from storage.errors import DiskFault, StorageError
 from storage.events import CommittedEvent
-from storage.migrations import MIGRATIONS
 from storage.prospects import NewProspectRecord, ProspectRecord
+from storage.schema_steps import MIGRATIONS
 from storage.sessions import SessionRecord
 from storage.tx import Reader, Tx
 from tests.helpers.clock import MIDDAY

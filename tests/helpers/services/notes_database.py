@@ -15,7 +15,8 @@ from sqlite_utils import Database as SchemaDatabase
 
 from storage.db import QUEUE_LIMIT, Database
 from storage.events import CommittedEvent
-from storage.migrations import SchemaMigrations, read_schema, split_statements
+from storage.migrations import SchemaMigrations
+from storage.schema_steps import read_schema, split_statements
 from storage.tx import Reader, Tx
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -78,10 +78,10 @@ from storage.history import HistoryKind
 from storage.import_undo import UndoOutcome
 from storage.imports import ImportRowOutcome
 from storage.inbound_reviews import STOP_CAUSES, Meaning, ReviewCause
-from storage.migrations import MIGRATIONS
 from storage.morning import NightTroubleKind
 from storage.outcomes import READ_OUTCOMES, NextAction, Outcome
 from storage.rulesets import RulesetActivationKind
+from storage.schema_steps import MIGRATIONS
 from storage.texts import TextPurpose
 
 FOLDER: Final = Path(console.__file__).parent
@@ -181,11 +181,11 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "phases.state.": set(PhaseState),
     "reported_ban.": set(ReportedBan),
     "change.": {*DeferKind, "route", "approval", "points", "find_out", "nothing", "fault", "hours"},
-    "campaigns.action.": set(DryRunAction) - {DryRunAction.NONE},
+    "campaigns.action.": {each for each in DryRunAction if each is not DryRunAction.NONE},
     "campaigns.by.": set(ReportDimension),
     "campaigns.do.": set(CONTROLS),
     "campaigns.means.": set(CONTROLS),
-    "campaigns.outlook.": set(SendOutlook) - {SendOutlook.NOW},
+    "campaigns.outlook.": {each for each in SendOutlook if each is not SendOutlook.NOW},
     "campaigns.person.": set(CampaignPersonState),
     "campaigns.stage.": set(CampaignStage),
     "campaigns.state.": set(CampaignState),
