@@ -345,14 +345,14 @@ class CampaignWork:
         Raises NotFound, NotAllowed, and Conflict where they are not taken, or the campaign is
         paused.
         """
-        person = await self._require_person(id_, prospect)
+        person = await self.require_person(id_, prospect)
         if person.message is None or person.state is not CampaignPersonState.CLAIMED:
             raise _build_state_error(person)
         return person.message, await self._manual.reveal(person.message, who)
 
     async def confirm(self, id_: str, prospect: str, who: str) -> CampaignPerson:
         """Record that the operator sent the message; of one that the phone has seen, nothing."""
-        person = await self._require_person(id_, prospect)
+        person = await self.require_person(id_, prospect)
         if person.state is CampaignPersonState.SENT:
             return person
         if person.message is None:
@@ -363,12 +363,12 @@ class CampaignWork:
             )
         else:
             await self._manual.confirm(person.message, who)
-        return await self._require_person(id_, prospect)
+        return await self.require_person(id_, prospect)
 
     async def skip(self, id_: str, prospect: str, who: str, reason: str) -> CampaignPerson:
         """Leave somebody out, with a reason; they get nothing in this campaign any more."""
         stated = require_reason(reason, hint="Say why they are skipped.")
-        person = await self._require_person(id_, prospect)
+        person = await self.require_person(id_, prospect)
         message = await self._find_message(person)
         if message is not None and message.state is MessageState.IN_DOUBT:
             await self._outbox.settle(message.id, MessageState.CANCELLED, who, stated)
@@ -378,7 +378,7 @@ class CampaignWork:
             await self._outbox.cancel(message.id, who, stated)
         else:
             await self._skip_without_message(person, who, stated)
-        return await self._require_person(id_, prospect)
+        return await self.require_person(id_, prospect)
 
     async def _skip_without_message(self, person: CampaignPerson, who: str, reason: str) -> None:
         now = self._clock.now()
@@ -411,11 +411,11 @@ class CampaignWork:
 
     async def put_back(self, id_: str, prospect: str, who: str) -> CampaignPerson:
         """Put back somebody whose link was not shown; any operator may have them next."""
-        person = await self._require_person(id_, prospect)
+        person = await self.require_person(id_, prospect)
         if person.message is None or person.state is not CampaignPersonState.CLAIMED:
             raise _build_state_error(person)
         await self._manual.return_message(person.message, who)
-        return await self._require_person(id_, prospect)
+        return await self.require_person(id_, prospect)
 
     async def submit_waiting(self, id_: str, *, limit: int = _SUBMITTED_AT_ONCE) -> None:
         """Store the messages of people who wait for an approval or a check, for the review.
@@ -452,7 +452,8 @@ class CampaignWork:
             await self._database.write(partial(_expire_due, campaign=campaign, now=now))
             await self.submit_waiting(campaign.id, limit=_SUBMITTED_BY_SWEEP)
 
-    async def _require_person(self, id_: str, prospect: str) -> CampaignPerson:
+    async def require_person(self, id_: str, prospect: str) -> CampaignPerson:
+        """Return a person of a campaign; raises NotFound."""
         found = await self._database.read(
             lambda reader: campaign_people.find_campaign_person(reader, id_, prospect)
         )

@@ -79,9 +79,10 @@ async def take_next_piece(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_skip_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that asks why a person is skipped."""
-    place = request.match_info
+    place, work = request.match_info, get_services(request).campaign_work
+    person = await work.require_person(place["id"], place["prospect"])
     return render_piece(
-        request, "pieces/campaign_skip.html", id=place["id"], prospect=place["prospect"]
+        request, "pieces/campaign_skip.html", id=person.campaign, prospect=person.prospect
     )
 
 

@@ -100,8 +100,11 @@ async def show_new_campaign_dialog(request: web.Request) -> web.StreamResponse:
 async def show_campaign(request: web.Request) -> web.StreamResponse:
     """Show a draft with its four blocks, or a campaign that was started."""
     services, view = get_services(request), await _load(request)
-    values: dict[str, Any] = {"view": view, "sentence": await _describe_filter(request, view)}
-    values["dry_run"] = await _find_dry_run(request)
+    values: dict[str, Any] = {
+        "view": view,
+        "sentence": await _describe_filter(request, view),
+        "dry_run": await _find_dry_run(request),
+    }
     if view.campaign.state is not CampaignState.DRAFT:
         values |= await _load_live(request, view)
         return await render_page(request, "campaign.html", active_page="campaigns", **values)

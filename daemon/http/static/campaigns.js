@@ -95,9 +95,10 @@ function save() {
   clearTimeout(timer);
   const [body, problem] = [readDraft(), document.getElementById("draft-problem")];
   const saved = document.getElementById("draft-saved");
+  const { campaign } = draft().dataset;
   saves = saves.then(async () => {
     try {
-      await call("PATCH", `/v1/campaigns/${draft().dataset.campaign}`, body);
+      await call("PATCH", `/v1/campaigns/${campaign}`, body);
       problem.hidden = true;
       saved.textContent = saved.dataset.saved;
       refreshPiece("campaign-audience");

@@ -18,10 +18,10 @@ export function startDialogs() {
   });
 }
 
-// What an earlier question left is never shown for another one, and one question is asked at a time.
+// Returns whether it is open. What an earlier question left is never shown for another one, and one question is asked at a time.
 export async function openDialog(path) {
   const place = dialog();
-  if (opening || place.open) return;
+  if (opening || place.open) return false;
   opening = true;
   place.replaceChildren();
   const question = { source: place, target: place, swap: "innerHTML" };
@@ -29,10 +29,11 @@ export async function openDialog(path) {
   opening = false;
   if (!place.firstElementChild) {
     toast(word(sent ? "refused" : "unreachable"));
-    return;
+    return false;
   }
   place.showModal();
   place.querySelector("[data-select]")?.select();
+  return true;
 }
 
 // Fills a suggested reason into the field.

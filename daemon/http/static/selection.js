@@ -10,7 +10,12 @@ let last = null;
 let asked = 0;
 
 const bar = () => document.getElementById("selection");
-const path = () => `/v1/${bar().dataset.list}/selection`;
+const PATHS = {
+  prospects: "/v1/prospects/selection",
+  messages: "/v1/messages/selection",
+  audit: "/v1/audit/selection",
+};
+const path = () => PATHS[bar().dataset.list];
 const ticks = () => [...document.querySelectorAll("[data-tick]")];
 const ticked = () => ticks().filter((each) => each.checked).map((each) => each.value);
 
@@ -104,7 +109,7 @@ async function exportSelection() {
 
 async function openAction(action) {
   const { ids, filter, hash } = selection;
-  await openDialog(`/pieces/${bar().dataset.list}/selection/${action}`);
+  if (!(await openDialog(`/pieces/${bar().dataset.list}/selection/${action}`))) return;
   const form = document.querySelector("#dialog form");
   form.elements.namedItem("ids").value = JSON.stringify(ids ?? null);
   form.elements.namedItem("filter").value = JSON.stringify(filter ?? null);

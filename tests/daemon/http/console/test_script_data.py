@@ -56,7 +56,9 @@ CALLED: Final = (
     ("POST", "/v1/conversations/${contact}/outcome"),
     ("POST", "/v1/conversations/${contact}/outcome/undo"),
     *(("POST", "/v1/conversations/${contact}/view"), ("POST", "/v1/messages")),
-    *(("POST", "/v1/prospects/selection"), ("GET", "/v1/exports/prospects.csv")),
+    *(("POST", "/v1/prospects/selection"), ("POST", "/v1/messages/selection")),
+    *(("POST", "/v1/audit/selection"), ("PATCH", "/v1/campaigns/${campaign}")),
+    ("POST", "/v1/sign-in/language"),
     *(("GET", "/v1/sign-in"), ("POST", "/v1/sign-in"), ("POST", "/v1/sign-in/link")),
 )
 """Each route that a script calls by itself; forms name theirs in the page."""

@@ -309,10 +309,12 @@ PYTHON_MEMBERS: Final[Mapping[str, set[str]]] = {
     "imports.csv.": {"record", "code", "reason"},
     "message.": set(MessageState),
     "night.": set(NightTroubleKind),
+    "permission.": set(Permission),
     "near_day.": {"yesterday", "today", "tomorrow"},
     "said.": set(InboundKind),
     "time.": {f"{way}.{unit}" for way in ("ago", "in") for unit in ("minutes", "hours", "days")},
     "timeline.": {*AUDIT_SEVERITY, *PhoneState, *SendingState},
+    "validation.": set(ValidationState),
 }
 FROM_PYTHON: Final = frozenset({"entry.key", "item.key", "each.key", "evidence_key", "primary[1]"})
 """Keys that a template gets whole from the code, where they stand."""

@@ -44,12 +44,14 @@ SPANISH, ENGLISH = load_language("es"), load_language("en")
 REGULAR: Final = (
     "aceptar acercar actualizar agregar anotar apuntar aprobar:aprueba apretar:aprieta arrastrar "
     "asignar aumentar avisar ayudar borrar buscar cambiar cancelar cerrar:cierra "
-    "completar comprobar:comprueba conectar confirmar conservar copiar corregir:corrige crear "
+    "completar comprobar:comprueba conectar confirmar congelar conservar copiar "
+    "corregir:corrige crear "
     "cuidar decidir "
     "dejar descargar detallar dividir editar ejecutar elegir:elige eliminar empezar:empieza "
     "encontrar:encuentra entrar entregar enviar escanear escribir escuchar esperar evitar "
     "explicar fijar guardar importar indicar iniciar instalar intentar leer:lee liberar limpiar "
-    "llamar llenar marcar mirar mostrar:muestra mover:mueve necesitar observar ofrecer olvidar "
+    "llamar llenar marcar mirar mostrar:muestra mover:mueve necesitar nombrar observar ofrecer "
+    "olvidar "
     "pasar pedir:pide pensar:piensa preguntar presionar probar:prueba pulsar quitar recargar "
     "recordar:recuerda registrar reiniciar repetir:repite responder revisar sacar seguir:sigue "
     "seleccionar soltar:suelta subir teclear tocar tomar usar validar verificar vincular "
@@ -84,7 +86,7 @@ NOUNS: Final = {
 STATEMENTS: Final = re.compile(
     r"^(?:Espera (?:el escaneo|aprobación|aceptación|su turno)|Escribe$|Empieza en:|Cambia de canal"
     r"|Pide (?:aprobación|que lo apruebe|la baja)|Pasa a «|Deja de contar"
-    r"|Sigue (?:cuando|en espera)|espera$|pide revisión)"
+    r"|Sigue (?:cuando|en espera)|espera$|pide revisión|Entrega \{)"
     r"|sigue donde quedó|\(pregunta antes\)|está vacío: necesita|demasiado; empieza de nuevo"
     r"|vuelve a la cola|archivo y (?:entra|espera)"
 )
