@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 PAGES: Final = Path(__file__).parents[2] / "docs" / "how-to"
 YOURS: Final = "sh yours"
 """The mark of a block whose lines name what is the reader's own: a domain, a number, a file."""
+_NO_COMMANDS: Final = frozenset({"toml", "mermaid"})
+"""The marks of blocks that nobody types into a shell."""
 _BLOCK: Final = re.compile(r"^( *)```([^\n]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _HEADING: Final = re.compile(r"^## (.+)$", re.MULTILINE)
 _SPAN: Final = re.compile(r"`([^`]+)`")
@@ -25,6 +27,11 @@ class PageBlock:
     section: str
     mark: str
     text: str
+
+    def leave_out(self, known: Collection[str]) -> PageBlock:
+        """Return the block without the lines that are among these."""
+        lines = [line for line in self.text.splitlines() if line not in known]
+        return replace(self, text="\n".join(lines))
 
     def fill_in(self, own: Mapping[str, str]) -> str:
         """Return the commands, with a test's own values in the place of the page's.
@@ -46,14 +53,14 @@ class PageBlock:
 def read_blocks(page: str, *, sections: Sequence[str] = ()) -> list[PageBlock]:
     """Return the blocks of commands of a page, in order; of some sections alone, if named."""
     found = list(_list_blocks((PAGES / page).read_text(encoding="utf-8")))
-    strange = {block.mark for block in found} - {"sh", YOURS, "toml"}
+    strange = {block.mark for block in found} - {"sh", YOURS, *_NO_COMMANDS}
     assert not strange, f"{page} has blocks that nobody runs: {strange}"
     there = {block.section for block in found}
     assert set(sections) <= there, (sections, there)
     return [
         block
         for block in found
-        if block.mark != "toml" and (not sections or block.section in sections)
+        if block.mark not in _NO_COMMANDS and (not sections or block.section in sections)
     ]
 
 

@@ -18,7 +18,7 @@ from tests.systemd.booted.booted_root import BootedRoot, CommandFailed, mount_ro
 from tests.systemd.booted.installation import lead_workers
 from tests.systemd.booted.network_namespace import NetworkNamespace
 from tests.systemd.built_packages import provide_packages
-from tests.systemd.page_commands import read_blocks
+from tests.systemd.page_commands import PageBlock, read_blocks
 from tests.virtual_whatsapp.contact import Contact
 from tests.virtual_whatsapp.linked_daemon import LinkedDaemon
 from tests.virtual_whatsapp.phone import Phone
@@ -107,6 +107,8 @@ class BlankServer:
     root: BootedRoot
     owner: ServerOwner
     variables: Mapping[str, str]
+    followed: set[str] = field(default_factory=set)
+    """The lines of pages that were run here."""
 
     @property
     def linked(self) -> LinkedDaemon:
@@ -125,8 +127,17 @@ class BlankServer:
 
         Raises :class:`CommandFailed` at the first that fails.
         """
+        return await self._run_blocks(read_blocks(page, sections=sections))
+
+    async def follow_rest(self, page: str) -> str:
+        """Run those commands of a page that no page before it had, in the same words."""
+        rest = (block.leave_out(self.followed) for block in read_blocks(page))
+        return await self._run_blocks([block for block in rest if block.text])
+
+    async def _run_blocks(self, blocks: Sequence[PageBlock]) -> str:
         printed = ""
-        for block in read_blocks(page, sections=sections):
+        for block in blocks:
+            self.followed.update(block.text.splitlines())
             commands = block.fill_in(self._list_own())
             if "leadmaster send" in commands:
                 await self.hear_from(self.owner.other_phone, QUESTION)

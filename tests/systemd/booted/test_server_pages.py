@@ -35,6 +35,9 @@ from tests.virtual_whatsapp.server import VirtualWhatsApp
 pytestmark = pytest.mark.slow
 
 INSTALL, BACK_UP, REPLACE = "install-on-debian.md", "back-up.md", "replace-a-burnt-server.md"
+FIRST_REPLY, UPGRADE_PAGE = "first-reply.md", "upgrade.md"
+WHAT_RUNS = "../explanation/what-runs-where.md"
+OTHER_PAGES = (FIRST_REPLY, UPGRADE_PAGE, WHAT_RUNS)
 PACKAGES, PROXY = "1. Install the packages", "2. Put nginx in front"
 SIGN_IN, LINK, SEND = "3. Sign in", "4. Link a phone", "5. Send the first message"
 WOKEN, UPGRADE, REMOVE = "Be woken", "Upgrade", "Remove"
@@ -43,6 +46,7 @@ NUMBER = "+5491155550001"
 PEOPLE = ("+5491155550102", "+5491155550103", "+5491155550104")
 RUN_ELSEWHERE = {
     "leadmaster service remove",  # test_package
+    "leadmaster halt REASON",  # test_burnt_server
     "leadmaster backup key --replace",  # test_backup_keys
     "leadmaster doctor --backup FILE",  # test_backup_commands
     "leadmaster restore --finish",  # test_cut_short
@@ -71,7 +75,8 @@ def test_every_command_of_the_pages_is_run() -> None:
     """By the test below, but for those of the wheel; what a sentence names has its own test."""
     walked = {PACKAGES, PROXY, SIGN_IN, LINK, SEND, WOKEN, UPGRADE, REMOVE}
     assert {block.section for block in read_blocks(INSTALL)} == walked | {WHEEL}
-    mentioned = set().union(*(list_mentions(page) for page in (INSTALL, BACK_UP, REPLACE)))
+    pages = (INSTALL, BACK_UP, REPLACE, *OTHER_PAGES)
+    mentioned = set().union(*map(list_mentions, pages))
     assert mentioned == RUN_ELSEWHERE
 
 
@@ -127,11 +132,28 @@ async def back_up_server(server: BlankServer, beto: Contact, carla: Contact) -> 
     assert "opt-outs, 1 logins of phones" in printed
     assert "burns with this server" not in printed
     await check_units(server)
+    await follow_other_pages(server)
     journal = disk / "suppressions.journal.age"
     before = journal.stat().st_mtime_ns
     await server.hear_from(carla, "BAJA")
     await linked.wait_for_suppression(carla.phone)
     await linked.wait_until(lambda: journal.stat().st_mtime_ns > before, "the sealed journal")
+
+
+async def follow_other_pages(server: BlankServer) -> None:
+    """Follow the pages that an owner reads on a server that runs; each of their lines is run.
+
+    What they share with the pages before is not run again: a second key, say, would be refused.
+    """
+    await server.follow_rest(FIRST_REPLY)
+    await server.follow_rest(UPGRADE_PAGE)
+    await server.linked.wait_for_state(SESSION, "ready")
+    units = await server.follow_rest(WHAT_RUNS)
+    blocks = [block for page in OTHER_PAGES for block in read_blocks(page)]
+    assert {line for block in blocks for line in block.text.splitlines()} <= server.followed
+    assert "leadmaster.service" in units
+    assert "leadmaster.socket" in units
+    assert "Overall exposure level for leadmaster.service" in units
 
 
 async def check_units(server: BlankServer) -> None:
