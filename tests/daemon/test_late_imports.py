@@ -83,14 +83,16 @@ def test_large_libraries_are_loaded_at_their_first_use_beside_the_loop(tmp_path:
         poll_until(lambda: client.get("sessions", "ventas")["pairing"] == "issued", "a code")
         assert client.download("sessions", "ventas", "qr", **{"as": "png"}).startswith(b"\x89PNG")
         run.run_json_command("users", "add", "ana", "--role", "viewer", "--link-only")
-        token = run(
-            "tokens", "add", "panel", "--user", "ana", "--scope", "sessions:read"
-        ).out.strip()
+        scopes = ("--scope", "sessions:read", "--scope", "metrics:read")
+        token = run("tokens", "add", "panel", "--user", "ana", *scopes).out.strip()
         assert run.call_http("/v1/sessions", token)[0] == 200
         assert client.send("+5491155550101", "Hola", wait=True)["state"] != "queued"
         base = client.get("status")["addresses"]["http"]
-        with urllib.request.urlopen(f"{base}/sign-in", timeout=20) as page:  # noqa: S310 - loopback
-            assert page.status == 200
+        for path in ("/sign-in", "/metrics"):
+            asked = urllib.request.Request(f"{base}{path}")  # noqa: S310 - loopback
+            asked.add_header("Authorization", f"Bearer {token}")
+            with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310
+                assert answer.status == 200
         used = read_notes(notes)
         assert set(used) >= BESIDE_THE_LOOP
         assert {used[name] for name in BESIDE_THE_LOOP} & {"MainThread"} == set()
