@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import resource
 import sqlite3
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.connections import connect_for_writing
+from storage.connections import connect_for_writing, connect_to_file_alone
 from storage.db import Database
 from storage.errors import DatabaseClosed, DiskFault, DiskFull, WriteFailed
 from storage.events import CommittedEvent
@@ -110,16 +111,20 @@ async def second_writer(database: Database, queue_limit: int = 8) -> AsyncIterat
 async def test_without_a_free_descriptor_it_writes_on(tmp_path: Path) -> None:
     """What the writer looks at is open already; what can't be opened is no swapped database."""
     async with open_notes_database(tmp_path) as database:
+        os.utime(database.path, (1, 1))  # no recent change, which would be looked into each time
         await database.write(add_note("one"))
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
-        try:
-            await database.write(add_note("two"))
-            database.path.touch()  # as after a checkpoint: the file is looked into
-            with pytest.raises(DiskFault):
-                await database.write(add_note("three"))
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        with contextlib.closing(connect_to_file_alone(database.path)) as other:
+            # SQLite keeps a descriptor of the file for the next who opens it: this one has it now.
+            other.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+            try:
+                await database.write(add_note("two"))
+                database.path.touch()  # as after a checkpoint: the file is looked into
+                with pytest.raises(DiskFault):
+                    await database.write(add_note("three"))
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
         assert await database.check_files() is None
         await database.write(add_note("four"))
         assert await database.read(list_note_texts) == ["one", "two", "four"]
