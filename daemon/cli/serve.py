@@ -94,8 +94,8 @@ def _hide_optional_modules() -> Iterator[None]:
 
     names = ("rich", "greenlet") if has_third_party_plugin() else ("rich", "greenlet", "ssl")
     hidden = [name for name in names if name not in sys.modules]
-    # Without ssl these are loaded by half: who imports them later, as the metrics' library, must find
-    # them whole.
+    # Without ssl these are loaded by half: who imports them later, as the library of metrics, must
+    # find them whole.
     halves = [name for name in ("http.client", "urllib.request") if name not in sys.modules]
     for name in hidden:
         # None makes an import fail, as where it is not installed.

@@ -20,7 +20,7 @@ from daemon.http.bodies import (
     read_query,
 )
 from daemon.http.health import get_services
-from daemon.http.openapi import CSV, operation
+from daemon.http.openapi import CSV, OCTET_STREAM, operation
 from daemon.lists.csv_export import format_csv
 from daemon.lists.xlsx_export import XLSX, format_xlsx
 from statemachines.campaign import CampaignPersonState
@@ -119,7 +119,7 @@ async def export_campaign_people_csv(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/campaigns/{id}/people.xlsx")
-@operation(str, media_types=(XLSX,), errors=(NotFound,))
+@operation(bytes, media_types=(OCTET_STREAM,), errors=(NotFound,))
 async def export_campaign_people_xlsx(request: web.Request) -> web.Response:
     """Return the people of a campaign as a workbook in which every cell is text."""
     rows = await _read_rows(request)
