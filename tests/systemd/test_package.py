@@ -84,7 +84,7 @@ def copy_version_after(target: Path) -> Path:
     text, count = re.subn(r'(?m)^version = ".*"$', 'version = "99.0.0"', project.read_text("utf-8"))
     assert count == 1
     project.write_text(text, "utf-8")
-    with (after / "storage" / "migrations.py").open("a", encoding="utf-8") as file:
+    with (after / "storage" / "schema_steps.py").open("a", encoding="utf-8") as file:
         file.write(FURTHER_MIGRATION)
     return after
 
