@@ -43,6 +43,7 @@ class ChatPresence:
         )
 
     def _forget_old(self, now: datetime) -> None:
-        over = [view for view, until in self._until.items() if until <= now]
-        for view in over or list(self._until)[: len(self._until) - _MAX_VIEWS]:
+        for view in [view for view, until in self._until.items() if until <= now]:
             del self._until[view]
+        while len(self._until) > _MAX_VIEWS:
+            del self._until[next(iter(self._until))]
