@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from daemon.events import (
     AlertChanged,
+    CampaignChanged,
+    CampaignPersonChanged,
     ClockStepped,
     ContactReopened,
     ContactSuppressed,
     ConversationChanged,
     DecisionRecorded,
+    DeliveryFrozen,
+    DeliveryRowChanged,
     DomainEvent,
     ExpiryAnnounced,
     GateFaulted,
@@ -39,11 +43,15 @@ from daemon.events import (
 
 __all__ = [
     "AlertChanged",
+    "CampaignChanged",
+    "CampaignPersonChanged",
     "ClockStepped",
     "ContactReopened",
     "ContactSuppressed",
     "ConversationChanged",
     "DecisionRecorded",
+    "DeliveryFrozen",
+    "DeliveryRowChanged",
     "DomainEvent",
     "ExpiryAnnounced",
     "GateFaulted",

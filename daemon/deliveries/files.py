@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 from daemon.api.numbers import format_phone_groups
-from daemon.late_imports import LateImport
 from daemon.lists.csv_export import format_csv
+from daemon.lists.xlsx_export import Sheet, format_workbook
 from storage.client_terms import DeliveryColumn
 from storage.deliveries import DeliveryEvidence, DeliveryFact, DeliveryFormat, NewDeliveryRow
 
 Words: TypeAlias = Callable[..., str]
 """A language of the console: the word for a key."""
-WORKBOOK_LIBRARY: Final = LateImport("xlsxwriter")
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _WIDTHS: Final[Mapping[str, int]] = {
     DeliveryColumn.NAME: 24,
@@ -26,8 +24,7 @@ _WIDTHS: Final[Mapping[str, int]] = {
     DeliveryColumn.QUOTE: 48,
 }
 _USUAL_WIDTH: Final = 18
-_LONGEST_CELL: Final = 32_767
-"""What a cell of a workbook takes; the library leaves out a longer one without a word."""
+_NUMBER_WIDTH: Final = 6
 _EVIDENCE_WIDTHS: Final = (8, 18, 34, 14, 60)
 _FACT_COLUMNS: Final[Mapping[DeliveryColumn, DeliveryFact]] = {
     DeliveryColumn.VALIDATION: DeliveryFact.VALIDATION,
@@ -83,48 +80,18 @@ def _write_csv(plan: FilePlan, words: Words) -> bytes:
 
 
 def _write_workbook(plan: FilePlan, words: Words) -> bytes:
-    from xlsxwriter import Workbook  # noqa: PLC0415 - loaded late
-
-    content = io.BytesIO()
-    # In memory, and every cell a text: nothing is a formula, a link or a number.
-    book = Workbook(content, {"in_memory": True})
-    book.set_properties({"title": plan.title, "created": plan.at.replace(tzinfo=None)})
-    # As text also once somebody edits the cell, or saves the sheet as CSV and opens it again.
-    plain = book.add_format({"num_format": "@", "quote_prefix": True, "valign": "top"})
-    bold = book.add_format({"bold": True})
     widths = [_WIDTHS.get(each, _USUAL_WIDTH) for each in plan.columns]
-    _write_sheet(
-        book.add_worksheet(words("delivery_file.people")),
-        [_list_headers(plan, words), *_list_people(plan, words)],
-        [6, *widths],
-        plain,
-        bold,
+    people = Sheet(
+        title=words("delivery_file.people"),
+        rows=[_list_headers(plan, words), *_list_people(plan, words)],
+        widths=[_NUMBER_WIDTH, *widths],
     )
-    _write_sheet(
-        book.add_worksheet(words("delivery_file.evidence")),
-        [*_list_evidence(plan, words), *_list_meanings(plan, words)],
-        _EVIDENCE_WIDTHS,
-        plain,
-        bold,
+    evidence = Sheet(
+        title=words("delivery_file.evidence"),
+        rows=[*_list_evidence(plan, words), *_list_meanings(plan, words)],
+        widths=_EVIDENCE_WIDTHS,
     )
-    book.close()
-    return content.getvalue()
-
-
-def _write_sheet(
-    sheet: Any,  # noqa: ANN401 - the library has no types
-    rows: Iterable[Sequence[str]],
-    widths: Sequence[int],
-    plain: object,
-    bold: object,
-) -> None:
-    for place, width in enumerate(widths):
-        sheet.set_column(place, place, width)
-    sheet.freeze_panes(1, 0)
-    for number, row in enumerate(rows):
-        for place, text in enumerate(row):
-            # An empty text would be written as no cell; `write` would read "=1+1" as a formula.
-            sheet.write_string(number, place, text[:_LONGEST_CELL], plain if number else bold)
+    return format_workbook([people, evidence], title=plan.title, at=plan.at)
 
 
 def _list_headers(plan: FilePlan, words: Words) -> list[str]:

@@ -15,14 +15,7 @@ import msgspec
 from daemon.api.clock import Clock
 from daemon.chats.sharing import require_client
 from daemon.contacts.aliases import list_searched_spellings
-from daemon.deliveries.files import (
-    WORKBOOK_LIBRARY,
-    FilePlan,
-    FileRow,
-    Words,
-    WrittenFile,
-    write_files,
-)
+from daemon.deliveries.files import FilePlan, FileRow, Words, WrittenFile, write_files
 from daemon.deliveries.qualification import (
     INTERESTED,
     LeftOutPerson,
@@ -32,6 +25,7 @@ from daemon.deliveries.qualification import (
 from daemon.deliveries.terms import require_terms
 from daemon.errors import BadRequest, Conflict, NotFound, require_reason
 from daemon.events import DecisionRecorded, DeliveryFrozen
+from daemon.lists.xlsx_export import WORKBOOK_LIBRARY
 from daemon.settings import DaemonSettings
 from storage import audit, decision_entries, deliveries, prospect_search
 from storage.client_terms import ClientTerms, DeliveryTerms

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from daemon.api.clock import Clock
 from daemon.api.numbers import format_phone_groups
 from daemon.chats.sharing import require_client
-from daemon.deliveries.files import WORKBOOK_LIBRARY, FileRow, WrittenFile
+from daemon.deliveries.files import FileRow, WrittenFile
 from daemon.deliveries.qualification import Qualification
 from daemon.deliveries.service import (
     DeliveryDetail,
@@ -27,6 +27,7 @@ from daemon.deliveries.service import (
 from daemon.errors import BadRequest, Conflict, NotFound, require_reason
 from daemon.events import DeliveryRowChanged
 from daemon.lists.csv_export import format_csv
+from daemon.lists.xlsx_export import WORKBOOK_LIBRARY
 from statemachines.delivery import DeliveryRowEvent, DeliveryRowState, move_delivery_row
 from statemachines.machine import IllegalTransition
 from storage import audit, deliveries, delivery_queries, prospects

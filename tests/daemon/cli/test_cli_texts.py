@@ -54,7 +54,7 @@ def test_a_text_is_written_changed_approved_and_used(cli: DaemonCommands) -> Non
     assert left_out["missing"] == ["nombre"]
     prepared = cli("texts", "prepare", text, "2", named)
     assert prepared.out.startswith("Buenas Ángela\n\nSoy ")
-    assert f"--template {text}@2" in prepared.err
+    assert f"--template {text}@2" in prepared.out
     assert "They have no nombre" in cli("texts", "prepare", text, "2", nameless, status=2).err
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from python_calamine import CalamineWorkbook
 
-from daemon.lists.xlsx_export import format_xlsx
+from daemon.lists.xlsx_export import Sheet, format_workbook
 
 HOSTILE = ["=1+1", "+5491141234567", "@SUM(A1)", "<b>&\"'", "-3", " two  blanks ", "Ñandú\x00\x1f"]
 
@@ -21,7 +22,8 @@ def read_back(content: bytes) -> Sequence[Sequence[object]]:
 
 def test_what_looks_like_a_formula_or_a_number_is_text() -> None:
     """A reader gives each cell as it was, and nowhere is a formula."""
-    content = format_xlsx([["name", "phone"], HOSTILE, [7, None]])
+    sheet = Sheet(title="People", rows=[["name", "phone"], HOSTILE, [7, None]])
+    content = format_workbook([sheet], title="A list", at=datetime(2026, 3, 3, tzinfo=UTC))
     head, hostile, plain = read_back(content)
     assert head[:2] == ["name", "phone"]
     assert hostile == HOSTILE
