@@ -71,13 +71,18 @@ _NOT_SENT: Final = format_sql_list(FINAL_PERSON_STATES - {CampaignPersonState.SE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentCampaignPerson:
-    """Somebody who was written to: by what, and what came of it. ``rules`` fired at the release."""
+    """Somebody who was written to: by what, and what came of it.
+
+    ``template`` is the version of a text, which has ``text_name``. ``rules`` are the reasons, by
+    id, of those that fired at the release.
+    """
 
     template: str | None
+    text_name: str
     phone: str | None
     time_zone: str
     opened_at: datetime
-    rules: tuple[str, ...]
+    rules: Mapping[str, str]
     replied: bool
     interested: bool
     opted_out: bool
@@ -169,10 +174,11 @@ def count_stages(reader: Reader, campaign: str) -> dict[CampaignStage, int]:
 def list_sent_people(reader: Reader, campaign: str) -> list[SentCampaignPerson]:
     """Return everybody who was written to, in the order of their turns."""
     rows = reader.all(
-        "SELECT m.template, r.opened_at, s.phone, s.time_zone, d.document,"
+        "SELECT m.template, x.name AS text_name, r.opened_at, s.phone, s.time_zone, d.document,"
         f" {_REPLIED} AS replied, {_INTERESTED} AS interested, {_OPTED_OUT} AS opted_out"
         " FROM campaign_people AS r JOIN messages AS m ON m.id = r.message"
         " JOIN sessions AS s ON s.name = m.session"
+        " LEFT JOIN texts AS x ON x.id = substr(m.template, 1, instr(m.template, '@') - 1)"
         " LEFT JOIN decisions AS d ON d.id = m.decision"
         f" WHERE r.campaign = ? AND {_SENT} AND r.opened_at IS NOT NULL ORDER BY r.place",
         (campaign,),
@@ -180,6 +186,7 @@ def list_sent_people(reader: Reader, campaign: str) -> list[SentCampaignPerson]:
     return [
         SentCampaignPerson(
             template=row["template"],
+            text_name=row["text_name"] or "",
             phone=row["phone"],
             time_zone=row["time_zone"],
             opened_at=parse_timestamp(row["opened_at"]),
@@ -215,7 +222,7 @@ def list_stopped_people(reader: Reader, campaign: str) -> list[StoppedCampaignPe
     ]
 
 
-def _list_rules(document: str | None) -> tuple[str, ...]:
-    """Return the rules that changed the score in a stored decision."""
+def _list_rules(document: str | None) -> dict[str, str]:
+    """Return the reasons of the rules that changed the score in a stored decision, by id."""
     found = json.loads(document) if document else {}
-    return tuple(sorted({str(each["id"]) for each in found.get("contributions", ())}))
+    return {str(each["id"]): str(each["reason"]) for each in found.get("contributions", ())}

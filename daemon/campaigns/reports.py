@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -55,10 +55,16 @@ class ReportShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportGroup:
-    """Those who were written to with one text, under one rule, in one hour or from one phone."""
+    """Those who were written to with one text, under one rule, in one hour or from one phone.
+
+    ``value`` is the id of what they have in common, and ``title`` how people know it: the name of
+    the text, whose ``version`` this is, or the reason of the rule. It is empty for the others.
+    """
 
     by: ReportDimension
     value: str
+    title: str
+    version: int | None
     sent: int
     replied: ReportShare
     interested: ReportShare
@@ -132,8 +138,8 @@ class CampaignReports:
             sent = campaign_reports.list_sent_people(reader, id_)
             groups = [
                 group
-                for dimension, list_values in _VALUES.items()
-                for group in _group(sent, dimension, list_values)
+                for dimension, list_titles in _TITLES.items()
+                for group in _group(sent, dimension, list_titles)
             ]
             return CampaignReport(
                 total=_build_group(ReportDimension.TEXT, "", sent) if sent else None,
@@ -158,38 +164,45 @@ def compute_share(count: int, total: int) -> ReportShare:
     )
 
 
-def _list_hour(person: SentCampaignPerson) -> Iterable[str]:
+def _get_hour(person: SentCampaignPerson) -> str:
     # Two digits, so that hours sort as text; by the clock of the number that wrote.
-    return [f"{person.opened_at.astimezone(ZoneInfo(person.time_zone)):%H}"]
+    return f"{person.opened_at.astimezone(ZoneInfo(person.time_zone)):%H}"
 
 
-_VALUES: Final[Mapping[ReportDimension, Callable[[SentCampaignPerson], Iterable[str]]]] = {
-    ReportDimension.TEXT: lambda person: [person.template or ""],
+_TITLES: Final[Mapping[ReportDimension, Callable[[SentCampaignPerson], Mapping[str, str]]]] = {
+    ReportDimension.TEXT: lambda person: {person.template or "": person.text_name},
     ReportDimension.RULE: lambda person: person.rules,
-    ReportDimension.HOUR: _list_hour,
-    ReportDimension.PHONE: lambda person: [person.phone or ""],
+    ReportDimension.HOUR: lambda person: {_get_hour(person): ""},
+    ReportDimension.PHONE: lambda person: {person.phone or "": ""},
 }
+"""By what each groups a person: the titles of the values that they have, by value."""
 
 
 def _group(
     sent: Sequence[SentCampaignPerson],
     by: ReportDimension,
-    list_values: Callable[[SentCampaignPerson], Iterable[str]],
+    list_titles: Callable[[SentCampaignPerson], Mapping[str, str]],
 ) -> list[ReportGroup]:
     found: defaultdict[str, list[SentCampaignPerson]] = defaultdict(list)
+    titles: dict[str, str] = {}
     for person in sent:
-        for value in list_values(person):
+        for value, title in list_titles(person).items():
             found[value].append(person)
-    return [_build_group(by, value, people) for value, people in sorted(found.items())]
+            titles[value] = title
+    return [
+        _build_group(by, value, people, titles[value]) for value, people in sorted(found.items())
+    ]
 
 
 def _build_group(
-    by: ReportDimension, value: str, people: Sequence[SentCampaignPerson]
+    by: ReportDimension, value: str, people: Sequence[SentCampaignPerson], title: str = ""
 ) -> ReportGroup:
     n = len(people)
     return ReportGroup(
         by=by,
         value=value,
+        title=title,
+        version=int(value.rpartition("@")[2]) if by is ReportDimension.TEXT and title else None,
         sent=n,
         replied=compute_share(sum(each.replied for each in people), n),
         interested=compute_share(sum(each.interested for each in people), n),

@@ -363,10 +363,11 @@ def show_report(cli: CliContext, *, campaign: str, json_: bool) -> None:
         return
     shares = ("replied", "interested", "opted_out")
     rows = [
-        {**group, **{name: _format_share(group[name], group["sent"]) for name in shares}}
+        {**group, "title": _format_title(group)}
+        | {name: _format_share(group[name], group["sent"]) for name in shares}
         for group in report["groups"]
     ]
-    columns = {"by": "by", "value": "value", "sent": "sent", "replied": "replied"}
+    columns = {"by": "by", "title": "value", "sent": "sent", "replied": "replied"}
     columns |= {"interested": "interested", "opted_out": "opted out"}
     print_table(rows, columns, empty="Nobody was written to yet.")
     print_table(
@@ -374,6 +375,11 @@ def show_report(cli: CliContext, *, campaign: str, json_: bool) -> None:
         {"count": "people", "state": "state", "sentence": "why", "wrote_later": "wrote later"},
         empty="Nobody was stopped.",
     )
+
+
+def _format_title(group: dict[str, Any]) -> str:
+    version = f", version {group['version']}" if group["version"] else ""
+    return f"{group['title']}{version}" if group["title"] else group["value"] or "typed"
 
 
 def _format_share(share: dict[str, Any], total: int) -> str:

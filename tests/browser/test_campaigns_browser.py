@@ -20,6 +20,7 @@ from tests.helpers.client.browser import (
     SIZES,
     Look,
     choose_look,
+    is_too_wide,
     list_axe_violations,
     open_page,
     wait_until_live,
@@ -29,6 +30,8 @@ from tests.helpers.client.http import Json, build_settings
 
 pytestmark = pytest.mark.slow
 
+NAME: Final = "Feria de Rosario " + "W" * 60
+"""Of a text and of a campaign, with a word that is wider than a phone."""
 FOOTER: Final = "Soy {quien}, de {origen_en_palabras}. Respondé BAJA y no escribimos."
 DESK: Final = "#campaign-work"
 FINISHED: Final = f"{DESK} [data-state=finished]"
@@ -67,7 +70,7 @@ async def add_text(console: ConsoleServer) -> str:
     """Store a first contact and approve it; return its id."""
     words = {"body": "Hola {nombre}, ¿hablamos?", "footer": FOOTER}
     fallbacks = {"origen_en_palabras": "la feria de Rosario"}
-    order: dict[str, Json] = {"name": "Feria", "purpose": "first_contact", **words}
+    order: dict[str, Json] = {"name": NAME, "purpose": "first_contact", **words}
     made = await console.api.post("/v1/texts", **order, fallbacks=fallbacks)
     await console.api.post(f"/v1/texts/{made.document['id']}/approve", version=1)
     return str(made.document["id"])
@@ -76,7 +79,7 @@ async def add_text(console: ConsoleServer) -> str:
 async def start_campaign(console: ConsoleServer) -> str:
     """Start a campaign for everybody; return its id."""
     text = await add_text(console)
-    order = {"name": "Feria marzo", "session": "ventas", "text": text}
+    order = {"name": NAME, "session": "ventas", "text": text}
     made = await console.api.post("/v1/campaigns", **order)
     id_ = str(made.document["campaign"]["id"])
     run = await console.api.post(f"/v1/campaigns/{id_}/dry-run")
@@ -274,6 +277,11 @@ async def test_5_and_6_a_pause_is_at_once_and_who_opts_out_goes_from_under_the_f
         await live.goto(f"/campaigns/{campaign}/report")
         few = live.locator("[data-enough=false]").first
         await expect(few).to_contain_text(say("too few to say", "muy pocos para decir"))
+        await expect(live.locator("h3", has_text=say(", version 1", ", versión 1"))).to_have_count(
+            1
+        )
+        await live.set_viewport_size({"width": 320, "height": 640})
+        assert not await is_too_wide(live)
 
 
 async def trip_breaker(console: ConsoleServer) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from daemon.campaigns.reports import compute_share
+from daemon.campaigns.reports import ReportDimension, compute_share
 from statemachines.campaign import CampaignPersonState
 from storage.campaign_reports import CampaignStage
+from storage.column_formats import format_timestamp
 from storage.outcomes import Outcome
 from tests.helpers.services.campaigns import (
     WHO,
@@ -99,6 +101,19 @@ async def test_each_number_of_the_funnel_opens_its_people(services: MessagingSer
     assert len(sent) == 4
 
 
+async def test_a_rule_has_its_reason_beside_its_name(services: MessagingServices) -> None:
+    """As the decision has it, though the rules may be others by now."""
+    await add_people(services, 2)
+    long_ago = format_timestamp(services.clock.now() - timedelta(days=35))
+    await services.execute_sql("UPDATE prospects SET validated_at = ?", long_ago)
+    campaign = await make_draft(services)
+    await start(services, campaign)
+    await send_next(services, campaign)
+    report = await services.campaign_reports.build_report(campaign)
+    [group] = [each for each in report.groups if each.by is ReportDimension.RULE]
+    assert (group.value, group.title, group.sent) == ("stale", "How old the validation is", 1)
+
+
 async def test_the_report_by_text_rule_hour_and_phone(services: MessagingServices) -> None:
     """Each group has its counts, and the others the reason why they got nothing."""
     campaign = await work_off(services)
@@ -110,6 +125,8 @@ async def test_the_report_by_text_rule_hour_and_phone(services: MessagingService
         assert (group.sent, group.replied.count, group.interested.count) == (4, 2, 1)
         assert group.opted_out.count == 1
         assert not group.replied.enough
+    assert (groups["text", f"{text}@1"].title, groups["text", f"{text}@1"].version) == ("Feria", 1)
+    assert (groups["hour", "12"].title, groups["hour", "12"].version) == ("", None)
     assert report.total is not None
     assert report.total.sent == 4
     stopped = {(each.state.value, each.sentence): each.count for each in report.stopped}
