@@ -122,6 +122,7 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], RequiredAccess]] = MappingProxyType
         ("GET", "/pieces/rules/change/{target}"): Scope.RULES_WRITE,
         ("GET", "/pieces/rules/preview"): Scope.RULES_WRITE,
         ("GET", "/pieces/rules/accept"): Scope.RULES_WRITE,
+        ("GET", "/pieces/rules/discard"): Scope.RULES_WRITE,
         ("GET", "/pieces/rules/rollback/{hash}"): Scope.RULES_WRITE,
         ("GET", "/prospects/{id}/dossier"): Scope.PROSPECTS_WRITE,
         ("GET", "/pieces/prospects/{id}/forget"): Scope.ADMIN,
@@ -377,6 +378,7 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], RequiredAccess]] = MappingProxyType
         ("POST", "/v1/rules/change"): Scope.RULES_WRITE,
         ("POST", "/v1/rules/accept"): Scope.RULES_WRITE,
         ("POST", "/v1/rules/rollback"): Scope.RULES_WRITE,
+        ("POST", "/v1/rules/discard"): Scope.RULES_WRITE,
         # It changes nothing, and its report names prospects.
         ("POST", "/v1/rules/backtest"): Scope.PROSPECTS_READ,
     }

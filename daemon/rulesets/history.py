@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import rules
 from daemon.errors import Conflict, NotFound
 from daemon.rulesets.active import ActiveRulesets
+from rules.diff import RulesetChange, compare_rulesets
 from storage import rulesets
-from storage.rulesets import RulesetActivationKind, RulesetRecord
+from storage.rulesets import RulesetActivation, RulesetActivationKind, RulesetRecord
 from storage.tx import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class RulesetHistoryEntry:
+    """One activation, and what it changed in its format.
+
+    `changes` is None for the first, and where this version can't read one of the two rulesets.
+    `is_newest`: nothing of that format went live after it.
+    """
+
+    activation: RulesetActivation
+    changes: tuple[RulesetChange, ...] | None
+    is_newest: bool
+
+
+def list_history(reader: Reader, limit: int) -> list[RulesetHistoryEntry]:
+    """Return the changes of the live rulesets with what each changed, newest first."""
+    found = rulesets.list_activations(reader, limit)
+    hashes = {hash_ for each in found for hash_ in (each.hash, each.previous) if hash_}
+    read = {hash_: load_stored_ruleset(reader, hash_) for hash_ in hashes}
+    entries, seen = [], set()
+    for each in found:
+        before, after = read.get(each.previous or ""), read[each.hash]
+        changes = compare_rulesets(before, after) if before and after else None
+        entries.append(RulesetHistoryEntry(each, changes, each.format not in seen))
+        seen.add(each.format)
+    return entries
 
 
 def read_last_accepted(reader: Reader, active: ActiveRulesets) -> tuple[rules.RuleFile, ...]:
@@ -57,16 +86,8 @@ def was_rolled_back(reader: Reader, hashes: Sequence[str]) -> bool:
 
 def load_stored_gate(reader: Reader, hash_: str) -> rules.Ruleset | None:
     """Return a gate ruleset that was live before; None if it is unknown or can't be read now."""
-    stored = rulesets.find_rulesets(reader, hash_)
-    # Files of an older version may use facts or words that this one does not have.
-    try:
-        return (
-            rules.load_rulesets(_build_files(stored[0])).get(rules.RuleFormat.GATE)
-            if stored
-            else None
-        )
-    except rules.RulesInvalid:
-        return None
+    stored = load_stored_ruleset(reader, hash_)
+    return stored if stored and stored.format is rules.RuleFormat.GATE else None
 
 
 def load_live_gate(reader: Reader) -> rules.Ruleset | None:
@@ -78,6 +99,20 @@ def load_live_gate(reader: Reader) -> rules.Ruleset | None:
 def get_live_score_hash(reader: Reader) -> str | None:
     """Return the hash of the live score ruleset, or None before the first."""
     return rulesets.get_live_hash(reader, str(rules.RuleFormat.SCORE))
+
+
+def load_stored_ruleset(reader: Reader, hash_: str) -> rules.Ruleset | None:
+    """Return a ruleset that was live before; None if it is unknown or can't be read now."""
+    stored = rulesets.find_rulesets(reader, hash_)
+    # Files of an older version may use facts or words that this one does not have.
+    try:
+        return (
+            rules.load_rulesets(_build_files(stored[0])).get(rules.RuleFormat(stored[0].format))
+            if stored
+            else None
+        )
+    except rules.RulesInvalid:
+        return None
 
 
 def _build_files(record: RulesetRecord) -> Sequence[rules.RuleFile]:

@@ -111,17 +111,22 @@ _UNDONE_SUFFIX: Final = ".undone"
 
 
 def restore_rule_files(
-    settings: RulesSettings, live: Iterable[rules.RuleFile], former: Iterable[rules.RuleFile]
+    settings: RulesSettings,
+    undone: Iterable[rules.RuleFile],
+    former: Iterable[rules.RuleFile],
+    *,
+    keeps_texts: bool = False,
 ) -> list[str]:
     """Give the files of the operator's folder their former texts; return the paths of those.
 
-    A file whose text is not the live one stays as it is: somebody changed it meanwhile. One that
-    did not exist then gets the ending `.undone`, so that it is no rule file any more. Raises
-    :class:`Conflict` and :class:`Unavailable` as the writing does, `RulesInvalid` as the reading.
+    A file whose text is not the one to undo stays as it is: somebody changed it meanwhile. One that
+    did not exist then gets the ending `.undone`, so that it is no rule file any more; with
+    `keeps_texts` every undone text is kept so. Raises :class:`Conflict` and :class:`Unavailable`
+    as the writing does, `RulesInvalid` as the reading.
     """
     folder = require_writable_folder(settings)
     present = {file.path: file.text for file in read_own_files([folder])}
-    texts = {file.path: file.text for file in live if file.own}
+    texts = {file.path: file.text for file in undone if file.own}
     wanted = {file.path: file for file in former if file.own}
     restored = []
     for path in sorted(texts.keys() | wanted.keys()):
@@ -130,6 +135,8 @@ def restore_rule_files(
         if not is_changed or present.get(path) != text or Path(path).parent != folder:
             continue
         if file is not None:
+            if keeps_texts and text is not None:
+                write_rule_files([rules.RuleFile(path + _UNDONE_SUFFIX, text, own=True)])
             write_rule_files([file])
         else:
             _set_aside(Path(path))

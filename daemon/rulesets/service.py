@@ -185,14 +185,47 @@ class RulesetService:
     async def accept(self, hash_: str, who: str, reason: str) -> RulesetStatus:
         """Make the waiting rulesets live. Raises :class:`NotFound` where none has that hash."""
         async with self._lock:
-            candidate = self._candidate
-            if candidate is None or not candidate.pending.hash.startswith(hash_):
-                raise NotFound(
-                    f"No rules of the hash {hash_} are waiting to be accepted.",
-                    hint="leadmaster rules status shows what waits.",
-                )
-            await self._activate(candidate.compiled, RulesetActivationKind.ACCEPTED, who, reason)
+            waiting = self._require_candidate(hash_).compiled
+            await self._activate(waiting, RulesetActivationKind.ACCEPTED, who, reason)
             return self.get_status()
+
+    async def discard(self, hash_: str, who: str, reason: str) -> RulesetStatus:
+        """Take what waits out of the operator's folder: its files get the texts in force.
+
+        Each text that is taken out is kept beside, with the ending `.undone`. Raises
+        :class:`NotFound` where nothing of that hash waits, and :class:`Conflict` where none of the
+        folder's files is as it was when it began to wait.
+        """
+        async with self._lock:
+            waiting = self._require_candidate(hash_).compiled
+            try:
+                taken_out = await asyncio.to_thread(
+                    rule_files.restore_rule_files,
+                    self._settings,
+                    waiting.sources,
+                    self._active.compiled.sources,
+                    keeps_texts=True,
+                )
+            except rules.RulesInvalid as error:
+                raise RulesRejected(str(error)) from error
+            if not taken_out:
+                raise Conflict(
+                    "Nothing was taken out: the files were changed since, or the change is not in"
+                    " your folder.",
+                    hint="Check the folder, and look at what waits then.",
+                )
+            await self._audit_files("rules_taken_out", taken_out, who, reason)
+            await self._reload(who, "")
+            return self.get_status()
+
+    def _require_candidate(self, hash_: str) -> _Candidate:
+        candidate = self._candidate
+        if candidate is None or not candidate.pending.hash.startswith(hash_):
+            raise NotFound(
+                f"No rules of the hash {hash_} are waiting to be accepted.",
+                hint="leadmaster rules status shows what waits.",
+            )
+        return candidate
 
     async def rollback(self, hash_: str, who: str, reason: str) -> RulesetStatus:
         """Make a ruleset live that was live before; that of the other format stays as it is.
@@ -234,12 +267,13 @@ class RulesetService:
             log.warning("rule_files_not_restored", sentence=str(error))
             return
         if restored:
-            at, subject, detail = self._clock.now(), self._settings.dir, {"files": restored}
-            await self._database.write(
-                lambda tx: audit.insert_audit_entry(
-                    tx, at, who, "rule_files_restored", subject, reason, detail
-                )
-            )
+            await self._audit_files("rule_files_restored", restored, who, reason)
+
+    async def _audit_files(self, action: str, paths: list[str], who: str, reason: str) -> None:
+        at, subject, detail = self._clock.now(), self._settings.dir, {"files": paths}
+        await self._database.write(
+            lambda tx: audit.insert_audit_entry(tx, at, who, action, subject, reason, detail)
+        )
 
     async def _reload(self, who: str, reason: str, *, undone: bool = False) -> None:
         await self._reload_shadow()

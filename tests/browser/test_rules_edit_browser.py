@@ -107,8 +107,10 @@ async def test_a_threshold_is_changed_accepted_and_rolled_back(
         assert desk.services.rulesets.gate.ruleset.hash != before
         await expect(page.locator("#ruleset-gate ~ .thresholds")).to_contain_text("from 99")
         await page.locator("#rules-history summary").click()
-        row = page.locator("#rules-history li", has_text=before[:12])
-        await row.get_by_role("button", name="Roll back to this").click()
+        row = page.locator("#rules-history li").first
+        await expect(row).to_contain_text("70 → 99")
+        await expect(row).to_contain_text("agreed with sales")
+        await row.get_by_role("button", name="Take the change out").click()
         await answered(page, "Roll back to this", "too careful")
         await expect(page.locator("#ruleset-gate ~ .thresholds")).to_contain_text("from 70")
         assert desk.services.rulesets.gate.ruleset.hash == before

@@ -22,6 +22,7 @@ for _command in (
     active.reload_rules,
     active.accept_rules,
     active.rollback_rules,
+    active.discard_rules,
     active.list_rules_history,
     active.show_shadow,
     backtest.run_backtest,

@@ -56,6 +56,17 @@ def rollback_rules(cli: CliContext, *, hash_: str, reason: str, json_: bool) -> 
     )
 
 
+@click.command("discard")
+@click.argument("hash_", metavar="HASH")
+@reason_option()
+@json_option
+@pass_cli_context
+def discard_rules(cli: CliContext, *, hash_: str, reason: str, json_: bool) -> None:
+    """Take the rules that wait under HASH out of your folder; NAME.undone keeps each text."""
+    state = cli.client().post("rules", "discard", hash=hash_, reason=reason)
+    _print_rules_state(state, json_=json_)
+
+
 @click.command("history")
 @json_option
 @pass_cli_context
@@ -136,6 +147,7 @@ def _print_waiting(waiting: Mapping[str, Any]) -> None:
     if waiting["undone"]:
         print_text("  correct or remove that; or put it in force anyway:")
     print_hint(f"  leadmaster rules accept {hash_} --reason …")
+    print_hint(f"  leadmaster rules discard {hash_} --reason …")
 
 
 @click.command("explain")

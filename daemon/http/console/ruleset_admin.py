@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -24,10 +25,11 @@ from daemon.http.v1.rule_changes import (
     value_to_json,
 )
 from daemon.rulesets import rule_files
+from daemon.rulesets.history import RulesetHistoryEntry, list_history, load_stored_ruleset
 from daemon.rulesets.service import RulesetService
 from daemon.rulesets.status import RuleChangePreview, RulesetStatus
 from daemon.settings import RulesSettings
-from rules.diff import RulesetChange
+from rules.diff import RulesetChange, compare_rulesets
 from rules.edits import (
     EditableNumber,
     EditableValue,
@@ -39,7 +41,7 @@ from rules.edits import (
 )
 from rules.ruleset import RuleFormat, Ruleset
 from storage import rulesets, shadow_decisions, users
-from storage.rulesets import RulesetActivation
+from storage.rulesets import RulesetRecord
 from storage.shadow_decisions import ShadowDisagreement, ShadowStatistics
 from storage.tx import Reader
 
@@ -61,7 +63,7 @@ class RulesetAdminView:
     changes: tuple[RulesetChange, ...]
     approvers: list[str]
     edit_error: LeadMasterError | None
-    history: list[RulesetActivation]
+    history: list[RulesetHistoryEntry]
     live: frozenset[str]
     standing: ShadowStatistics | None
     differences: list[ShadowDisagreement]
@@ -78,7 +80,7 @@ def build_ruleset_admin_view(
         changes=service.get_pending_changes(),
         approvers=list_rule_approvers(reader),
         edit_error=_find_edit_error(settings),
-        history=rulesets.list_activations(reader, _MAX_HISTORY),
+        history=list_history(reader, _MAX_HISTORY),
         live=frozenset((state.gate.hash, state.score.hash)),
         standing=shadow_decisions.get_shadow_statistics(reader, shadow) if shadow else None,
         differences=shadow_decisions.list_shadow_disagreements(reader, shadow, _MAX_DISAGREEMENTS)
@@ -91,31 +93,51 @@ def build_ruleset_admin_view(
 @render_errors
 async def show_accept_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that accepts the rules that wait."""
+    return render_piece(request, "pieces/rules_accept.html", **_describe_waiting(request))
+
+
+@routes.get("/pieces/rules/discard")
+@render_errors
+async def show_discard_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog that takes the rules that wait out of the folder."""
+    return render_piece(request, "pieces/rules_discard.html", **_describe_waiting(request))
+
+
+def _describe_waiting(request: web.Request) -> dict[str, Any]:
     service = get_services(request).ruleset_service
     waiting = service.get_status().waiting
     if waiting is None:
         raise NotFound("No rules are waiting to be accepted.")
-    changes = service.get_pending_changes()
-    return render_piece(
-        request,
-        "pieces/rules_accept.html",
-        waiting=waiting,
-        changes=changes,
-        shorten_place=shorten_place,
-    )
+    return {
+        "waiting": waiting,
+        "changes": service.get_pending_changes(),
+        "shorten_place": shorten_place,
+    }
 
 
 @routes.get("/pieces/rules/rollback/{hash}")
 @render_errors
 async def show_rollback_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that puts earlier rules in force again."""
-    prefix = request.match_info["hash"]
-    found = await get_services(request).database.read(
-        lambda reader: rulesets.find_rulesets(reader, prefix, 1)
-    )
+    prefix, services = request.match_info["hash"], get_services(request)
+
+    def read(reader: Reader) -> tuple[list[RulesetRecord], Ruleset | None]:
+        found = rulesets.find_rulesets(reader, prefix, 1)
+        return found, load_stored_ruleset(reader, found[0].hash) if found else None
+
+    found, stored = await services.database.read(read)
     if not found:
         raise NotFound(f"No rules of the hash {prefix} were ever in force.")
-    return render_piece(request, "pieces/rules_rollback.html", stored=found[0])
+    live = services.rulesets.score
+    if stored is not None and stored.format is RuleFormat.GATE:
+        live = services.rulesets.gate
+    return render_piece(
+        request,
+        "pieces/rules_rollback.html",
+        stored=found[0],
+        changes=compare_rulesets(live.ruleset, stored) if stored else (),
+        shorten_place=shorten_place,
+    )
 
 
 def list_rule_approvers(reader: Reader) -> list[str]:

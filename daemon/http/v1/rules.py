@@ -123,6 +123,15 @@ async def rollback_rules(request: web.Request) -> web.Response:
     return json_response(await service.rollback(asked.hash, request[ACTOR], asked.reason))
 
 
+@routes.post("/v1/rules/discard")
+@operation(RulesetStatus, body=RulesetChoiceBody, errors=(NotFound, Conflict, RulesRejected))
+async def discard_rules(request: web.Request) -> web.Response:
+    """Take the rules that wait out of the operator's folder; what is in force stays so."""
+    asked = await read_body(request, RulesetChoiceBody)
+    service = get_services(request).ruleset_service
+    return json_response(await service.discard(asked.hash, request[ACTOR], asked.reason))
+
+
 @routes.get("/v1/rules/shadow")
 @operation(ShadowReport, query=LimitQuery)
 async def get_shadow_report(request: web.Request) -> web.Response:

@@ -112,6 +112,7 @@ def test_a_rollback_says_that_the_folder_still_differs(
     assert f"  vetoes many: is new ({own}:3)\n" in said
     assert "correct or remove that; or put it in force anyway:\n" in said
     assert f"rules accept {waiting(daemon)['hash'][:12]} --reason …" in said
+    assert f"rules discard {waiting(daemon)['hash'][:12]} --reason …" in said
     assert said == terminal.run_command("rules", "status")
     assert f"  vetoes many: is new ({own}:3)\n" in terminal.run_command("rules", "diff")
     assert terminal.run_json_command("rules", "diff") == [
@@ -122,6 +123,9 @@ def test_a_rollback_says_that_the_folder_still_differs(
     assert "too strict" in terminal.run_command("rules", "history")
     again = terminal.run_command("rules", "rollback", before, "--reason", "twice", expect=2)
     assert again.splitlines()[0] == f"conflict: The rules {before} are in force already."
+    command = ("rules", "discard", waiting(daemon)["hash"][:12], "--reason", "it was too strict")
+    assert "waiting" not in terminal.run_command(*command)
+    assert not own.exists()
 
 
 def test_what_waits_is_accepted_by_its_hash(

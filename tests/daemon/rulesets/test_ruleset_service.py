@@ -12,7 +12,7 @@ import pytest
 import rules
 from daemon import events
 from daemon.errors import Conflict, NotFound, RulesRejected
-from daemon.rulesets import check_process, rule_files
+from daemon.rulesets import check_process, history, rule_files
 from daemon.rulesets.active import ActiveRulesets
 from daemon.rulesets.check_process import RuleCheckProcess
 from daemon.settings import RulesSettings
@@ -273,6 +273,59 @@ async def test_undoing_a_change_gives_the_file_its_former_text(tmp_path: Path) -
         }
     async with open_ruleset_services(tmp_path) as services:
         assert (services.active_hash, services.service.get_status().waiting) == (shipped, None)
+
+
+async def test_what_waits_is_taken_out_of_the_folder(tmp_path: Path) -> None:
+    """The file gets the text in force, the other is kept beside, and the audit says so."""
+    folder = tmp_path / "rules.d"
+    async with open_ruleset_services(tmp_path) as services:
+        shipped = services.active_hash
+        services.write_rules(FORMAT + "score: {max: 99}\n")
+        with pytest.raises(NotFound, match="waiting to be accepted"):
+            await services.service.discard("0000", "ada", "typo")
+        waiting = await _get_waiting_hash(services)
+        state = await services.service.discard(waiting, "ada", "too lax")
+        assert (services.active_hash, state.waiting) == (shipped, None)
+        assert [each.name for each in folder.iterdir()] == ["gate.yaml.undone"]
+        noted, *_ = await services.database.read(lambda r: audit.list_audit_entries(r, limit=1))
+        assert (noted.entry.action, noted.entry.who, noted.entry.reason) == (
+            "rules_taken_out",
+            "ada",
+            "too lax",
+        )
+        services.write_rules(MANY)
+        await services.service.reload("eva")
+        services.write_rules(MORE)
+        waiting = await _get_waiting_hash(services)
+        services.write_rules(f"# mine\n{MORE}")
+        with pytest.raises(Conflict, match="Nothing was taken out"):
+            await services.service.discard(waiting, "ada", "edited meanwhile")
+        assert (folder / "gate.yaml").read_text(encoding="utf-8") == f"# mine\n{MORE}"
+        await services.service.discard(await _get_waiting_hash(services), "ada", "no")
+        assert (folder / "gate.yaml").read_text(encoding="utf-8") == MANY
+        kept = (folder / "gate.yaml.undone").read_text(encoding="utf-8")
+        assert kept == f"# mine\n{MORE}"
+
+
+async def test_the_history_says_what_each_set_changed(tmp_path: Path) -> None:
+    """In words; of the first, and of what this version can't read, nothing."""
+    async with open_ruleset_services(tmp_path) as services:
+        services.write_rules(MANY)
+        await services.service.reload("eva")
+        services.write_rules(MORE)
+        await services.service.accept((await _get_waiting_hash(services)), "ada", "instead")
+        newest, loaded, *first = await services.database.read(lambda r: history.list_history(r, 9))
+        assert [change.sentence for change in newest.changes or ()] == ["is new", "is gone"]
+        assert [(each.section, each.name) for each in loaded.changes or ()] == [("vetoes", "many")]
+        assert [each.changes for each in first] == [None, None]
+        assert [each.is_newest for each in (newest, loaded)] == [True, False]
+        await services.database.write(
+            lambda tx: tx.execute(
+                "UPDATE rulesets SET files = '[]' WHERE hash = ?", [newest.activation.hash]
+            )
+        )
+        unreadable, *_ = await services.database.read(lambda r: history.list_history(r, 1))
+        assert unreadable.changes is None
 
 
 async def test_a_set_that_was_live_can_come_back_and_its_undoing_lasts(tmp_path: Path) -> None:

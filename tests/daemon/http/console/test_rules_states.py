@@ -111,8 +111,10 @@ async def test_the_rules_in_every_state(rule_editor: ConsoleServer, short_folder
     await shows("Can be accepted by: ada.")
     waiting = (await rule_editor.api.get("/v1/rules")).document["waiting"]["hash"]
     await render(rule_editor, "/pieces/rules/accept", f"/pieces/rules/rollback/{before}")
+    assert "from 70" not in await render(rule_editor, "/pieces/rules/discard")
     await rule_editor.api.post("/v1/rules/accept", hash=waiting, reason="it is right")
     await shows("Accepted", 'data-state="live"', "Too short", "until the hours of")
+    await shows("it is right", "70", "90", "The first rules.", "Take the change out")
     edited = f"# mine\n{file.read_text(encoding='utf-8')}"
     await asyncio.to_thread(file.write_text, edited, encoding="utf-8")
     await rule_editor.api.post("/v1/rules/rollback", hash=before, reason="too strict")

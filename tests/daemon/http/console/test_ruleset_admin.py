@@ -199,9 +199,10 @@ async def test_after_a_rollback_the_card_says_that_the_folder_differs(
         in shown
     )
     assert f"what was rolled back is still written in <code>{file}</code>" in shown
-    assert "Correct the file or remove it" in shown
-    file.unlink()
-    await rule_editor.api.post("/v1/rules/reload")
+    assert "Take the change out, or accept it anyway." in shown
+    waiting = (await rule_editor.api.get("/v1/rules")).document["waiting"]["hash"]
+    await rule_editor.api.post("/v1/rules/discard", hash=waiting, reason="it was too strict")
+    assert not file.exists()
     assert "folder-differs" not in (await get_page(rule_editor, "/rules")).document
 
 
