@@ -82,6 +82,7 @@ from daemon.sessions import Sessions
 from daemon.sessions.registry import load_usable_channels
 from daemon.settings import ClockSettings, Settings
 from daemon.storage_monitor import StorageMonitor
+from daemon.texts.self_tests import TextSelfTests
 from daemon.texts.service import TextService
 from statemachines.vocabulary import BuiltinChannel
 from storage import triggers
@@ -206,7 +207,9 @@ def build_services(base: Foundation) -> Services:
         aliases=aliases,
         **_build_list_services(base, suppression, aliases, scoring),
         phrase_file=phrase_file,
-        texts=TextService(database, phrase_file, message_check, clock),
+        **_build_text_services(
+            base, phrase_file, aliases, scoring, validation, message_check, outbox
+        ),
         signal_handlers=handlers,
         **_build_prospect_services(base, scoring, aliases, sessions, handlers),
         number_checks=checks,
@@ -222,6 +225,26 @@ def build_services(base: Foundation) -> Services:
         **_build_chat_services(base, aliases, suppression, scoring, outbox, message_check),
         **_build_campaign_services(base, outbox, gate, evaluator, breaker, message_check, pacing),
     )
+
+
+def _build_text_services(
+    base: Foundation,
+    phrase_file: PhraseFile,
+    aliases: Aliases,
+    scoring: Scoring,
+    validation: ValidationService,
+    message_check: MessageCheck,
+    outbox: Outbox,
+) -> dict[str, Any]:
+    database, clock = base.database, base.clock
+    texts = TextService(database, phrase_file, message_check, clock)
+    prospects = ProspectService(database, scoring, aliases, clock, base.settings.daemon)
+    return {
+        "texts": texts,
+        "text_self_tests": TextSelfTests(
+            database, texts, aliases, prospects, validation, outbox, message_check, clock
+        ),
+    }
 
 
 def _build_campaign_services(

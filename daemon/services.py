@@ -66,6 +66,7 @@ from daemon.rulesets.watcher import RulesetWatcher
 from daemon.sessions import Sessions
 from daemon.settings import Settings
 from daemon.storage_monitor import StorageMonitor
+from daemon.texts.self_tests import TextSelfTests
 from daemon.texts.service import TextService
 from storage.db import Database
 
@@ -150,6 +151,7 @@ class Services(Foundation):
     sharing: SharingService
     data_requests: DataRequestService
     texts: TextService
+    text_self_tests: TextSelfTests
 
     # Lists worked through by hand.
     campaigns: CampaignService

@@ -287,6 +287,7 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], RequiredAccess]] = MappingProxyType
         ("POST", "/v1/texts/{id}/versions"): Scope.MESSAGES_WRITE,
         ("POST", "/v1/texts/{id}/approve"): Scope.REVIEW_WRITE,
         ("POST", "/v1/texts/{id}/prepare"): Scope.PROSPECTS_READ,
+        ("POST", "/v1/texts/{id}/test"): Scope.MESSAGES_WRITE,
         ("POST", "/v1/clients"): Scope.PROSPECTS_WRITE,
         ("GET", "/v1/clients/{id}/terms"): Scope.PROSPECTS_READ,
         ("POST", "/v1/clients/{id}/terms"): Scope.PROSPECTS_WRITE,

@@ -12,6 +12,7 @@ from daemon.errors import BadRequest
 from daemon.gate.consent import Permission
 from storage import prospect_search
 from storage.prospect_search import ProspectDirectoryEntry
+from storage.prospects import TEXT_TEST_ORIGIN
 from storage.tx import Reader
 
 MAX_AUDIENCE: Final = 10_000
@@ -22,7 +23,10 @@ _CLOSED: Final = frozenset({Permission.NONE.value, Permission.REFUSED.value})
 def list_audience(
     reader: Reader, audience: Mapping[str, str], now: datetime, region: str
 ) -> list[ProspectDirectoryEntry]:
-    """Return everybody that a filter finds, the oldest first. Raises BadRequest for too many."""
+    """Return everybody that a filter finds, the oldest first. Raises BadRequest for too many.
+
+    Except for users on whose own numbers texts were tried.
+    """
     text = audience.get("text", "").strip()
     found = prospect_search.search_prospect_directory(
         reader,
@@ -38,7 +42,7 @@ def list_audience(
         raise BadRequest(
             f"These are more than {MAX_AUDIENCE} people.", hint="Narrow the filter first."
         )
-    return found[::-1]
+    return [each for each in found[::-1] if each.prospect.cartera_origen != TEXT_TEST_ORIGIN]
 
 
 def count_audience(

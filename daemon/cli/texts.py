@@ -173,6 +173,26 @@ def prepare_text(cli: CliContext, *, text: str, version: int, prospect: str, jso
     print_hint(f"Send it: leadmaster send NUMBER TEXT --template {prepared['template']}")
 
 
+@texts.command("test")
+@click.argument("text")
+@click.argument("version", type=click.IntRange(min=1))
+@click.option("--as", "prospect", default="", metavar="PROSPECT", help="As whom it reads.")
+@click.option("--session", help="Whose phone writes.")
+@json_option
+@pass_cli_context
+def send_test(
+    cli: CliContext, *, text: str, version: int, prospect: str, session: str | None, json_: bool
+) -> None:
+    """Queue a test of a VERSION of a TEXT to your own number, to be sent by hand."""
+    body = {"version": version, "prospect": prospect, "session": session}
+    message = cli.client().post("texts", text, "test", **body)
+    if json_:
+        print_json(message)
+        return
+    print_text(message["text"])
+    print_hint(f"Next: leadmaster manual take {message['id']}")
+
+
 @texts.command("choices")
 @click.argument("prospect")
 @json_option

@@ -12,7 +12,7 @@ from daemon.outbox.enqueue import SendRequest
 from daemon.outbox.message_check import MessageCheck, MessageCheckResult
 from daemon.texts.personal_values import PersonalText, build_personal_text
 from storage import prospect_search
-from storage.texts import ApprovedText, NewTextVersion
+from storage.texts import ApprovedText, NewTextVersion, TextVersion
 from storage.tx import Reader
 
 _MAX_PEOPLE: Final = 2000
@@ -79,7 +79,11 @@ class PreviewDraft:
 
 
 def read_preview(
-    reader: Reader, new: NewTextVersion, who: str, among: PreviewFilter, now: datetime
+    reader: Reader,
+    new: TextVersion | NewTextVersion,
+    who: str,
+    among: PreviewFilter,
+    now: datetime,
 ) -> PreviewDraft:
     """Return a text on three people of a filter, who are not suppressed."""
     found = prospect_search.search_prospect_directory(

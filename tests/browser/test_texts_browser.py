@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from daemon.api.identity import parse_identity
 from daemon.api.signals import InboundMessage
+from daemon.auth.identity import Role
 from tests.helpers.client.browser import (
     SIZES,
     Look,
@@ -129,9 +130,12 @@ async def test_6_a_new_version_changes_no_approved_one(
 ) -> None:
     """What is used is the version that a person approved, until one approves the next."""
     look = choose_look(size, 6)
+    say = look.say
     id_ = await add_text(console, "Saludo", "follow_up", body="Hola {nombre}")
     async with open_page(browser, console, f"/texts/{id_}", **look.options) as page:
         await wait_until_live(page)
+        missing = say("your own number is missing", "falta tu número")
+        await expect(page.locator("#test-to-self")).to_contain_text(missing)
         await page.locator("[name=body]").fill("Buenas {nombre}")
         await look.press(page.locator("#text-editor .primary"))
         await expect(page.locator("main [data-state=not_approved]")).to_be_visible()
@@ -143,6 +147,13 @@ async def test_6_a_new_version_changes_no_approved_one(
         await look.press(page.locator("main [data-row]"))
         await look.press(page.locator("#approve-2 button"))
         await expect(page.locator("main [data-state=approved]")).to_be_visible()
+        await console.services.auth.users.create_user("ana", Role.OPERATOR, "root")
+        await console.services.auth.users.set_phone("ana", "+5491145551234", "root")
+        await page.goto(f"/texts/{id_}")
+        await look.press(page.locator("#test-to-self button"))
+        await expect(page.locator("main [data-state=text_test]").first).to_be_visible()
+        await expect(page.locator("main .bubble")).to_have_text("Buenas Petterson")
+        await expect_calm(page)
 
 
 async def choose_text(page: Page, look: Look, box: str) -> None:

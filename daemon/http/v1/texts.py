@@ -26,6 +26,7 @@ from daemon.http.openapi import operation
 from daemon.outbox.enqueue import MAX_TEXT_LENGTH
 from daemon.texts.preview import PreviewFilter, TextPreview
 from daemon.texts.service import MAX_NAME_LENGTH, PreparedText, TextChoice
+from storage.messages import MessageRecord
 from storage.texts import NewTextVersion, TextPurpose, TextRecord
 
 routes = web.RouteTableDef()
@@ -82,6 +83,14 @@ class TextForPersonBody(RequestBody, frozen=True):
 
     version: _Version
     prospect: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class TextTestBody(RequestBody, frozen=True):
+    """The version, and whom it reads as: without one, as somebody who lacks nothing."""
+
+    version: _Version
+    prospect: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    session: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 @routes.get("/v1/texts")
@@ -182,6 +191,25 @@ async def prepare_text(request: web.Request) -> web.Response:
         request.match_info["id"], body.version, body.prospect, request[ACTOR]
     )
     return json_response(prepared)
+
+
+@routes.post("/v1/texts/{id}/test")
+@operation(MessageRecord, status=202, body=TextTestBody, errors=(NotFound, Conflict))
+async def send_text_test(request: web.Request) -> web.Response:
+    """Queue a test of a version, by hand, to the own number of whoever asks.
+
+    The gate, the budgets and their own opt-out hold as for any message; it is marked by the
+    `campaign` `text_test`. 409 with a sentence where they have no number, or it can't go now.
+    """
+    body = await read_body(request, TextTestBody)
+    message = await get_services(request).text_self_tests.send(
+        request.match_info["id"],
+        body.version,
+        request[ACTOR],
+        prospect=body.prospect,
+        session=body.session,
+    )
+    return json_response(message, status=202)
 
 
 @routes.get("/v1/prospects/{id}/texts")

@@ -55,6 +55,7 @@ def test_a_text_is_written_changed_approved_and_used(cli: DaemonCommands) -> Non
     prepared = cli("texts", "prepare", text, "2", named)
     assert prepared.out.startswith("Buenas Ángela\n\nSoy ")
     assert f"--template {text}@2" in prepared.out
+    assert "no number of your own yet" in cli("texts", "test", text, "2", status=2).err
     assert "They have no nombre" in cli("texts", "prepare", text, "2", nameless, status=2).err
 
 
