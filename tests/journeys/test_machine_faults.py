@@ -221,10 +221,19 @@ def wait_for_more(installation: Installation, count: int) -> None:
     poll_until(lambda: len(installation.list_arrived()) >= before + count, "more have left")
 
 
+@contextlib.contextmanager
+def halt_meanwhile(installation: Installation) -> Iterator[None]:
+    """Halt for the length of the block: what is made ready in it may take its time."""
+    installation.daemon.client.post("halt", reason="so that some leave under the fault")
+    yield
+    installation.daemon.client.post("resume", reason="the fault is there")
+
+
 def run_out_of_descriptors(installation: Installation) -> None:
     """Two are left, and half-open connections take those; what is open stays, and is enough."""
-    address = installation.find_address()
-    used = max(int(path.name) for path in Path(f"/proc/{installation.pid}/fd").iterdir()) + 1
+    with halt_meanwhile(installation):
+        address = installation.find_address()
+        used = max(int(path.name) for path in Path(f"/proc/{installation.pid}/fd").iterdir()) + 1
     held = hold_half_requests(installation, address, 20)
     with installation.limit(resource.RLIMIT_NOFILE, used + 2), held:
         wait_for_more(installation, 3)
@@ -261,19 +270,21 @@ def restart_again_and_again(installation: Installation) -> None:
 
 def meet_slow_connections(installation: Installation) -> None:
     """Two hundred requests that never end, while messages leave."""
-    with hold_half_requests(installation, installation.find_address(), 200):
+    with contextlib.ExitStack() as stack:
+        with halt_meanwhile(installation):
+            address = installation.find_address()
+            stack.enter_context(hold_half_requests(installation, address, 200))
         wait_for_more(installation, 3)
 
 
 def break_the_rules(installation: Installation) -> None:
     """A file that is half written: what was in force stays so, and the file is named."""
     client = installation.daemon.client
-    client.post("halt", reason="so that some leave under the broken file")
     path = installation.daemon.folder / "rules.d" / "gate.yaml"
-    path.write_text(BROKEN_RULES, encoding="utf-8")
-    client.post("rules", "reload")
-    assert "gate.yaml" in str(client.get("rules")["rejected"]["problems"])
-    client.post("resume", reason="the file is broken")
+    with halt_meanwhile(installation):
+        path.write_text(BROKEN_RULES, encoding="utf-8")
+        client.post("rules", "reload")
+        assert "gate.yaml" in str(client.get("rules")["rejected"]["problems"])
     wait_for_more(installation, 1)
     path.unlink()
     client.post("rules", "reload")
