@@ -19,10 +19,16 @@ MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { 
 # Bytecode is kept, also where the environment says that none is written (as images of Python do): the
 # suite starts hundreds of processes, and each would compile all that it imports.
 KEPT   := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$${PYTHONPYCACHEPREFIX:-$(CURDIR)/build/bytecode}
-SUITE  := TMPDIR=$${TMPDIR:-$(MEMORY)} $(KEPT) $(BIN)/$(PYTEST) -n $(N) --dist worksteal
+RUN    := TMPDIR=$${TMPDIR:-$(MEMORY)} $(KEPT) $(BIN)
+SUITE  := $(RUN)/$(PYTEST) -n $(N) --dist worksteal
 REPORT := $(if $(COVER),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 # What needs a browser, a proxy or a house of its own, and is left out of `make quick`.
 OTHERS := browser journeys systemd clients
+# What is not measured, for it makes everything slower by half: these see whole processes and pages, and what
+# they reach is reached by the tests of its own package, too.
+UNMEASURED := $(OTHERS) tools virtual_whatsapp
+MEASURED_SUITE := $(SUITE) $(addprefix --ignore=tests/,$(UNMEASURED))
+OTHER_SUITE := $(RUN)/python -m pytest -n $(N) --dist worksteal $(addprefix tests/,$(UNMEASURED))
 SOURCE := daemon rules statemachines storage
 PAGES  := $(shell grep -rlF '[[[cog' docs clients --include=*.md --include=events.py) README.md
 CHECKED := $(SOURCE) tests bench clients examples tools
@@ -67,9 +73,10 @@ demo-linked: $(STAMP) ## the same on linked phones: the real library, in front o
 packages: ## what the suite needs of the system, or a sentence that says what to install
 	@sh .ci/packages
 
-test: packages $(STAMP) $(TYPESCRIPT) $(BAILEYS) ## the whole suite; COVER=1 measures it too
+test: packages $(STAMP) $(TYPESCRIPT) $(BAILEYS) ## the suite, pages on one size each; COVER=1 measures what runs in its process
 	$(if $(COVER),$(BIN)/coverage erase)
-	$(SUITE)
+	export CONSOLE_SHORT=1; $(if $(COVER),failed=0; $(MEASURED_SUITE) || failed=1; $(OTHER_SUITE) || failed=1; \
+	  exit $$failed,$(SUITE))
 	$(REPORT)
 
 retry: $(STAMP) ## what the last run saw fail, once more and alone: a defect fails again, a busy machine does not
@@ -79,10 +86,10 @@ retry: $(STAMP) ## what the last run saw fail, once more and alone: a defect fai
 quick: $(STAMP) ## what a change needs: neither browser nor proxy, and nothing marked slow
 	$(SUITE) -m "not slow" $(addprefix --ignore=tests/,$(OTHERS))
 
-long: $(STAMP) ## before a release: twenty times the random examples of the rules, systemd 254, both soaks, and mutants
+long: $(STAMP) ## before a release: twenty times the random examples of the rules, systemd 254, the whole console, both soaks, and mutants
 	HYPOTHESIS_PROFILE=long $(SUITE) --timeout 0 tests/rules
 	BOOTED_RELEASES="252 254" $(SUITE) tests/systemd/booted
-	$(MAKE) --no-print-directory soak-rules soak-daemon mutants
+	$(MAKE) --no-print-directory console-full soak-rules soak-daemon mutants
 
 faults: $(STAMP) ## which test shows that an invariant holds under a fault
 	$(BIN)/python -m tools.fault_matrix

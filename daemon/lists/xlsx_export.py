@@ -1,4 +1,4 @@
-"""Writes XLSX workbooks in which every cell is text, so that none is a formula, a link or a number."""
+"""Writes XLSX workbooks in which every cell is text: none is a formula, a link or a number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_CELL_LENGTH: Final = 32_767
 class Sheet:
     """A sheet of a workbook; its first row is the header, and stays in sight.
 
-    None is an empty cell, anything else its text. `widths` are those of the first columns, in letters.
+    None is an empty cell, anything else its text; `widths` are those of the first columns.
     """
 
     title: str

@@ -29,6 +29,6 @@ def test_what_looks_like_a_formula_or_a_number_is_text() -> None:
     assert hostile == HOSTILE
     assert plain[:2] == ["7", ""]
     with zipfile.ZipFile(io.BytesIO(content)) as package:
-        sheet = package.read("xl/worksheets/sheet1.xml").decode()
-    assert "<f>" not in sheet
-    assert sheet.count('t="s"') == sheet.count("<c ")
+        cells = package.read("xl/worksheets/sheet1.xml").decode()
+    assert "<f>" not in cells
+    assert cells.count('t="s"') == cells.count("<c ")

@@ -96,8 +96,7 @@ AXE_SCRIPT: Final = (Path(axe_playwright_python.__file__).parent / "axe.min.js")
 
 APPEARANCES: Final[dict[str, dict[str, Any]]] = {
     "light": {"viewport": LAPTOP_VIEWPORT, "color_scheme": "light"},
-    "dark": {"viewport": LAPTOP_VIEWPORT, "color_scheme": "dark"},
-    "phone": {"viewport": PHONE_VIEWPORT, "has_touch": True, "color_scheme": "light"},
+    "dark_phone": {"viewport": PHONE_VIEWPORT, "has_touch": True, "color_scheme": "dark"},
 }
 
 
