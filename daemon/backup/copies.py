@@ -29,7 +29,7 @@ from daemon.backup.status import (
     read_status,
     write_status,
 )
-from daemon.errors import Conflict, LeadMasterError
+from daemon.errors import Conflict, LeadMasterError, NotFound
 from daemon.settings import Settings
 from storage.backup import read_copied_journal
 from storage.errors import StorageError
@@ -47,6 +47,7 @@ SEALED_JOURNAL: Final = "suppressions.journal.age"
 WORK_FOLDER: Final = ".work"
 _LOCK_FILE: Final = "copies.lock"
 _COMMAND_SECONDS: Final = 1800.0
+_PART_BYTES: Final = 512 << 10
 
 
 @contextlib.contextmanager
@@ -134,6 +135,15 @@ def list_copies(folder: Path) -> list[str]:
     return sorted(
         (path.name for path in folder.glob(f"{NAME_PREFIX}*{sealing.SEALED_SUFFIX}")), reverse=True
     )
+
+
+def read_parts(folder: Path, name: str) -> Iterator[bytes]:
+    """Yield a sealed copy in parts. Raises :class:`NotFound` for another name than a copy's."""
+    if name not in list_copies(folder):
+        raise NotFound(f"There is no backup {name}.", hint="leadmaster backup list")
+    with (folder / name).open("rb") as file:
+        while part := file.read(_PART_BYTES):
+            yield part
 
 
 def read_moment(name: str) -> datetime:

@@ -16,11 +16,14 @@ from daemon.backup.requests import (
     PROTOCOL,
     BackupAnswer,
     BackupRefusal,
+    BackupReply,
     BackupRequest,
     BackupStep,
     ConfirmKeyRequest,
+    CopyPart,
     MakeCopyRequest,
     MakeKeyRequest,
+    ReadCopyRequest,
     RefreshRequest,
     SealJournalRequest,
     find_config,
@@ -45,7 +48,7 @@ class BackupProgram:
     def send_answer(
         self,
         request: BackupRequest,
-        writer: FrameWriter[BackupAnswer | BackupRefusal, BackupStep, None],
+        writer: FrameWriter[BackupReply, BackupStep, None],
     ) -> None:
         """Do what was asked, and send the answer."""
         try:
@@ -60,7 +63,7 @@ class BackupProgram:
     def _handle(
         self,
         request: BackupRequest,
-        writer: FrameWriter[BackupAnswer | BackupRefusal, BackupStep, None],
+        writer: FrameWriter[BackupReply, BackupStep, None],
     ) -> BackupAnswer:
         settings, now = self._settings, utc_now()
         match request:
@@ -78,6 +81,11 @@ class BackupProgram:
             case ConfirmKeyRequest(typed):
                 with copies.opened_copies(settings) as folder:
                     keys.confirm_key(folder, typed, now)
+            case ReadCopyRequest(name):
+                # Without the lock: a copy is whole once it has its name, and never changes.
+                for part in copies.read_parts(settings.backup_dir, name):
+                    writer.send_answer(CopyPart(part))
+                return BackupAnswer(read_status(settings))
             case RefreshRequest():
                 pass
         return BackupAnswer(copies.refresh_status(settings))

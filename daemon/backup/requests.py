@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -71,9 +72,26 @@ class ConfirmKeyRequest(msgspec.Struct, frozen=True, tag="confirm_key"):
     typed: str
 
 
+class ReadCopyRequest(msgspec.Struct, frozen=True, tag="read_copy"):
+    """Read a sealed copy, part by part."""
+
+    name: str
+
+
 BackupRequest: TypeAlias = (
-    MakeCopyRequest | SealJournalRequest | RefreshRequest | MakeKeyRequest | ConfirmKeyRequest
+    MakeCopyRequest
+    | SealJournalRequest
+    | RefreshRequest
+    | MakeKeyRequest
+    | ConfirmKeyRequest
+    | ReadCopyRequest
 )
+
+
+class CopyPart(msgspec.Struct, frozen=True, tag="part"):
+    """A part of a sealed copy, in order; base64 on the wire."""
+
+    content: bytes
 
 
 class BackupAnswer(msgspec.Struct, frozen=True, tag="answer"):
@@ -98,13 +116,12 @@ class BackupStep(msgspec.Struct, frozen=True, tag="step"):
     name: str
 
 
-PROTOCOL: Final[WorkerProtocol[BackupRequest, BackupAnswer | BackupRefusal, BackupStep, None]] = (
-    WorkerProtocol(
-        request=BackupRequest,
-        answer=BackupAnswer | BackupRefusal,
-        progress=BackupStep,
-        max_line_bytes=_MAX_LINE_BYTES,
-    )
+BackupReply: TypeAlias = BackupAnswer | BackupRefusal | CopyPart
+PROTOCOL: Final[WorkerProtocol[BackupRequest, BackupReply, BackupStep, None]] = WorkerProtocol(
+    request=BackupRequest,
+    answer=BackupReply,
+    progress=BackupStep,
+    max_line_bytes=_MAX_LINE_BYTES,
 )
 
 
@@ -115,20 +132,43 @@ async def ask_backup(
 
     Raises the program's own error, or :class:`BackupFailed` where it gave no answer.
     """
+    async with contextlib.aclosing(_list_replies(settings, request, config)) as replies:
+        answers = [reply async for reply in replies]
+    answer = answers[-1] if answers else None
+    if isinstance(answer, BackupAnswer):
+        return answer
+    raise _build_error(answer if isinstance(answer, BackupRefusal) else None)
+
+
+async def read_copy(
+    settings: Settings, name: str, *, config: Path | None = None
+) -> AsyncGenerator[bytes, None]:
+    """Yield the parts of a sealed copy, which this process may not be able to read itself.
+
+    Raises the program's own error, or :class:`BackupFailed` where it did not answer in full.
+    """
+    asked = _list_replies(settings, ReadCopyRequest(name), config)
+    async with contextlib.aclosing(asked) as replies:
+        async for reply in replies:
+            if isinstance(reply, BackupRefusal):
+                raise _build_error(reply)
+            if isinstance(reply, CopyPart):
+                yield reply.content
+
+
+async def _list_replies(
+    settings: Settings, request: BackupRequest, config: Path | None
+) -> AsyncGenerator[BackupReply, None]:
     try:
         async with _open_program(settings, config) as pipes:
             asked = ask_worker(PROTOCOL, pipes, request, stall_seconds=STALL_SECONDS)
-            answer: BackupAnswer | BackupRefusal | None = None
             async with contextlib.aclosing(asked) as messages:
                 async for message in messages:
                     if not isinstance(message, Progress) and message.body is not None:
-                        answer = message.body
+                        yield message.body
     except (WorkerFailed, OSError) as error:
         reason = error.detail if isinstance(error, WorkerFailed) else str(error)
         raise BackupFailed(f"The backup's program did not answer: {reason or error}.") from error
-    if isinstance(answer, BackupAnswer):
-        return answer
-    raise _build_error(answer)
 
 
 def _build_error(refusal: BackupRefusal | None) -> LeadMasterError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,7 @@ from daemon.backup.requests import (
     SealJournalRequest,
     ask_backup,
     find_config,
+    read_copy,
 )
 from daemon.backup.status import BackupConcern, BackupStatus, SealedCopy, list_concerns, read_status
 from daemon.errors import LeadMasterError
@@ -70,6 +73,18 @@ class BackupService:
         await self._record(who, "make_backup")
         return made.copy
 
+    async def download_copy(self, who: str, name: str) -> AsyncGenerator[bytes, None]:
+        """Yield a sealed copy in parts; audited before the first. Raises :class:`NotFound`."""
+        # Not in the turn of the other requests: a slow reader would keep the next copy waiting.
+        recorded = False
+        parts = read_copy(self._settings, name, config=find_config())
+        async with contextlib.aclosing(parts):
+            async for part in parts:
+                if not recorded:
+                    await self._record(who, "download_backup", name)
+                    recorded = True
+                yield part
+
     async def make_key(self, who: str, *, replace: bool) -> NewBackupKey | None:
         """Make a key, and return both halves of it, this once."""
         made = await self._ask(MakeKeyRequest(replace))
@@ -98,13 +113,13 @@ class BackupService:
         if size != (status.journal.bytes if status.journal else 0):
             await self._ask_in_background(SealJournalRequest())
 
-    async def _record(self, who: str, action: str) -> None:
+    async def _record(self, who: str, action: str, subject: str = "installation") -> None:
         entry = partial(
             audit.insert_audit_entry,
             at=self._clock.now(),
             who=who,
             action=action,
-            subject="installation",
+            subject=subject,
         )
         await self._database.write(entry)
 

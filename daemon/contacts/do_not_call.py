@@ -21,6 +21,7 @@ from daemon.contacts.aliases import Aliases
 from daemon.contacts.number_lists import (
     NumberListOptions,
     NumberListProcess,
+    NumberListRequest,
     NumberRecord,
     build_number_request,
 )
@@ -56,6 +57,23 @@ class RegisterImportResult:
     rejects: Sequence[RejectedListRecord]
 
 
+@dataclass(frozen=True, slots=True)
+class RegisterPreview:
+    """What an import of a register would read; ``numbers`` counts one that repeats each time.
+
+    ``rejects`` are the first of the ``rejected`` records; each number of a record is its row.
+    """
+
+    form: str
+    phones: Sequence[str]
+    unused: Sequence[str]
+    remarks: Sequence[str]
+    records: int
+    numbers: int
+    rejected: int
+    rejects: Sequence[RejectedListRecord]
+
+
 class DoNotCallService:
     """Imports do-not-call registers, one at a time."""
 
@@ -77,6 +95,46 @@ class DoNotCallService:
         self._process = list_process or NumberListProcess()
         self._lock = asyncio.Lock()
 
+    async def preview(
+        self, path: Path, options: NumberListOptions, *, country: str
+    ) -> RegisterPreview:
+        """Return what an import would read of a file; nothing is stored.
+
+        Raises :class:`ImportRejected` for an unreadable file, and one without a number.
+        """
+        rejects: list[RejectedListRecord] = []
+        rejected = numbers = 0
+        async with self._process.open_file(self._build_request(path, options, country)) as reading:
+            async for records in reading.batches:
+                found = [_build_reject(each) for each in records if each.reason_code]
+                rejected += len(found)
+                rejects += found[: _MAX_REJECTS - len(rejects)]
+                numbers += sum(len(each.phones) for each in records)
+        if not numbers:
+            raise _build_empty_register()
+        summary = reading.summary
+        return RegisterPreview(
+            summary.form,
+            summary.phones,
+            summary.unused,
+            summary.remarks,
+            summary.total,
+            numbers,
+            rejected,
+            rejects,
+        )
+
+    def _build_request(
+        self, path: Path, options: NumberListOptions, country: str
+    ) -> NumberListRequest:
+        return build_number_request(
+            path,
+            msgspec.structs.replace(options, region=country),
+            ListKind.DO_NOT_CALL,
+            self._sources,
+            self._settings,
+        )
+
     async def import_register(
         self, path: Path, options: NumberListOptions, *, country: str, dated: date, who: str
     ) -> RegisterImportResult:
@@ -86,13 +144,7 @@ class DoNotCallService:
         has not come yet. Nothing is in force of an import that was cut short.
         """
         self._refuse_future_day(dated)
-        request = build_number_request(
-            path,
-            msgspec.structs.replace(options, region=country),
-            ListKind.DO_NOT_CALL,
-            self._sources,
-            self._settings,
-        )
+        request = self._build_request(path, options, country)
         rejects: list[RejectedListRecord] = []
         rejected = 0
         async with self._lock, self._process.open_file(request) as reading:
@@ -157,9 +209,7 @@ class DoNotCallService:
         def job(tx: Tx) -> DoNotCallRegister:
             found = do_not_call.finish_register(tx, register, at)
             if not found.numbers:
-                raise ImportRejected(
-                    "The register has no number.", hint="Check the file and its columns."
-                )
+                raise _build_empty_register()
             audit.insert_audit_entry(
                 tx,
                 at=at,
@@ -178,6 +228,10 @@ class DoNotCallService:
             lambda tx: do_not_call.delete_superseded_numbers(tx, _DELETED_ROWS, keep=keep)
         ):
             pass
+
+
+def _build_empty_register() -> ImportRejected:
+    return ImportRejected("The register has no number.", hint="Check the file and its columns.")
 
 
 def _build_reject(record: NumberRecord) -> RejectedListRecord:

@@ -169,6 +169,8 @@ async def test_4_a_late_backup_is_amber_and_says_how_to_restore(
         await expect(state).to_contain_text("/srv/copies")
         await expect(state).to_contain_text("2.9 MB")
         await expect(page.locator("main")).to_contain_text("leadmaster restore monday.age")
+        link = page.locator("a[download='monday.age']")
+        await expect(link).to_have_attribute("href", "/v1/backups/monday.age")
         assert await list_axe_violations(page) == []
         fresh = msgspec.structs.replace(copy, made_at=datetime.now(UTC))
         write_status(settings, msgspec.structs.replace(known, copies=(fresh,)))

@@ -1,7 +1,8 @@
-"""`/v1/backups`: the sealed copies, when the next is due, what is wrong; and their key."""
+"""`/v1/backups`: the sealed copies and their files, when the next is due; and their key."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -10,11 +11,12 @@ from aiohttp import web
 from daemon.backup.errors import BackupFailed, BackupKeyMissing, BackupKeyWrong
 from daemon.backup.requests import NewBackupKey
 from daemon.backup.status import BackupStatus, SealedCopy
-from daemon.errors import Conflict
+from daemon.errors import Conflict, NotFound
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import RequestBody, ResponseBody, json_response, read_body
 from daemon.http.health import HealthWarning, format_concern, get_services
-from daemon.http.openapi import operation
+from daemon.http.openapi import OCTET_STREAM, operation
+from daemon.http.streaming import cut_without_access, no_time_limit
 
 routes = web.RouteTableDef()
 
@@ -75,6 +77,30 @@ async def make_backup(request: web.Request) -> web.Response:
     backups = get_services(request).backups
     copy = await backups.make_copy(request[ACTOR])
     return json_response(BackupResult(copy, backups.read_status()))
+
+
+@routes.get("/v1/backups/{name}", allow_head=False)
+@operation(bytes, media_types=(OCTET_STREAM,), errors=(NotFound, BackupFailed))
+@no_time_limit
+async def download_backup(request: web.Request) -> web.StreamResponse:
+    """Return a sealed copy, which only the printed key opens; each download is audited."""
+    name = request.match_info["name"]
+    parts = get_services(request).backups.download_copy(request[ACTOR], name)
+    async with contextlib.aclosing(parts), cut_without_access(request):
+        first = await anext(parts, b"")  # before the headers: what is refused is still told
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": OCTET_STREAM,
+                "Content-Disposition": f'attachment; filename="{name}"',
+                "Cache-Control": "no-store",
+            }
+        )
+        await response.prepare(request)
+        await response.write(first)
+        async for part in parts:
+            await response.write(part)
+        await response.write_eof()
+    return response
 
 
 @routes.post("/v1/backups/key")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from daemon import subprocesses
 from daemon.backup.copies import list_copies
+from daemon.errors import NotFound
 from tests.helpers.backups import Installation, read_private_key
 from tests.helpers.client.process import DaemonProcess, poll_until
 
@@ -152,6 +154,25 @@ def test_a_sealed_copy_is_tested_with_the_key_alone(
     refused = installation.run("backup", "test", str(damaged), text=key)
     assert (refused.status, "backup_unreadable" in refused.err) == (2, True)
     assert not list(house.state_dir.glob("backup-test-*"))
+
+
+def test_a_copy_is_downloaded_as_it_is_and_audited(house: DaemonProcess) -> None:
+    """In parts, the same bytes, under its name alone; what is no copy is never read."""
+    [name, *_] = list_copies(house.folder / "usb")
+    long = house.state_dir / "copies" / "leadmaster-20250101T000000Z.age"
+    long.write_bytes(os.urandom((1 << 20) + 7))
+    try:
+        assert house.client.download("backups", long.name) == long.read_bytes()
+    finally:
+        long.unlink()
+    content = house.client.download("backups", name)
+    assert content == (house.folder / "usb" / name).read_bytes()
+    for other in ("key.json", "leadmaster-20010101T000000Z.age", "../state/leadmaster.db"):
+        with pytest.raises(NotFound):
+            house.client.download("backups", other)
+    found = [each["entry"] for each in house.client.get("audit")["items"]]
+    downloads = [each["subject"] for each in found if each["action"] == "download_backup"]
+    assert downloads == [name, long.name]
 
 
 def test_a_target_that_is_not_mounted_is_said_and_the_copy_is_kept(

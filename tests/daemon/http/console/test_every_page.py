@@ -171,6 +171,7 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/prospects/import/history": ("/prospects/import/history",),
     "/pieces/history/none": ("/pieces/history/none",),
     "/pieces/history/preview": ("/pieces/history/preview?upload={upload}",),
+    "/pieces/do-not-call/preview": ("/pieces/do-not-call/preview?upload={upload}",),
     "/prospects/imports/{id}": ("/prospects/imports/{import_id}",),
     "/pieces/imports/{id}/undo": ("/pieces/imports/{import_id}/undo",),
     "/pieces/imports/{id}/undone": ("/pieces/imports/{import_id}/undone",),
