@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from statemachines.delivery import DeliveryRowState
 from storage.column_formats import format_timestamp, parse_timestamp
+from storage.evidence import EvidenceKind
 from storage.sql_text import format_sql_list
 
 if TYPE_CHECKING:
@@ -20,11 +21,20 @@ _TAKEN_BACK: Final = format_sql_list({DeliveryRowState.REPLACED, DeliveryRowStat
 _OPTED_OUT: Final = (
     "(SELECT min(s.at) FROM suppressions AS s WHERE s.contact = r.contact AND s.lifted_at IS NULL)"
 )
+_ANSWERS: Final = format_sql_list({EvidenceKind.MAY_SHARE, EvidenceKind.MAY_NOT_SHARE})
+# Nobody is handed over whose latest answer is a no: one that stands now came after the delivery.
+_SHARING_REFUSED: Final = (
+    f"(SELECT iif(e.kind = '{EvidenceKind.MAY_NOT_SHARE}', e.at, NULL) FROM evidence AS e"
+    f" WHERE e.contact = r.contact AND e.kind IN {_ANSWERS} AND e.value = d.client"
+    " AND NOT EXISTS (SELECT 1 FROM evidence AS w WHERE w.contact = e.contact"
+    f" AND w.kind = '{EvidenceKind.WITHDRAWN}' AND w.value = CAST(e.id AS TEXT))"
+    " ORDER BY e.at DESC, e.id DESC LIMIT 1)"
+)
 _LATER_OPT_OUTS: Final = (
-    f"SELECT r.*, d.number AS delivery_number, d.client, c.name AS client_name,"
-    f" {_OPTED_OUT} AS opted_out_at FROM delivery_rows AS r"
+    "SELECT r.*, d.number AS delivery_number, d.client, c.name AS client_name,"
+    f" coalesce({_OPTED_OUT}, {_SHARING_REFUSED}) AS opted_out_at FROM delivery_rows AS r"
     " JOIN deliveries AS d ON d.id = r.delivery JOIN clients AS c ON c.id = d.client"
-    f" WHERE (r.erased = 1 OR {_OPTED_OUT} IS NOT NULL)"
+    f" WHERE (r.erased = 1 OR {_OPTED_OUT} IS NOT NULL OR {_SHARING_REFUSED} IS NOT NULL)"
 )
 
 
@@ -53,7 +63,7 @@ class AcceptedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaterOptOut:
-    """Somebody who opted out after they were handed to a client.
+    """Somebody who opted out after they were handed to a client, or took their yes to it back.
 
     Of an erased person only the row is known, and not when. ``reported_at`` is when a person said
     that the client knows; None where the client does not yet.
@@ -121,7 +131,7 @@ def list_accepted_rows(
 
 
 def list_later_opt_outs(reader: Reader, *, client: str = "") -> list[LaterOptOut]:
-    """Return who opted out after they were handed over, of one client or of all."""
+    """Return who opted out, or refused that client, after they were handed over to it."""
     rows = reader.all(
         f"{_LATER_OPT_OUTS} AND (:client = '' OR d.client = :client) ORDER BY d.number, r.number",
         {"client": client},

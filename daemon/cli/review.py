@@ -62,7 +62,13 @@ _MEANINGS = (
     "minor",
     "deceased",
 )
-_ERASES = "minor"
+_QUESTIONS = {
+    "minor": (
+        "Erase all that is stored of this person? It can't be undone.",
+        "Nothing was erased.",
+    ),
+    "deceased": ("Did this person die? Nobody will write to them again.", "Nothing was recorded."),
+}
 _RESULT_SENTENCES = {
     "released_messages": "Messages that are evaluated again: {n}",
     "cancelled_messages": "Messages that are cancelled: {n}",
@@ -176,7 +182,7 @@ def list_meanings(cli: CliContext, *, correctable: bool, answered: bool, json_: 
 @click.argument("message")
 @click.argument("meaning", type=click.Choice(_MEANINGS))
 @click.option("--reason", default="", help="Why; needed to correct how a message was read.")
-@click.option("--yes", is_flag=True, help="Erase a minor's data without asking.")
+@click.option("--yes", is_flag=True, help="Confirm a minor or a death without a question.")
 @json_option
 @pass_cli_context
 def classify_message(
@@ -187,12 +193,12 @@ def classify_message(
     Messages that were held for it are evaluated again, or cancelled. Classified as minor, all that
     is stored of the person is erased but the hash that keeps them suppressed.
     """
-    if meaning == _ERASES and not yes:
-        ask_confirmation(
-            "Erase all that is stored of this person? It can't be undone.",
-            if_declined="Nothing was erased.",
-        )
-    result = cli.client().post("inbound", message, "classify", meaning=meaning, reason=reason)
+    asks = meaning in _QUESTIONS
+    if asks and not yes:
+        question, if_declined = _QUESTIONS[meaning]
+        ask_confirmation(question, if_declined=if_declined)
+    body = {"meaning": meaning, "reason": reason, "confirmed": asks}
+    result = cli.client().post("inbound", message, "classify", **body)
     if json_:
         print_json(result)
         return

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from daemon.api.clock import Clock
 from daemon.api.effects import ContactRequest
-from daemon.errors import Conflict, NotFound, require_reason
+from daemon.errors import BadRequest, Conflict, NotFound, require_reason
 from daemon.events import InboundClassified
 from daemon.inbound.classification_effects import (
     ClassificationCommand,
@@ -147,13 +147,20 @@ class ClassificationService:
         return await self._list(inbound_reviews.list_correctable_reviews, limit)
 
     async def classify(
-        self, message: str, meaning: Meaning, *, who: str, reason: str = ""
+        self,
+        message: str,
+        meaning: Meaning,
+        *,
+        who: str,
+        reason: str = "",
+        confirmed: bool = False,
     ) -> ClassificationResult:
         """Store what a message means, with all that follows from it.
 
         The same meaning again changes nothing. Welcome, no and neither can be changed into each
         other; everything else is final, and the correction of an opt-out, a minor or a death needs
-        a reason. Raises :class:`NotFound`, :class:`BadRequest` and :class:`Conflict`.
+        a reason. That somebody is a minor, or died, has to be ``confirmed``. Raises
+        :class:`NotFound`, :class:`BadRequest` and :class:`Conflict`.
         """
         now = self._clock.now()
 
@@ -162,6 +169,7 @@ class ClassificationService:
             if review.meaning is meaning:
                 return ClassificationResult(inbound=review.inbound, meaning=meaning), []
             stated = _check_meaning(tx, review, meaning, reason)
+            _require_confirmation(meaning, confirmed=confirmed)
             command = ClassificationCommand(
                 review=review, meaning=meaning, who=who, reason=stated, at=now
             )
@@ -253,6 +261,19 @@ def _check_meaning(tx: Tx, review: InboundReview, meaning: Meaning, reason: str)
         )
     corrects = review.cause in ONCE and meaning in REVOCABLE
     return require_reason(reason, hint="Say what they really wrote.") if corrects else reason
+
+
+def _require_confirmation(meaning: Meaning, *, confirmed: bool) -> None:
+    if meaning is Meaning.MINOR and not confirmed:
+        raise BadRequest(
+            "confirmed: a minor's data is erased for ever, which a person confirms.",
+            hint="Confirm it, if they really are under 18.",
+        )
+    if meaning is Meaning.DECEASED and not confirmed:
+        raise BadRequest(
+            "confirmed: nobody writes again to somebody who died, which a person confirms.",
+            hint="Confirm it, if they really died.",
+        )
 
 
 def _require_only_opt_out(tx: Tx, review: InboundReview) -> None:

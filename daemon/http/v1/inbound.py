@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from daemon.api.effects import ContactRequest
-from daemon.errors import Conflict, NotFound
+from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import (
     PageQuery,
@@ -38,14 +38,18 @@ class InboundQuery(PageQuery, frozen=True):
 
 
 class ClassifyInboundBody(RequestBody, frozen=True):
-    """What a message means, as a person says; `reason` is needed to correct a reading."""
+    """What a message means, as a person says; `reason` is needed to correct a reading.
+
+    `minor` and `deceased` need `confirmed`, by which a person says that they are sure.
+    """
 
     meaning: Meaning
     reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    confirmed: bool = False
 
 
 @routes.post("/v1/inbound/{id}/classify")
-@operation(ClassificationResult, body=ClassifyInboundBody, errors=(NotFound, Conflict))
+@operation(ClassificationResult, body=ClassifyInboundBody, errors=(BadRequest, NotFound, Conflict))
 async def classify_inbound(request: web.Request) -> web.Response:
     """Say what a message means: messages held for it are evaluated again, or cancelled.
 
@@ -56,7 +60,11 @@ async def classify_inbound(request: web.Request) -> web.Response:
     body, message = await read_body(request, ClassifyInboundBody), request.match_info["id"]
     return json_response(
         await get_services(request).classification.classify(
-            message, body.meaning, who=request[ACTOR], reason=body.reason.strip()
+            message,
+            body.meaning,
+            who=request[ACTOR],
+            reason=body.reason.strip(),
+            confirmed=body.confirmed,
         )
     )
 

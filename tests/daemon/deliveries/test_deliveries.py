@@ -21,7 +21,7 @@ from daemon.api.signals import InboundMessage
 from daemon.deliveries.qualification import LeftOutReason
 from daemon.deliveries.service import DeliveryDetail, DeliveryRequest
 from daemon.errors import BadRequest, Conflict, NotFound
-from storage import contacts, decision_entries, prospects
+from storage import contacts, decision_entries, delivery_queries, prospects
 from storage.client_terms import USUAL_COLUMNS, DeliveryTerms
 from storage.clients import ClientRecord
 from storage.deliveries import DeliveryFormat, DeliveryGround
@@ -436,6 +436,32 @@ async def test_who_opts_out_later_is_in_the_clients_file_until_it_is_reported(
     assert [each.reported_at is None for each in reported] == [False, False]
     actions = [each[1] for each in await services.list_audit_entries() if each[2] == client.id]
     assert actions[-2:] == ["later_opt_outs_downloaded", "later_opt_outs_reported"]
+
+
+async def test_who_takes_their_yes_to_sharing_back_is_in_that_clients_file(
+    services: MessagingServices,
+) -> None:
+    """Of this client alone, while it stands; they may still be written to by us."""
+    client, other = await add_client(services), await add_client(services, "Odonto SRL")
+    ana = await add_ready(services, client, 1, "Ana")
+    beto = await add_ready(services, client, 2, "Beto")
+    await freeze(services, client)
+    settle = services.settlement
+    await services.clock.leap(DAY)
+    now = services.clock.now()
+    signal = InboundMessage("IN-NO", parse_identity(ana.phone), "No pasen mis datos", now)
+    await services.signal_handlers.inbound.handle_inbound("main", signal)
+    await services.sharing.record_answer(ana.contact, client.id, "eva", allowed=False)
+    await services.sharing.record_answer(beto.contact, other.id, "eva", allowed=False)
+    [found] = await settle.list_later_opt_outs()
+    assert (found.client, found.name, found.opted_out_at) == (client.id, "Ana", now)
+    file = await settle.download_later_opt_outs(client.id, "leo")
+    [_, line] = csv.reader(io.StringIO(file.content.decode("utf-8-sig")))
+    assert line == ["1", "1", "Ana", "+54 9 11 4556 0001", "2026-03-04"]
+    counts = await services.database.read(delivery_queries.count_unreported_opt_outs)
+    assert counts == [(client.id, "Dentalia SA", 1)]
+    await services.sharing.record_answer(ana.contact, client.id, "eva", allowed=True)
+    assert await settle.list_later_opt_outs() == []
 
 
 async def test_of_a_forgotten_person_the_row_stays_without_them(

@@ -60,9 +60,9 @@ class Desk:
     async def classify(
         self, message: str, meaning: Meaning, reason: str = "I read it"
     ) -> ClassificationResult:
-        """Classify a message as Eva."""
+        """Classify a message as Eva, who is sure."""
         result = await self.services.classification.classify(
-            message, meaning, who="eva", reason=reason
+            message, meaning, who="eva", reason=reason, confirmed=True
         )
         await self.services.clock.settle()
         return result
@@ -313,6 +313,20 @@ async def test_a_confirmed_minor_leaves_nothing_but_the_hash(desk: Desk) -> None
     assert await desk.services.suppression.check(ANA)
     with pytest.raises(Conflict, match="opted out themselves"):
         await desk.services.suppression.correct(ANA, who="eva", reason="a mistake")
+
+
+@pytest.mark.parametrize(("text", "meaning"), [(CHILD, M.MINOR), (DEAD, M.DECEASED)])
+async def test_a_minor_and_a_death_are_confirmed_by_a_person(
+    desk: Desk, text: str, meaning: Meaning
+) -> None:
+    """Without that nothing is stored: they stay stopped, and their message waits."""
+    message = await desk.receive(text)
+    with pytest.raises(BadRequest, match="which a person confirms"):
+        await desk.services.classification.classify(message, meaning, who="eva", reason="I read")
+    assert len(await desk.list_waiting()) == 1
+    assert await desk.services.suppression.check(ANA) == []
+    assert await desk.is_suppressed()
+    assert await desk.get_prospect() is not None
 
 
 async def test_nobody_is_erased_while_a_message_is_on_its_way(desk: Desk) -> None:

@@ -83,8 +83,10 @@ async def test_a_final_answer_asks_first(console: ConsoleServer) -> None:
     asked = (await get_page(console, f"{path}/minor")).document
     assert "All that is stored of them is erased" in asked
     assert 'name="meaning" value="minor"' in asked
+    assert 'name="confirmed" data-json value="true"' in asked
     corrected = (await get_page(console, f"{path}/neither")).document
     assert "Was it misread?" in corrected
+    assert 'name="confirmed"' not in corrected
     assert 'name="reason" required' in corrected
 
 

@@ -83,3 +83,12 @@ async def test_what_it_can_not_mean_is_refused(
     assert len((await api.get("/v1/review/inbound")).document["items"]) == 1
     gone = await api.post("/v1/inbound/inb_0/classify", meaning="no")
     assert (gone.status, gone.document["code"]) == (404, "not_found")
+
+
+async def test_a_minor_is_confirmed(api: HttpClient, server: HttpServer) -> None:
+    """A program that only sends the meaning erases nobody."""
+    path = f"/v1/inbound/{await receive(api, server, 'tengo 14 años')}/classify"
+    refused = await api.post(path, meaning="minor")
+    assert (refused.status, "a person confirms" in refused.document["detail"]) == (400, True)
+    done = await api.call("POST", path, json={"meaning": "minor", "confirmed": True})
+    assert (done.status, done.document["erased"]) == (200, True)
