@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -144,8 +144,12 @@ def set_number_budget(
     json_: bool,
 ) -> None:
     """Set BUDGET of the number PHONE: lower at once, higher by a decision that ends by itself."""
-    until = (datetime.now(UTC) + timedelta(days=days)).isoformat() if days else None
-    answer = cli.client().post(
+    client, until = cli.client(), None
+    if days:
+        # By the daemon's clock, which is not this one's in a demonstration.
+        now = datetime.fromisoformat(client.get("status")["now"])
+        until = (now + timedelta(days=days)).isoformat()
+    answer = client.post(
         "numbers",
         "budgets",
         phone=phone,
