@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rules.evaluator import EngineChoice, GateFault, RuleEvaluator
+from rules.evaluator import EngineChoice, GateFault, RememberedRulings, RuleEvaluator
 from rules.files import RuleFile, list_rule_files, read_rule_files
 from rules.loader import load_ruleset, load_rulesets
 from rules.problems import RuleProblem, RulesInvalid
@@ -25,6 +25,7 @@ __all__ = [
     "EngineChoice",
     "GateFault",
     "Opinion",
+    "RememberedRulings",
     "RuleEvaluator",
     "RuleFile",
     "RuleFormat",

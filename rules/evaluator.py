@@ -15,7 +15,7 @@ from rules.second_evaluator import SecondEvaluator
 from rules.verdict import ScoreResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from rules.compiler import Shard
     from rules.conditions import Condition
@@ -102,6 +102,10 @@ class RuleEvaluator:
         if self._matcher is not None:
             self._matcher.close()
 
+    def build_key(self, facts: Mapping[str, object]) -> Hashable:
+        """Return a key of this ruleset and of all that it reads of the facts."""
+        return self.ruleset.hash, tuple(known_values(self.ruleset.reads, facts).items())
+
     def _require_format(self, kind: RuleFormat) -> None:
         if self.ruleset.format is not kind:
             message = f"This set is `{self.ruleset.format}`; `{kind}` was asked for"
@@ -134,3 +138,30 @@ class RuleEvaluator:
         return GateFault(
             code, sentence, {"ruleset": self.ruleset.hash, "values": shown, "only": {}, **more}
         )
+
+
+class RememberedRulings:
+    """Results by the facts that they rest on: where many are judged, equal ones are judged once.
+
+    For one round of judging. A fault is not remembered, and other rules have other results.
+    """
+
+    def __init__(self) -> None:
+        self._decisions: dict[Hashable, Decision] = {}
+        self._scores: dict[Hashable, ScoreResult] = {}
+
+    def decide(
+        self, evaluator: RuleEvaluator, facts: Mapping[str, object], opinions: Sequence[Opinion]
+    ) -> Decision:
+        """Return the decision of an evaluator. Raises `GateFault`."""
+        key = (evaluator.build_key(facts), tuple(opinions))
+        if key not in self._decisions:
+            self._decisions[key] = evaluator.decide(facts, opinions)
+        return self._decisions[key]
+
+    def score(self, evaluator: RuleEvaluator, facts: Mapping[str, object]) -> ScoreResult:
+        """Return the score of an evaluator. Raises `GateFault`."""
+        key = evaluator.build_key(facts)
+        if key not in self._scores:
+            self._scores[key] = evaluator.score(facts)
+        return self._scores[key]

@@ -6,8 +6,9 @@ suppression journal: nobody can read the register out of a copy of the database.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -89,6 +90,18 @@ def delete_superseded_numbers(tx: Tx, limit: int, *, keep: str = "") -> int:
         " WHERE in_force = 0 AND id <> ?) LIMIT ?)",
         (keep, limit),
     ).rowcount
+
+
+def list_in_register(reader: Reader, contacts: Collection[str]) -> set[str]:
+    """Return those of these contacts of whom a number is on a register that is in force."""
+    rows = reader.all(
+        "SELECT DISTINCT a.contact FROM aliases AS a JOIN do_not_call_numbers AS n"
+        f" ON n.line = substr(a.alias_hash, 1, {LINE_BYTES})"
+        " WHERE a.contact IN (SELECT value FROM json_each(?))"
+        f" AND n.register IN ({_IN_FORCE})",
+        (json.dumps(list(contacts)),),
+    )
+    return {row["contact"] for row in rows}
 
 
 def is_in_register(reader: Reader, contact: str) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from statemachines.message import CANCELLABLE_STATES, MAYBE_LEFT_STATES
 from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
@@ -30,7 +31,7 @@ from storage.sql_text import format_sql_list
 from storage.texts import find_approved_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from storage.contacts import HoldScope
     from storage.evidence import Evidence
@@ -157,6 +158,11 @@ class EvaluationContext:
     origin_in_words: str
 
 
+_TABLES_OF_FEW: Final = ("messages", "inbound", "prospect_reviews")
+"""Tables in which most contacts of a list have no row."""
+_REGISTER: Final = "do_not_call_numbers"
+
+
 class SharedRows:
     """Rows that the contexts of many messages share, each read once.
 
@@ -165,6 +171,27 @@ class SharedRows:
 
     def __init__(self) -> None:
         self._found: dict[object, object] = {}
+        self._noted: set[str] = set()
+        self._with_rows: dict[str, set[str]] = {}
+
+    def note_contacts(self, reader: Reader, contacts: Collection[str]) -> None:
+        """Find out which of these contacts have rows, so that nobody looks for those of others."""
+        asked = json.dumps(list(contacts))
+        for table in _TABLES_OF_FEW:
+            self._with_rows[table] = {
+                row["contact"]
+                for row in reader.all(
+                    f"SELECT DISTINCT contact FROM {table}"
+                    " WHERE contact IN (SELECT value FROM json_each(?))",
+                    (asked,),
+                )
+            }
+        self._with_rows[_REGISTER] = do_not_call.list_in_register(reader, contacts)
+        self._noted = set(contacts)
+
+    def may_have(self, table: str, contact: str) -> bool:
+        """Return whether a contact has rows in a table, or nobody has found out."""
+        return contact not in self._noted or contact in self._with_rows[table]
 
     def get(self, key: tuple[object, ...], read: Callable[[], T]) -> T:
         """Return what was read for a key, or read it."""
@@ -197,8 +224,10 @@ def read_evaluation_context(
         suppressed=suppressions.is_contact_suppressed(reader, contact),
         review_reason=review_reason,
         hold_scope=hold_scope,
-        reviewed=prospect_reviews.get_current_prospect_review(reader, contact, at),
-        approved=_is_approved(reader, message, at),
+        reviewed=prospect_reviews.get_current_prospect_review(reader, contact, at)
+        if rows.may_have("prospect_reviews", contact)
+        else None,
+        approved=rows.may_have("messages", contact) and _is_approved(reader, message, at),
         halted=rows.get(("halt",), lambda: halts.get_current_halt(reader) is not None),
         session=session,
         first_contacts=rows.get(
@@ -208,8 +237,15 @@ def read_evaluation_context(
         campaign_sent=_count_campaign_messages(reader, message.campaign, rows),
         register=_read_register_context(reader, contact, prospect, at, rows),
         approved_text=_find_approved_text(reader, message.template, rows),
-        origin_in_words=imports.get_origin_in_words(reader, prospect.import_id) if prospect else "",
+        origin_in_words=_get_origin_in_words(reader, prospect, rows),
     )
+
+
+def _get_origin_in_words(reader: Reader, prospect: ProspectRecord | None, rows: SharedRows) -> str:
+    if prospect is None:
+        return ""
+    import_id = prospect.import_id
+    return rows.get(("origin", import_id), lambda: imports.get_origin_in_words(reader, import_id))
 
 
 def _is_approved(reader: Reader, message: MessageRecord, at: datetime) -> bool:
@@ -238,7 +274,8 @@ def _read_register_context(
     )
     # By the date in UTC: a day more or less is the strict side of no law that we know.
     age = max(0, (at.date() - found.dated).days) if found else None
-    return RegisterContext(do_not_call.is_in_register(reader, contact), age)
+    listed = rows.may_have(_REGISTER, contact) and do_not_call.is_in_register(reader, contact)
+    return RegisterContext(listed, age)
 
 
 def read_session_context(reader: Reader, name: str, at: datetime) -> SessionContext:
@@ -292,23 +329,32 @@ def _find_approved_text(
 def _read_contact_history(
     reader: Reader, message: MessageRecord, at: datetime, shared: SharedRows
 ) -> ContactHistory:
+    contact, sent, answered, duplicate = message.contact, [], None, False
+    if shared.may_have("messages", contact):
+        sent = _list_sends(reader, message)
+        duplicate = _is_duplicate(reader, message, at - timedelta(days=30))
+    if shared.may_have("inbound", contact):
+        sent += _list_imported_sends(reader, contact)
+        answered = reader.value(
+            "SELECT max(at) FROM inbound WHERE contact = ? AND own = 0 AND conversation = 1",
+            (contact,),
+        )
+    return ContactHistory(
+        sent=tuple(sorted(sent, key=lambda each: each.at)),
+        answered_at=parse_timestamp(answered) if answered else None,
+        duplicate=duplicate,
+        recent_texts=_list_recent_texts(reader, message.contact, at - timedelta(days=1), shared),
+    )
+
+
+def _list_sends(reader: Reader, message: MessageRecord) -> list[PastSend]:
+    """Return what left, or may have left, to the contact, but for the message itself."""
     rows = reader.all(
         f"SELECT {_LEFT_AT} AS left_at, kind = '{MessageKind.COMMERCIAL}' AS commercial"
         f" FROM messages WHERE contact = ? AND id <> ? AND state IN {_MAYBE_LEFT}",
         (message.contact, message.id),
     )
-    sent = [PastSend(parse_timestamp(row["left_at"]), bool(row["commercial"])) for row in rows]
-    sent += _list_imported_sends(reader, message.contact)
-    answered = reader.value(
-        "SELECT max(at) FROM inbound WHERE contact = ? AND own = 0 AND conversation = 1",
-        (message.contact,),
-    )
-    return ContactHistory(
-        sent=tuple(sorted(sent, key=lambda each: each.at)),
-        answered_at=parse_timestamp(answered) if answered else None,
-        duplicate=_is_duplicate(reader, message, at - timedelta(days=30)),
-        recent_texts=_list_recent_texts(reader, message.contact, at - timedelta(days=1), shared),
-    )
+    return [PastSend(parse_timestamp(row["left_at"]), bool(row["commercial"])) for row in rows]
 
 
 def _list_imported_sends(reader: Reader, contact: str) -> list[PastSend]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from operator import attrgetter
@@ -91,6 +91,15 @@ class ProspectRecord:
 
 _FIELDS: Final = tuple(field.name for field in fields(ProspectRecord))
 _get_values: Final = attrgetter(*_FIELDS)
+_CONVERTERS: Final[Mapping[str, Callable[[Cell], object]]] = {
+    **dict.fromkeys(_TIME_COLUMNS, parse_timestamp),
+    "validado_tecnicamente": bool,
+    "validation": ValidationState,
+}
+_READ_FIELDS: Final = tuple(
+    (name, _COLUMN_BY_FIELD.get(name, name), _CONVERTERS.get(name)) for name in _FIELDS
+)
+"""Of each field its column, and what its stored value is converted by; looked up once."""
 _CONVERTED_PLACES: Final = tuple(
     place for place, name in enumerate(_FIELDS) if name in {*_TIME_COLUMNS, "validation"}
 )
@@ -218,9 +227,11 @@ def _optional_prospect_from_row(row: sqlite3.Row | None) -> ProspectRecord | Non
 
 def prospect_from_row(row: sqlite3.Row) -> ProspectRecord:
     """Return the record of a row with every column."""
-    return ProspectRecord(
-        **{name: _prospect_value_from_column(name, row[_column_name(name)]) for name in _FIELDS}
-    )
+    values: dict[str, Any] = {}
+    for name, column, convert in _READ_FIELDS:
+        stored = row[column]
+        values[name] = stored if stored is None or convert is None else convert(stored)
+    return ProspectRecord(**values)
 
 
 def _prospect_to_row(record: ProspectRecord) -> list[object]:
@@ -232,16 +243,6 @@ def _prospect_to_row(record: ProspectRecord) -> list[object]:
 
 def _column_name(name: str) -> str:
     return _COLUMN_BY_FIELD.get(name, name)
-
-
-def _prospect_value_from_column(name: str, stored: Cell) -> Cell:
-    if stored is None:
-        return None
-    if name in _TIME_COLUMNS:
-        return parse_timestamp(stored)
-    if name == "validado_tecnicamente":
-        return bool(stored)
-    return ValidationState(stored) if name == "validation" else stored
 
 
 def _prospect_value_to_column(value: object) -> object:

@@ -92,6 +92,8 @@ def compute_review_status(
 def build_message_facts(message: MessageRecord, context: EvaluationContext) -> Facts:
     """Return the ``message.*``, ``history.*`` and ``session.*`` facts."""
     history, session, first = context.history, context.session, context.first_contacts
+    # Fixed words of an approved text do not count as alike, whatever the caller says was typed.
+    filled = find_filled_values(message, context)
     return {
         "message.kind": derive_message_kind(message, context).value,
         "message.first_contact": is_first_contact(context),
@@ -99,12 +101,12 @@ def build_message_facts(message: MessageRecord, context: EvaluationContext) -> F
         "message.length": len(message.text),
         "message.links": len(_LINK.findall(message.text)),
         "message.similarity": compute_similarity(
-            find_compared_words(message, context), history.recent_texts
+            message.text if filled is None else filled, history.recent_texts
         ),
         "message.duplicate": history.duplicate,
         "message.text": message.text,
         "message.template": message.template,
-        "message.typed": find_filled_values(message, context) is None,
+        "message.typed": filled is None,
         **_build_history_facts(history, context.at),
         "register.listed": context.register.listed,
         "register.age_days": context.register.age_days,
@@ -155,15 +157,6 @@ def find_count_fall(history: ContactHistory, name: str, at: datetime) -> datetim
     """
     sent = _list_sent_within(history, name, at) if name in COUNT_WINDOWS else []
     return sent[0].at + COUNT_WINDOWS[name] if sent else None
-
-
-def find_compared_words(message: MessageRecord, context: EvaluationContext) -> str:
-    """Return the words of a message that may be too much like others.
-
-    Fixed words of an approved text do not count, whatever the caller says was typed.
-    """
-    filled = find_filled_values(message, context)
-    return message.text if filled is None else filled
 
 
 def find_filled_values(message: MessageRecord, context: EvaluationContext) -> str | None:

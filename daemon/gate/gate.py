@@ -127,9 +127,16 @@ class Gate:
         return await self.evaluate_in_context(message, phase, context)
 
     async def evaluate_in_context(
-        self, message: MessageRecord, phase: EvaluationPhase, context: EvaluationContext
+        self,
+        message: MessageRecord,
+        phase: EvaluationPhase,
+        context: EvaluationContext,
+        remembered: rules.RememberedRulings | None = None,
     ) -> Evaluation:
-        """Evaluate a message by rows that were read already."""
+        """Evaluate a message by rows that were read already.
+
+        With what is ``remembered`` of others that are judged with it, equal facts are judged once.
+        """
         at = context.at
         compiled = self._rulesets.compiled  # read once: others may go live while plugins answer
         # The facts of the result where building them fails; a first contact is the strict case.
@@ -137,10 +144,10 @@ class Gate:
         until, microseconds, shadow = None, 0, None
         try:
             await load_libraries()
-            message_facts = self._build_facts(compiled, message, context)
+            message_facts = self._build_facts(compiled, message, context, remembered)
             answers = await self._plugins.judge(_build_question(message, message_facts))
             begun = time.perf_counter()
-            outcome = self._decide(compiled, message_facts, answers, context)
+            outcome = self._decide(compiled, message_facts, answers, context, remembered)
             microseconds = round((time.perf_counter() - begun) * 1e6)
             until = _compute_deferred_until(compiled, outcome, message, context)
             shadow = self._evaluate_shadow(outcome, message, message_facts, context)
@@ -187,7 +194,11 @@ class Gate:
         return self._signer.sign(unsigned)
 
     def _build_facts(
-        self, rulesets: CompiledRulesets, message: MessageRecord, context: EvaluationContext
+        self,
+        rulesets: CompiledRulesets,
+        message: MessageRecord,
+        context: EvaluationContext,
+        remembered: rules.RememberedRulings | None,
     ) -> facts.Facts:
         message_facts = facts.build_prospect_facts(
             context.prospect, context.evidence, suppressed=context.suppressed, at=context.at
@@ -200,7 +211,7 @@ class Gate:
         )
         if context.prospect is not None:
             score = message_facts["prospect.score_contactabilidad"] = _compute_score(
-                rulesets, message_facts
+                rulesets, message_facts, remembered
             )
             message_facts["prospect.review"] = facts.compute_review_status(
                 context.review_reason, context.reviewed, in_band=score in rulesets.review_band
@@ -241,6 +252,7 @@ class Gate:
         message_facts: Mapping[str, object],
         answers: Sequence[PluginAnswer],
         context: EvaluationContext,
+        remembered: rules.RememberedRulings | None,
     ) -> rules.Decision | EvaluationFault:
         # Fails closed: a plugin that did not answer might have blocked the message.
         failed = next((answer for answer in answers if answer.failure), None)
@@ -258,7 +270,11 @@ class Gate:
                     "plugin_opinion_invalid", sentence, {"plugin": answer.plugin}
                 )
         try:
-            decision = rulesets.gate.decide(message_facts, opinions)
+            decision = (
+                remembered.decide(rulesets.gate, message_facts, opinions)
+                if remembered
+                else rulesets.gate.decide(message_facts, opinions)
+            )
         except rules.GateFault as fault:
             return self._record_fault(fault.reason_code, fault.sentence, fault.dump)
         limited = hard_limits.apply_hard_limits(decision, message_facts)
@@ -289,9 +305,15 @@ def _date_refusal(decision: rules.Decision, context: EvaluationContext) -> rules
     return replace(decision, sentence=dated, vetoes=tuple(vetoes))
 
 
-def _compute_score(rulesets: CompiledRulesets, message_facts: Mapping[str, object]) -> int | None:
+def _compute_score(
+    rulesets: CompiledRulesets,
+    message_facts: Mapping[str, object],
+    remembered: rules.RememberedRulings | None = None,
+) -> int | None:
     """Return the score for these facts, or None after a fault of the engines."""
     try:
+        if remembered:
+            return remembered.score(rulesets.score, message_facts).score
         return rulesets.score.score(message_facts).score
     except rules.GateFault as fault:
         log.exception("score_faulted", reason_code=fault.reason_code)

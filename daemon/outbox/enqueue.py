@@ -370,10 +370,14 @@ class MessageEnqueuer:
         if request.not_after:
             return request.not_after, False
         begins, sending = max(at, request.not_before or at), self._settings.sending
-        said = evidence.list_contact_evidence(reader, contact)
-        if not request.campaign and derive_permission(said, at) is Permission.CONVERSATION:
+        if not request.campaign and _is_in_conversation(reader, contact, at):
             return begins + timedelta(hours=sending.reply_expires_hours), False
         return begins + timedelta(days=sending.expires_days), True
+
+
+def _is_in_conversation(reader: Reader, contact: str, at: datetime) -> bool:
+    said = evidence.list_contact_evidence(reader, contact)
+    return derive_permission(said, at) is Permission.CONVERSATION
 
 
 def _build_no_session_error(request: SendRequest) -> BadRequest:

@@ -19,6 +19,7 @@ from daemon.outbox.forecast import WAIT_SENTENCES, SendForecast, forecast_messag
 from daemon.outbox.outbox import Outbox
 from daemon.outbox.pacing import Pacing
 from daemon.sessions import Sessions
+from rules import RememberedRulings
 from statemachines.message import MessageState
 from statemachines.vocabulary import BuiltinChannel
 from storage.db import Database
@@ -127,6 +128,7 @@ class MessageCheck:
         Each is judged by its contact's facts of now, and as alike to the text before it.
         """
         shared, now = SharedRows(), self._clock.now()
+        remembered = RememberedRulings()
         checked: list[ListedCheck] = []
         before: MessageRecord | None = None
         for start in range(0, len(requests), _BATCH_SIZE):
@@ -141,7 +143,7 @@ class MessageCheck:
                     continue
                 context = _add_text(contexts[draft.id], before)
                 first = await self._gate.evaluate_in_context(
-                    draft, EvaluationPhase.ENQUEUE, context
+                    draft, EvaluationPhase.ENQUEUE, context, remembered
                 )
                 judged.append(await self._follow_routes(first))
                 before = draft
@@ -242,11 +244,9 @@ def _read_contexts(
     shared: SharedRows,
     reader: Reader,
 ) -> dict[str, EvaluationContext]:
-    return {
-        each.id: read_evaluation_context(reader, each, now, shared)
-        for each in drafts
-        if isinstance(each, MessageRecord)
-    }
+    found = [each for each in drafts if isinstance(each, MessageRecord)]
+    shared.note_contacts(reader, {each.contact for each in found})
+    return {each.id: read_evaluation_context(reader, each, now, shared) for each in found}
 
 
 def _add_text(context: EvaluationContext, before: MessageRecord | None) -> EvaluationContext:

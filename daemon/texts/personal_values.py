@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ from storage.prospects import ProspectRecord
 from storage.texts import NewTextVersion, TextVersion
 from storage.tx import Reader
 
+_VALUES_WITHOUT_FIELDS: Final = frozenset(VARIABLES) - {"empresa"}
 _COMPANY_HEADERS: Final = frozenset(
     {"empresa", "organizacion", "organisation", "organization", "company", "razon social"}
 )
@@ -55,7 +56,7 @@ def build_personal_text(
     """Return a version as one person would get it from ``who``."""
     whole = version.template
     wanted = list_variables(whole)
-    known = _list_values(reader, prospect, who)
+    known = _list_values(reader, prospect, who, set(wanted))
     # One line each, so that no value looks like a part of the text.
     values = {name: " ".join(known.get(name, "").split())[:MAX_FILLED_LENGTH] for name in wanted}
     missing = tuple(
@@ -71,8 +72,13 @@ def build_personal_text(
     )
 
 
-def _list_values(reader: Reader, prospect: ProspectRecord, who: str) -> dict[str, str]:
-    fields = prospect_fields.list_prospect_fields(reader, [prospect.id])[prospect.id]
+def _list_values(
+    reader: Reader, prospect: ProspectRecord, who: str, wanted: Collection[str]
+) -> dict[str, str]:
+    """Return at least the wanted values; what only others need is not read."""
+    fields: Mapping[str, str] = {}
+    if not _VALUES_WITHOUT_FIELDS.issuperset(wanted):
+        fields = prospect_fields.list_prospect_fields(reader, [prospect.id])[prospect.id]
     company = (value for name, value in fields.items() if fold_text(name) in _COMPANY_HEADERS)
     return {
         **fields,
@@ -80,6 +86,8 @@ def _list_values(reader: Reader, prospect: ProspectRecord, who: str) -> dict[str
         "empresa": next(company, ""),
         "rubro": prospect.trade,
         "ciudad": prospect.city,
-        "origen_en_palabras": imports.get_origin_in_words(reader, prospect.import_id),
+        "origen_en_palabras": imports.get_origin_in_words(reader, prospect.import_id)
+        if "origen_en_palabras" in wanted
+        else "",
         "quien": who,
     }

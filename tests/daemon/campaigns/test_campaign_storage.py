@@ -126,6 +126,7 @@ async def test_many_contexts_read_together_are_those_read_alone(
 
     def read(reader: Reader) -> None:
         shared = SharedRows()
+        shared.note_contacts(reader, {message.contact for message in stored})
         for message in stored:
             alone = evaluation_context.read_evaluation_context(reader, message, at)
             together = evaluation_context.read_evaluation_context(reader, message, at, shared)
