@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,26 @@ async def test_an_opt_out_between_dry_run_and_start_is_shown_and_asked(
     assert [each.name for each in asked.moved] == ["Persona2 Sosa"]
     view = await services.campaigns.start(campaign, asked.hash, WHO, "the fair is over")
     assert (view.counts["queued"], view.counts["left_out"]) == (2, 1)
+
+
+async def test_who_moves_while_everybody_is_judged_again_stops_the_start(
+    services: MessagingServices,
+) -> None:
+    """Between the last look and the commit: nothing is started, and nobody is in the campaign."""
+    await add_people(services, 2)
+    campaign = await make_draft(services)
+    run = await try_out(services, campaign)
+
+    async def opt_out(query: object) -> None:
+        if isinstance(query, partial) and query.func.__name__ == "_compute_pace":  # the last read
+            services.database.before_read = None
+            await services.suppress(build_phone(2))
+
+    services.database.before_read = opt_out
+    with pytest.raises(DryRunMoved, match="moved at this moment"):
+        await services.campaigns.start(campaign, run.hash, WHO, "the fair is over")
+    assert (await services.campaigns.get(campaign)).campaign.state == "draft"
+    assert await services.query_rows("SELECT count(*) FROM campaign_people") == [(0,)]
 
 
 async def test_a_dry_run_holds_for_half_an_hour(services: MessagingServices) -> None:
