@@ -207,9 +207,7 @@ def build_services(base: Foundation) -> Services:
         aliases=aliases,
         **_build_list_services(base, suppression, aliases, scoring),
         phrase_file=phrase_file,
-        **_build_text_services(
-            base, phrase_file, aliases, scoring, validation, message_check, outbox
-        ),
+        **_build_texts(base, phrase_file, aliases, scoring, validation, message_check, outbox),
         signal_handlers=handlers,
         **_build_prospect_services(base, scoring, aliases, sessions, handlers),
         number_checks=checks,
@@ -227,7 +225,7 @@ def build_services(base: Foundation) -> Services:
     )
 
 
-def _build_text_services(
+def _build_texts(
     base: Foundation,
     phrase_file: PhraseFile,
     aliases: Aliases,

@@ -104,7 +104,10 @@ class RuleEvaluator:
 
     def build_key(self, facts: Mapping[str, object]) -> Hashable:
         """Return a key of this ruleset and of all that it reads of the facts."""
-        return self.ruleset.hash, tuple(known_values(self.ruleset.reads, facts).items())
+        found = [facts.get(fact.name) for fact in self.ruleset.reads]
+        names = (tuple(sorted(each)) if isinstance(each, list | set) else each for each in found)
+        # With their types: 1 and True are equal, and are not the same to a rule.
+        return self.ruleset.hash, tuple(names), tuple(map(type, found))
 
     def _require_format(self, kind: RuleFormat) -> None:
         if self.ruleset.format is not kind:

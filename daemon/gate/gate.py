@@ -36,6 +36,7 @@ from storage.prospect_reviews import ProspectReviewOutcome
 log = structlog.get_logger("gate")
 
 # A plugin may ask for a deferral that ends at once, which would keep the gate busy for ever.
+_FAILED_SENTENCE: Final = "The rules could not be applied; see the log."
 _UNKNOWN_WAIT = timedelta(hours=1)
 """The wait for a count to fall that is 0 already, and for days that have passed already."""
 _SHORTEST_WAIT = timedelta(seconds=1)
@@ -133,10 +134,7 @@ class Gate:
         context: EvaluationContext,
         remembered: rules.RememberedRulings | None = None,
     ) -> Evaluation:
-        """Evaluate a message by rows that were read already.
-
-        With what is ``remembered`` of others that are judged with it, equal facts are judged once.
-        """
+        """Evaluate a message by rows that were read; what is ``remembered`` is not judged again."""
         at = context.at
         compiled = self._rulesets.compiled  # read once: others may go live while plugins answer
         # The facts of the result where building them fails; a first contact is the strict case.
@@ -154,9 +152,7 @@ class Gate:
         # Any defect, of ours too, becomes a fault: an error here must not allow a message.
         except Exception:
             log.exception("gate_failed", message=message.id)
-            outcome = self._record_fault(
-                "gate_failed", "The rules could not be applied; see the log.", {}
-            )
+            outcome = self._record_fault("gate_failed", _FAILED_SENTENCE, {})
         return Evaluation(
             message=message,
             phase=phase,

@@ -11,7 +11,7 @@ from daemon.auth.identity import Role
 from daemon.campaigns.audience import list_audience
 from daemon.errors import Conflict
 from statemachines.message import MessageState
-from storage.messages import TEXT_TEST, get_message
+from storage.messages import TEXT_TEST, require_message
 from tests.helpers.services.campaigns import WHO, add_first_contact_text, add_people
 from tests.helpers.services.messaging import (
     OUR_NUMBER,
@@ -41,7 +41,7 @@ async def test_a_test_waits_to_be_sent_by_hand_to_ones_own_number(
     text = await add_first_contact_text(services)
     made = await services.text_self_tests.send(text, 1, WHO)
     await services.clock.settle()
-    stored = await services.database.read(lambda reader: get_message(reader, made.id))
+    stored = await services.database.read(lambda reader: require_message(reader, made.id))
     assert (stored.recipient, stored.channel, stored.campaign) == (OWN, "manual", TEXT_TEST)
     assert (stored.state, stored.template) == (MessageState.CLEARED, f"{text}@1")
     assert stored.text.startswith("Hola Persona1, ¿hablamos?")
