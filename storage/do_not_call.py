@@ -93,7 +93,7 @@ def delete_superseded_numbers(tx: Tx, limit: int, *, keep: str = "") -> int:
 
 
 def list_in_register(reader: Reader, contacts: Collection[str]) -> set[str]:
-    """Return those of these contacts of whom a number is on a register that is in force."""
+    """Return those of these contacts that have a number on a register in force."""
     rows = reader.all(
         "SELECT DISTINCT a.contact FROM aliases AS a JOIN do_not_call_numbers AS n"
         f" ON n.line = substr(a.alias_hash, 1, {LINE_BYTES})"

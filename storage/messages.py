@@ -38,7 +38,7 @@ _TIME_COLUMNS = frozenset(
     {"created_at", "changed_at", "not_before", "not_after", "due_at", "sent_at", "lease_until"}
 )
 TEXT_TEST: Final = "text_test"
-"""What stands for a campaign in the test of a text on the own number of a user."""
+"""The campaign of a message that tests a text on the own number of a user."""
 UNREADABLE_MOMENT: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """What is read where another program wrote no moment into the column of one."""
 _FLAG_COLUMNS = frozenset({"expires_by_default", "first_contact", "needs_review"})

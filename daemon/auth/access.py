@@ -281,6 +281,7 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], RequiredAccess]] = MappingProxyType
         ("GET", "/v1/campaigns/{id}/people.xlsx"): Scope.PROSPECTS_READ,
         ("GET", "/v1/campaigns/{id}/funnel"): Scope.CAMPAIGNS_READ,
         ("GET", "/v1/campaigns/{id}/report"): Scope.CAMPAIGNS_READ,
+        ("GET", "/v1/campaigns/{id}/compare/{other}"): Scope.CAMPAIGNS_READ,
         ("GET", "/v1/texts"): Scope.MESSAGES_READ,
         ("POST", "/v1/texts"): Scope.MESSAGES_WRITE,
         ("POST", "/v1/texts/preview"): Scope.PROSPECTS_READ,

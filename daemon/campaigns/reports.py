@@ -21,11 +21,17 @@ from storage.campaign_reports import (
     SentCampaignPerson,
     StoppedCampaignPeople,
 )
+from storage.campaigns import CampaignRecord
 from storage.db import Database
 from storage.tx import Reader
 
 MIN_FOR_SHARE: Final = 30
 """Of fewer people a share says nothing."""
+_COMPARED_STAGES: Final = (
+    CampaignStage.REPLIED,
+    CampaignStage.INTERESTED,
+    CampaignStage.OPTED_OUT,
+)
 _Z: Final = 1.959964
 """Of the normal distribution, for intervals of 95 %."""
 
@@ -80,6 +86,51 @@ class CampaignReport:
     stopped: Sequence[StoppedCampaignPeople]
 
 
+class ComparisonVerdict(StrEnum):
+    """What a difference between two campaigns says, by its 95 % interval."""
+
+    TOO_FEW = "too_few"
+    NOT_TOLD_APART = "not_told_apart"
+    FIRST_HIGHER = "first_higher"
+    SECOND_HIGHER = "second_higher"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedShare:
+    """What came of two campaigns at one stage, of those who were written to.
+
+    ``difference`` is the first share less the second, with its 95 % interval; None where one of
+    the two has too few people to say.
+    """
+
+    stage: CampaignStage
+    first: ReportShare
+    second: ReportShare
+    difference: float | None
+    low: float | None
+    high: float | None
+    verdict: ComparisonVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedCampaign:
+    """One of two campaigns: how many people reached each stage."""
+
+    id: str
+    name: str
+    stages: Mapping[CampaignStage, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignComparison:
+    """Two campaigns side by side; ``differs`` has what was not the same: text, audience, phone."""
+
+    first: ComparedCampaign
+    second: ComparedCampaign
+    shares: Sequence[ComparedShare]
+    differs: Sequence[str]
+
+
 class CampaignReports:
     """Reads the people, the funnel and the report of a campaign."""
 
@@ -130,6 +181,28 @@ class CampaignReports:
 
         return await self._database.read(read)
 
+    async def compare(self, id_: str, other: str) -> CampaignComparison:
+        """Return two campaigns side by side. Raises NotFound."""
+
+        def read(reader: Reader) -> CampaignComparison:
+            records = require_campaign(reader, id_), require_campaign(reader, other)
+            first, second = (
+                ComparedCampaign(
+                    id=each.id,
+                    name=each.name,
+                    stages=campaign_reports.count_stages(reader, each.id),
+                )
+                for each in records
+            )
+            return CampaignComparison(
+                first=first,
+                second=second,
+                shares=[compare_shares(stage, first, second) for stage in _COMPARED_STAGES],
+                differs=_list_differences(*records),
+            )
+
+        return await self._database.read(read)
+
     async def build_report(self, id_: str) -> CampaignReport:
         """Return the report of a campaign. Raises NotFound."""
 
@@ -162,6 +235,56 @@ def compute_share(count: int, total: int) -> ReportShare:
     return ReportShare(
         count, enough=True, share=round(share, 4), low=round(low, 4), high=round(high, 4)
     )
+
+
+def compare_shares(
+    stage: CampaignStage, first: ComparedCampaign, second: ComparedCampaign
+) -> ComparedShare:
+    """Return the difference of two shares with Newcombe's interval of 95 %, and what it says."""
+    one, two = (
+        compute_share(each.stages[stage], each.stages[CampaignStage.SENT])
+        for each in (first, second)
+    )
+    found = _compute_difference(one, two)
+    verdict = ComparisonVerdict.TOO_FEW
+    if found is not None:
+        verdict = ComparisonVerdict.NOT_TOLD_APART
+        if found[1] > 0:
+            verdict = ComparisonVerdict.FIRST_HIGHER
+        elif found[2] < 0:
+            verdict = ComparisonVerdict.SECOND_HIGHER
+    difference, low, high = found or (None, None, None)
+    return ComparedShare(
+        stage=stage,
+        first=one,
+        second=two,
+        difference=difference,
+        low=low,
+        high=high,
+        verdict=verdict,
+    )
+
+
+def _compute_difference(one: ReportShare, two: ReportShare) -> tuple[float, float, float] | None:
+    """Return the difference of two shares, and its interval by those of the two (Newcombe)."""
+    if one.share is None or two.share is None:
+        return None
+    low_one, high_one = one.low or 0.0, one.high or 0.0
+    low_two, high_two = two.low or 0.0, two.high or 0.0
+    difference = one.share - two.share
+    low = difference - math.hypot(one.share - low_one, high_two - two.share)
+    high = difference + math.hypot(high_one - one.share, two.share - low_two)
+    return round(difference, 4), round(low, 4), round(high, 4)
+
+
+def _list_differences(first: CampaignRecord, second: CampaignRecord) -> list[str]:
+    texts = [f"{each.text}@{each.text_version} {each.typed}" for each in (first, second)]
+    parts: list[tuple[str, object, object]] = [
+        ("text", texts[0], texts[1]),
+        ("audience", dict(first.audience), dict(second.audience)),
+        ("phone", first.phone or first.session, second.phone or second.session),
+    ]
+    return [name for name, one, two in parts if one != two]
 
 
 def _get_hour(person: SentCampaignPerson) -> str:

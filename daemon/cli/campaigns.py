@@ -377,6 +377,29 @@ def show_report(cli: CliContext, *, campaign: str, json_: bool) -> None:
     )
 
 
+@campaigns.command("compare")
+@click.argument("campaign")
+@click.argument("other")
+@json_option
+@pass_cli_context
+def compare_campaigns(cli: CliContext, *, campaign: str, other: str, json_: bool) -> None:
+    """Show a CAMPAIGN and an OTHER side by side: what came of each, and what differed."""
+    found = cli.client().get("campaigns", campaign, "compare", other)
+    if json_:
+        print_json(found)
+        return
+    first, second = found["first"], found["second"]
+    verdicts = {each["stage"]: each["verdict"].replace("_", " ") for each in found["shares"]}
+    rows = [
+        {"stage": stage.replace("_", " "), "first": n, "second": second["stages"][stage]}
+        | {"says": verdicts.get(stage, "")}
+        for stage, n in first["stages"].items()
+    ]
+    columns = {"stage": "stage", "first": first["name"], "second": second["name"]}
+    print_table(rows, columns | {"says": "says"}, empty="Nothing.")
+    print_text(f"Not the same: {', '.join(found['differs']) or 'nothing'}.")
+
+
 def _format_title(group: dict[str, Any]) -> str:
     version = f", version {group['version']}" if group["version"] else ""
     return f"{group['title']}{version}" if group["title"] else group["value"] or "typed"

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
+import msgspec
 from aiohttp import web
 
 from daemon.api import numbers
 from daemon.campaigns.pace import read_pace
 from daemon.campaigns.service import CampaignView
 from daemon.http.authentication import ACTOR
+from daemon.http.bodies import RequestQuery, read_query
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
 from daemon.http.health import get_services
@@ -26,6 +28,7 @@ from storage.tx import Reader
 routes = web.RouteTableDef()
 
 _IN_HAND: Final = (CampaignPersonState.OPENED, CampaignPersonState.CLAIMED)
+_COMPARED_WITH: Final = 200
 _SHOWN_LEFT: Final = timedelta(minutes=15)
 _MAX_CLAIMED: Final = 200
 
@@ -86,15 +89,29 @@ async def show_skip_dialog(request: web.Request) -> web.StreamResponse:
     )
 
 
+class CampaignReportQuery(RequestQuery, frozen=True):
+    """The campaign that another one is compared with, if any."""
+
+    other: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
 @routes.get("/campaigns/{id}/report")
 @render_errors
 async def show_report(request: web.Request) -> web.StreamResponse:
-    """Show what came of a campaign, and how sure that is."""
+    """Show what came of a campaign, and how sure that is; beside another one, if asked for."""
     services, id_ = get_services(request), request.match_info["id"]
-    view = await services.campaigns.get(id_)
-    report = await services.campaign_reports.build_report(id_)
+    other = read_query(request, CampaignReportQuery).other
+    view, reports = await services.campaigns.get(id_), services.campaign_reports
+    listed = await services.campaigns.list_campaigns(limit=_COMPARED_WITH)
+    others = [each for each in listed if each.campaign.started_at and each.campaign.id != id_]
     return await render_page(
-        request, "campaign_report.html", active_page="campaigns", view=view, report=report
+        request,
+        "campaign_report.html",
+        active_page="campaigns",
+        view=view,
+        report=await reports.build_report(id_),
+        others=others,
+        comparison=await reports.compare(id_, other) if other else None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 from aiohttp import web
 
-from daemon.campaigns.reports import CampaignReport
+from daemon.campaigns.reports import CampaignComparison, CampaignReport
 from daemon.errors import NotFound
 from daemon.http.bodies import (
     PageLimit,
@@ -108,6 +108,20 @@ async def get_campaign_report(request: web.Request) -> web.Response:
     """
     return json_response(
         await get_services(request).campaign_reports.build_report(request.match_info["id"])
+    )
+
+
+@routes.get("/v1/campaigns/{id}/compare/{other}")
+@operation(CampaignComparison, errors=(NotFound,))
+async def compare_campaigns(request: web.Request) -> web.Response:
+    """Return two campaigns side by side, with what differed between them.
+
+    Shares are of those who were written to; of fewer than 30 people there is none. A difference
+    whose interval has 0 in it ranks neither campaign.
+    """
+    names = request.match_info
+    return json_response(
+        await get_services(request).campaign_reports.compare(names["id"], names["other"])
     )
 
 

@@ -86,7 +86,7 @@ class TextForPersonBody(RequestBody, frozen=True):
 
 
 class TextTestBody(RequestBody, frozen=True):
-    """The version, and whom it reads as: without one, as somebody who lacks nothing."""
+    """The version, and the person who would get it: by default one who lacks nothing."""
 
     version: _Version
     prospect: Annotated[str, msgspec.Meta(max_length=64)] = ""
@@ -196,7 +196,7 @@ async def prepare_text(request: web.Request) -> web.Response:
 @routes.post("/v1/texts/{id}/test")
 @operation(MessageRecord, status=202, body=TextTestBody, errors=(NotFound, Conflict))
 async def send_text_test(request: web.Request) -> web.Response:
-    """Queue a test of a version, by hand, to the own number of whoever asks.
+    """Queue a test of a version, by hand, to the own number of the user who asks.
 
     The gate, the budgets and their own opt-out hold as for any message; it is marked by the
     `campaign` `text_test`. 409 with a sentence where they have no number, or it can't go now.

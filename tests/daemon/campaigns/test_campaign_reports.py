@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon.campaigns.reports import ReportDimension, compute_share
+from daemon.campaigns.reports import (
+    ComparedCampaign,
+    ReportDimension,
+    compare_shares,
+    compute_share,
+)
+from daemon.campaigns.service import CampaignChange
 from statemachines.campaign import CampaignPersonState
 from storage.campaign_reports import CampaignStage
 from storage.column_formats import format_timestamp
@@ -49,6 +55,49 @@ def test_intervals_are_right_for_known_counts(
     share = compute_share(count, total)
     assert (share.count, share.enough, share.share) == (count, True, round(count / total, 4))
     assert (share.low, share.high) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"),
+    [
+        ((18, 100), (11, 100), "not_told_apart"),
+        ((40, 100), (11, 100), "first_higher"),
+        ((11, 100), (40, 100), "second_higher"),
+        ((29, 29), (0, 100), "too_few"),
+    ],
+)
+def test_two_campaigns_are_ranked_only_where_they_differ(
+    first: tuple[int, int], second: tuple[int, int], verdict: str
+) -> None:
+    """By the interval of the difference; with few people in one of them, nothing is said."""
+    one, two = (
+        ComparedCampaign(
+            id=id_,
+            name=id_,
+            stages={CampaignStage.SENT: of[1], CampaignStage.REPLIED: of[0]},
+        )
+        for id_, of in (("a", first), ("b", second))
+    )
+    found = compare_shares(CampaignStage.REPLIED, one, two)
+    assert found.verdict == verdict
+    if verdict == "not_told_apart":  # Newcombe's method 10, by hand
+        assert (found.difference, found.low, found.high) == pytest.approx(
+            (0.07, -0.0286, 0.1685), abs=2e-3
+        )
+
+
+async def test_two_campaigns_side_by_side_with_what_differed(services: MessagingServices) -> None:
+    """The stages of each, and the text, the filter and the phone that were not the same."""
+    campaign = await work_off(services)
+    text = (await services.campaigns.get(campaign)).campaign.text
+    change = CampaignChange(name="Otra", session="main", text=text, audience={"text": "sosa"})
+    other = (await services.campaigns.create(change, WHO)).campaign.id
+    found = await services.campaign_reports.compare(campaign, other)
+    assert (found.first.stages[CampaignStage.SENT], found.second.stages[CampaignStage.SENT]) == (
+        *(4, 0),
+    )
+    assert (found.second.name, found.differs) == ("Otra", ["audience"])
+    assert {each.verdict.value for each in found.shares} == {"too_few"}
 
 
 def test_too_few_to_say() -> None:
