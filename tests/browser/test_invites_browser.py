@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 import segno
@@ -67,5 +67,5 @@ def draw_path(link: str) -> str:
 
 def read_path(svg: str) -> str:
     """Return the only path of a drawing."""
-    [path] = [each for each in ElementTree.fromstring(svg).iter() if each.tag.endswith("path")]
-    return path.attrib["d"]
+    [path] = re.findall(r'<path[^>]* d="([^"]+)"', svg)
+    return str(path)

@@ -222,6 +222,16 @@ async def test_without_may_share_only_a_decision_delivers(services: MessagingSer
     assert await list_left_out(services, both) == {"Beto": LeftOutReason.SHARING_REFUSED}
 
 
+async def test_a_yes_to_one_client_is_none_to_another(services: MessagingServices) -> None:
+    """Each was named to them; a later no to one leaves the yes to the other."""
+    client, other = await add_client(services), await add_client(services, "Odonto SRL")
+    ana = await add_ready(services, client, 1, "Ana")
+    unasked = {"Ana": LeftOutReason.SHARING_UNKNOWN}
+    assert await list_left_out(services, DeliveryRequest(client=other.id)) == unasked
+    await services.sharing.record_answer(ana.contact, other.id, "eva", allowed=False)
+    assert await list_left_out(services, DeliveryRequest(client=client.id)) == {}
+
+
 async def test_what_was_frozen_keeps_its_bytes_and_its_terms(services: MessagingServices) -> None:
     """After a prospect is corrected, terms change, and by SQL; each download is audited."""
     client = await add_client(services)
@@ -369,6 +379,8 @@ async def test_dispute_and_replacement_and_the_money_at_each_step(
     ]
     assert await count_money(services) == (2, 900_000)
     await settle.accept(id_, 5, "leo")
+    with pytest.raises(Conflict, match="can't be accepted from there"):
+        await settle.accept(id_, 5, "leo")
     assert await count_money(services) == (3, 1_350_000)
     assert await count_money(services, "2026-04") == (0, 0)
     parts = [(each.part, each.format) for each in detail.files]
