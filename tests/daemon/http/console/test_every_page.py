@@ -189,7 +189,9 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/campaigns": ("/campaigns",),
     "/campaigns/{id}": ("/campaigns/{draft}", "/campaigns/{campaign}"),
     "/campaigns/{id}/work": ("/campaigns/{campaign}/work",),
-    "/campaigns/{id}/report": ("/campaigns/{campaign}/report",),
+    "/campaigns/{id}/report": (
+        *("/campaigns/{campaign}/report", "/campaigns/{campaign}/report?other={draft}"),
+    ),
     "/pieces/campaigns/new": ("/pieces/campaigns/new",),
     "/pieces/campaigns/{id}/audience": ("/pieces/campaigns/{draft}/audience",),
     "/pieces/campaigns/{id}/audience/people": (

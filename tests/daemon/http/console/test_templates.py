@@ -25,7 +25,7 @@ from daemon.api.signals import InboundKind
 from daemon.api.transport import OnWhatsApp
 from daemon.auth import Role, Scope
 from daemon.campaigns.dry_runs import DryRunAction
-from daemon.campaigns.reports import ReportDimension
+from daemon.campaigns.reports import ComparisonVerdict, ReportDimension
 from daemon.chats.reading import ChatTab, ReplyMode
 from daemon.contacts.consents import ConsentMethod
 from daemon.contacts.personal_data import Remainder
@@ -183,12 +183,14 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "change.": {*DeferKind, "route", "approval", "points", "find_out", "nothing", "fault", "hours"},
     "campaigns.action.": {each for each in DryRunAction if each is not DryRunAction.NONE},
     "campaigns.by.": set(ReportDimension),
+    "campaigns.differing.": {"text", "audience", "phone"},
     "campaigns.do.": set(CONTROLS),
     "campaigns.means.": set(CONTROLS),
     "campaigns.outlook.": {each for each in SendOutlook if each is not SendOutlook.NOW},
     "campaigns.person.": set(CampaignPersonState),
     "campaigns.stage.": set(CampaignStage),
     "campaigns.state.": set(CampaignState),
+    "campaigns.verdict.": set(ComparisonVerdict) - {ComparisonVerdict.TOO_FEW},
     "chats.check.": set(SendOutlook),
     "chats.empty_text.": set(get_args(ChatTab)),
     "chats.empty_title.": set(get_args(ChatTab)),
