@@ -35,7 +35,7 @@ CHECKED := $(SOURCE) tests bench clients examples tools
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # what is missing is said before anything else is made
-.PHONY: help packages venv node demo demo-linked test retry quick long faults lint format docs docs-check pictures bench bench-peers soak-rules soak-daemon console-full day linked-ten linked-trace mutants wheel deb release smoke \
+.PHONY: help packages venv node demo demo-linked test retry quick long faults lint format docs docs-check pictures bench bench-peers soak-rules soak-daemon console-full day life linked-ten linked-trace mutants wheel deb release smoke \
   lock audit clean
 
 help: ## this list
@@ -134,6 +134,9 @@ console-full: packages $(STAMP) ## the whole console in Chromium: each promise o
 
 soak-daemon: $(STAMP) ## memory of a whole daemon over two hours of work; MINUTES=10 for less
 	$(KEPT) $(BIN)/python -m bench.whole --soak-minutes $(or $(MINUTES),120)
+
+life: packages $(STAMP) ## a day in the life of the console: thirty people, from a list to a delivery, in taps and seconds
+	@TMPDIR=$${TMPDIR:-$(MEMORY)} $(KEPT) $(BIN)/python -m pytest -q -s tests/journeys/test_day_in_the_life.py
 
 day: $(STAMP) ## a working day of two linked phones and forty people, told line by line, and checked from outside
 	@TMPDIR=$${TMPDIR:-$(MEMORY)} $(KEPT) $(BIN)/python -m pytest -q -s tests/journeys/day

@@ -188,7 +188,7 @@ async def test_3_a_new_phone_names_the_day_from_which_it_checks(
         async with open_page(browser, console, "/", **look.options) as page:
             answer = await write(page, person, "Hola")
             await expect(answer).to_have_attribute("data-code", "phone_linked_recently")
-            await expect(answer).to_contain_text("2026-03-17")
+            await expect(answer).to_contain_text(look.say("17 Mar 2026", "17/03/2026"))
             await expect(answer).to_contain_text("14")
             await press_step(page, look, look.say("Validate", "Validar"))
             await page.locator("#dialog input[name=reason]").fill("I called them")

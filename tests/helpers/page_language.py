@@ -1,12 +1,17 @@
-"""Finds what a page says in another language than its own."""
+"""Finds what a page says in another language than its own, and words from inside on it."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
+from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any, Final
 
+from daemon.http.console import language
 from daemon.http.console.language import LANGUAGES, load_language
 
 SHOWN_ATTRIBUTES: Final = {
@@ -42,6 +47,61 @@ def _list_own_labels(code: str) -> Collection[str]:
 OWN_LABELS: Final[Mapping[str, Collection[str]]] = {
     code: _list_own_labels(code) for code in LANGUAGES
 }
+
+
+INSIDE: Final = re.compile(
+    r"\b(?:gates?|outbox|listeners?|cleared|degraded|veto(?:es|ed)?|suppress\w*|judg(?:e|es|ed)"
+    r"|deferred|wire|ruleset|payload|enqueue\w*|backoff|daemon|lease)\b",
+    re.IGNORECASE,
+)
+"""Names of the code for which an English page has a plain word."""
+_FOR_PROGRAMS: Final = re.compile(
+    r"\b[a-z]{3}_[0-9A-HJKMNP-TV-Z]{10,}"  # an id
+    r"|(?<![\w/.-])[a-z]+(?:_[a-z\d]+)+\b"  # a name in snake case
+    r"|(?<![\w/.@-])[a-z_]+\.(?!csv|xlsx|vcf|toml|yaml|lan)[a-z_]{3,}\b"  # a fact, an event
+    r'|[{\[]\s*"\w+":'  # JSON
+    r"|\d{4}-\d\d-\d\d(?! \d\d:\d\d:\d\d)"  # a date as programs write it
+)
+_SPANISH_FILE: Final = Path(language.__file__).parent / "words" / "es.toml"
+_VARIABLE: Final = re.compile(r"\{\w+\}")
+"""A variable of a text, as its writer writes it."""
+
+
+@cache
+def _list_state_names() -> re.Pattern[str]:
+    """Return a pattern of the names of states, actions and causes that no Spanish page may show."""
+    sentences = tomllib.loads(_SPANISH_FILE.read_text(encoding="utf-8"))["sentences"]
+    said = (*load_language("es").words.values(), *sentences.values())
+    known = {word.lower() for each in said for word in _WORD.findall(each)}
+    names = {
+        str(member)
+        for enum in set(_list_subclasses(StrEnum))
+        if enum.__module__.partition(".")[0] in {"daemon", "storage", "statemachines", "rules"}
+        for member in enum.__members__.values()
+    }
+    inside = sorted(each for each in names if re.fullmatch(r"[a-z_]{4,}", each))
+    pattern = "|".join(each for each in inside if each not in known)
+    return re.compile(rf"(?<![\w.@«“])(?:{pattern})(?![\w@])")
+
+
+def _list_subclasses(kind: type[StrEnum]) -> Iterator[type[StrEnum]]:
+    each: type[StrEnum]
+    for each in kind.__subclasses__():
+        yield each
+        yield from _list_subclasses(each)
+
+
+_WORD: Final = re.compile(r"\w+")
+
+
+def find_internal_words(code: str, document: str, people_wrote: Collection[str] = ()) -> list[str]:
+    """Return the texts of a page with a name from inside: an id, a state, a column, a command."""
+    texts = read_page(document)
+    for part in sorted(people_wrote, key=len, reverse=True):
+        texts = [each.replace(part, "…") for each in texts]
+    texts = [_VARIABLE.sub("…", each) for each in texts]
+    patterns = [_FOR_PROGRAMS, INSIDE if code == "en" else _list_state_names()]
+    return [each for each in texts if any(pattern.search(each) for pattern in patterns)]
 
 
 class PageText(HTMLParser):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -9,9 +11,12 @@ from aiohttp import web
 
 from daemon.http.bodies import PageLimit, RequestQuery, read_query
 from daemon.http.console.error_translation import render_errors
+from daemon.http.console.evidence_view import describe_given_number
+from daemon.http.console.language import Language
 from daemon.http.console.layout import render_page, render_piece
 from daemon.http.health import get_services
 from storage import audit, console_queries, inbound, messages, prospects
+from storage.audit import AuditEntry
 from storage.inbound import InboundRecord
 from storage.messages import MessageRecord
 from storage.tx import Reader
@@ -26,6 +31,27 @@ _SUBJECT_PAGES: Final = {
     "ban_": "/bans/",
 }
 """Pages of the subjects that have one, by the prefix of the subject's id."""
+
+
+_STORED_ID: Final = re.compile(r"[a-z]{3}_\w+")
+_HASH_KEYS: Final = frozenset({"hash", "hashes"})
+_VALUE_WORDS: Final[Mapping[str, str]] = {
+    "outcome": "chats.outcome.",
+    "intent": "intent.",
+    "meaning": "meanings.meaning.",
+    "cause": "meanings.cause.",
+    "role": "users.role.",
+    "purpose": "texts.purpose.",
+    "columns": "delivery_file.column.",
+    "set": "dossier.column.",
+    "scopes": "scope.",
+    "previous": "deliveries.state.",
+    "budget": "number_figure.",
+    "banned": "reported_ban.",
+    "number_age": "number_age.",
+}
+"""By the key of a detail: the part of the catalogue that has the words for its values."""
+_WRITES_OUR_REASONS: Final = frozenset({"contact", "daemon"})
 
 
 class AuditPageQuery(RequestQuery, frozen=True):
@@ -64,6 +90,8 @@ async def show_audit_page(request: web.Request) -> web.StreamResponse:
         "query": query,
         "next": visible[-1].number if len(found) > query.limit else 0,
         "link": _get_subject_path,
+        "list_detail": list_detail,
+        "describe_reason": describe_reason,
     }
     # htmx marks its requests with this header: the page around the list is there already.
     if "HX-Request" in request.headers:
@@ -71,6 +99,35 @@ async def show_audit_page(request: web.Request) -> web.StreamResponse:
     return await render_page(
         request, "audit.html", active_page="audit", people=people, actions=actions, **values
     )
+
+
+def list_detail(detail: Mapping[str, object], words: Language) -> Iterator[tuple[str, str]]:
+    """Yield what an entry says beside its reason, in words; ids and hashes are for programs."""
+    for key, value in detail.items():
+        if key in _HASH_KEYS or (isinstance(value, str) and _STORED_ID.fullmatch(value)):
+            continue
+        label = words(f"detail.{key}") if words.has(f"detail.{key}") else key.replace("_", " ")
+        parts = value if isinstance(value, list | tuple) else [value]
+        shown = ", ".join(_name_value(key, part, words) for part in parts)
+        if shown:
+            yield label, shown
+
+
+def _name_value(key: str, value: object, words: Language) -> str:
+    name = str(value).replace(":", "_") if key == "scopes" else str(value)
+    for found in (f"{_VALUE_WORDS.get(key, '')}{name}", f"detail_value.{name.lower()}"):
+        if words.has(found):
+            return words(found)
+    return str(value)
+
+
+def describe_reason(entry: AuditEntry, words: Language) -> str:
+    """Return the reason of an entry, translated where LeadMaster wrote it."""
+    if entry.action == "record_given_number":
+        return describe_given_number(entry.reason, words)
+    if entry.who in _WRITES_OUR_REASONS or entry.action == "record_consent":
+        return words.translate(entry.reason)
+    return entry.reason
 
 
 def _get_subject_name(reader: Reader, subject: str) -> str:

@@ -55,7 +55,7 @@ def build_appeal(words: Language, page: PageContext, report: BanReport) -> str:
     refused = {each.figure: each.last for each in report.figures if each.figure in _PEOPLE}
     return words(
         "ban.appeal",
-        day=f"{report.ban.at.astimezone(page.zone):%Y-%m-%d}",
+        day=page.day(report.ban.at.astimezone(page.zone).date()),
         number=report.ban.phone or "",
         chats=report.first_contacts,
         opt_outs=int(refused.get("opt_outs") or 0),

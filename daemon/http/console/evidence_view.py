@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import Final
 
 from daemon.gate.consent import (
     CLASSIFIED_REFUSALS,
@@ -15,6 +17,7 @@ from daemon.gate.consent import (
     WELCOMES,
     Permission,
 )
+from daemon.http.console.language import Language
 from daemon.severity import Severity
 from storage.evidence import Evidence, EvidenceKind, drop_withdrawn
 from storage.inbound_reviews import Meaning
@@ -83,20 +86,19 @@ _CLASSIFIED_GROUNDS: Mapping[Permission, frozenset[str]] = MappingProxyType(
 )
 
 
+_GIVEN_NUMBER: Final = re.compile(r"(?P<where>.*): (?P<how>call|form|in_person|paper)", re.DOTALL)
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceItem:
-    """One piece of evidence. `key` is its catalogue key; `source` and `quote` are as stored.
-
-    ``is_reason``: the quote is a reason of ours. What a contact or a person wrote is never
-    translated.
-    """
+    """One piece of evidence. `key` is its catalogue key; `source` and `quote` are as stored."""
 
     at: datetime
     severity: Severity
     key: str
     source: str
+    kind: EvidenceKind
     quote: str
-    is_reason: bool
 
 
 def build_evidence_items(found: Sequence[Evidence]) -> list[EvidenceItem]:
@@ -107,12 +109,28 @@ def build_evidence_items(found: Sequence[Evidence]) -> list[EvidenceItem]:
             get_evidence_severity(each),
             get_evidence_key(each),
             each.source,
+            each.kind,
             each.quote,
-            is_reason=each.kind is EvidenceKind.VALIDATION,
         )
         for each in found
         if each.kind is not EvidenceKind.INBOUND
     ]
+
+
+def describe_quote(kind: str, quote: str, words: Language) -> str:
+    """Return the quote of a piece of evidence, in the words of a page where it is ours.
+
+    What a contact or a person wrote is never translated.
+    """
+    if kind == EvidenceKind.VALIDATION:
+        return words.translate(quote)
+    return describe_given_number(quote, words) if kind == EvidenceKind.GIVEN_AS_WHATSAPP else quote
+
+
+def describe_given_number(quote: str, words: Language) -> str:
+    """Return where and how somebody gave their number, with a word for how."""
+    match = _GIVEN_NUMBER.fullmatch(quote)
+    return f"{match['where']}: {words('detail_value.' + match['how'])}" if match else quote
 
 
 def get_evidence_key(each: Evidence) -> str:

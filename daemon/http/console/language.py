@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +19,15 @@ _WORDS_FOLDER: Final = Path(__file__).parent / "words"
 _SENTENCES_TABLE: Final = "sentences"
 _SCRIPT_PREFIX: Final = "script."
 _TIME_PREFIX: Final = "time."
+_FIELD_PREFIX: Final = "field."
 _PLURAL_FORMS: Final[Mapping[object, str]] = {0: "none", 1: "one"}
 _PLACE_PREFIX: Final = re.compile(r"(?P<place>(?:[\w.\[\]-]+|[^\n]+?:\d+:\d+): )(?=\S)")
 """What a sentence is about: the field of a request, or a place in a rule file."""
+_DATE: Final = re.compile(
+    r"(?<![\w.:/-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?![\w:/-]| \d\d:)"
+)
+"""A date as programs write it, with no time behind it."""
+_DATE_KEY: Final = "near_day.day"
 _PLACEHOLDER: Final = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -69,13 +76,21 @@ class Language:
         """Return a sentence of the server in this language; unchanged if it is not known.
 
         The values of its placeholders are kept where they are no sentences themselves, and so is a
-        field or a place before it. Several sentences are translated one by one.
+        field or a place before it. Several sentences are translated one by one. A date is written
+        as people of the language do.
         """
         translated = []
         while sentence:
             translation, sentence = self._translate_first(sentence)
             translated.append(translation)
-        return " ".join(translated)
+        found = " ".join(translated)
+        return _DATE.sub(self._write_date, found) if self.has(_DATE_KEY) else found
+
+    def _write_date(self, match: re.Match[str]) -> str:
+        try:
+            return self(_DATE_KEY, at=date.fromisoformat(match[0]))
+        except ValueError:  # such as 30 February
+            return match[0]
 
     def _translate_first(self, text: str) -> tuple[str, str]:
         for pattern, translation in self._sentences:
@@ -84,8 +99,13 @@ class Language:
                 return translation.format(**values), text[match.end() :].lstrip()
         if prefix := _PLACE_PREFIX.match(text):
             translation, rest = self._translate_first(text[prefix.end() :])
-            return prefix["place"] + translation, rest
+            return self._name_field(prefix["place"]) + translation, rest
         return text, ""
+
+    def _name_field(self, place: str) -> str:
+        """Return the field of a request by its label on the page; a place in a file as it is."""
+        label = self.words.get(f"{_FIELD_PREFIX}{place.removesuffix(': ')}")
+        return f"{label}: " if label else place
 
     def _translate_value(self, text: str) -> str:
         """Return the value of a placeholder, translated where all of it is known sentences."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ from daemon.auth.identity import Principal
 from daemon.auth.sign_ins import derive_csrf_token
 from daemon.http.authentication import get_identity
 from daemon.http.browser_session import LANGUAGE_COOKIE, get_session_secret
-from daemon.http.console import assets, language, navigation, time_format
+from daemon.http.console import assets, evidence_view, language, navigation, time_format
 from daemon.http.console.language import Language
 from daemon.http.console.navigation import Badges, NavigationEntry, PlaceTab
 from daemon.http.health import get_services
@@ -65,11 +65,15 @@ class PageContext:
 
     def time_of_day(self, at: datetime) -> str:
         """Return the time of day in the reader's zone."""
-        return time_format.format_time_of_day(at, self.now, self.zone)
+        return time_format.format_time_of_day(at, self.now, self.zone, self.words)
 
     def near_day(self, at: datetime) -> str:
         """Return the time of day after today, yesterday or tomorrow, or after the date."""
         return time_format.format_near_day(at, self.now, self.zone, self.words)
+
+    def day(self, day: date) -> str:
+        """Return a date as people write it."""
+        return time_format.format_day(day, self.words)
 
     def exact_time(self, at: datetime) -> str:
         """Return date, time and zone."""
@@ -108,6 +112,7 @@ def get_environment() -> jinja2.Environment:
         "languages": language.LANGUAGES,
         "phone_entries": navigation.PHONE_ENTRIES,
         "find_place": navigation.find_place,
+        "describe_quote": evidence_view.describe_quote,
         "themes": THEMES,
         "severity": severity,
     }

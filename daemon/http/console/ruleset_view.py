@@ -24,7 +24,6 @@ from rules.ruleset import (
     Ramp,
     RuleExample,
     Ruleset,
-    ScoreGroup,
     ScoreRule,
     TimeWindow,
     Veto,
@@ -208,6 +207,15 @@ LONG_FIRING_PERIOD: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
+class GroupView:
+    """Rules whose points count for at most `cap` together, by their reasons."""
+
+    name: str
+    reasons: tuple[str, ...]
+    cap: int
+
+
+@dataclass(frozen=True, slots=True)
 class RulesetView:
     """One set in force: its files, since when it is live, and all its rules."""
 
@@ -220,7 +228,7 @@ class RulesetView:
     thresholds: tuple[ScoreThreshold, ...]
     rules: list[RuleView]
     windows: list[WindowView]
-    groups: tuple[ScoreGroup, ...]
+    groups: tuple[GroupView, ...]
     lists: list[WordList]
     examples: list[ExampleView]
 
@@ -266,6 +274,14 @@ async def show_rules_page(request: web.Request) -> web.StreamResponse:
     )
 
 
+def _build_group_views(ruleset: Ruleset) -> tuple[GroupView, ...]:
+    reasons = {rule.id: rule.reason for rule in ruleset.scores}
+    return tuple(
+        GroupView(group.name, tuple(reasons.get(each, each) for each in group.rules), group.cap)
+        for group in ruleset.groups
+    )
+
+
 def _build_ruleset_view(reader: Reader, kind: str, evaluator: RuleEvaluator) -> RulesetView:
     ruleset = evaluator.ruleset
     return RulesetView(
@@ -278,7 +294,7 @@ def _build_ruleset_view(reader: Reader, kind: str, evaluator: RuleEvaluator) -> 
         thresholds=build_thresholds(ruleset),
         rules=build_rule_views(ruleset),
         windows=build_window_views(ruleset),
-        groups=ruleset.groups,
+        groups=_build_group_views(ruleset),
         lists=[each for each in ruleset.lists.values() if each.used],
         examples=build_example_views(ruleset),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from markupsafe import Markup
@@ -45,10 +45,11 @@ def format_exact(at: datetime, zone: ZoneInfo) -> str:
     )
 
 
-def format_time_of_day(at: datetime, now: datetime, zone: ZoneInfo) -> str:
+def format_time_of_day(at: datetime, now: datetime, zone: ZoneInfo, words: Language) -> str:
     """Return the time of day; with the date if it is not today."""
     local, local_now = at.astimezone(zone), now.astimezone(zone)
-    return f"{local:%H:%M}" if local.date() == local_now.date() else f"{local:%Y-%m-%d %H:%M}"
+    same_day = local.date() == local_now.date()
+    return f"{local:%H:%M}" if same_day else _format_date(local, local_now, words)
 
 
 def format_near_day(at: datetime, now: datetime, zone: ZoneInfo, words: Language) -> str:
@@ -56,7 +57,20 @@ def format_near_day(at: datetime, now: datetime, zone: ZoneInfo, words: Language
     local, local_now = at.astimezone(zone), now.astimezone(zone)
     days = (local.date() - local_now.date()).days
     near = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get(days)
-    return words(f"near_day.{near}", at=f"{local:%H:%M}") if near else f"{local:%Y-%m-%d %H:%M}"
+    if near:
+        return words(f"near_day.{near}", at=f"{local:%H:%M}")
+    return _format_date(local, local_now, words)
+
+
+def _format_date(local: datetime, local_now: datetime, words: Language) -> str:
+    """Return date and time as people write them, with the year if it is not this one."""
+    form = "this_year" if local.year == local_now.year else "other_year"
+    return words(f"near_day.{form}", at=local)
+
+
+def format_day(day: date, words: Language) -> str:
+    """Return a date without a time, as people write it."""
+    return words("near_day.day", at=day)
 
 
 def render_time_element(at: datetime, now: datetime, zone: ZoneInfo, words: Language) -> Markup:

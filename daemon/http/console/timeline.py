@@ -29,6 +29,7 @@ from storage.tx import Reader
 class TimelineEntry:
     """One thing that happened. `key` is its catalogue key; `quote` is what a person said or wrote.
 
+    `kind` is that of a piece of evidence, whose quote may be ours.
     `path` is the page with more of it; `score` is the prospect's score from then on.
     """
 
@@ -38,6 +39,7 @@ class TimelineEntry:
     sentence: str = ""
     who: str = ""
     quote: str = ""
+    kind: str = ""
     path: str = ""
     score: int | None = None
 
@@ -154,7 +156,7 @@ def _evidence_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
                 evidence_view.get_evidence_severity(each),
                 evidence_view.get_evidence_key(each),
             )
-            yield TimelineEntry(each.at, level, key, each.source, quote=each.quote)
+            yield TimelineEntry(each.at, level, key, each.source, quote=each.quote, kind=each.kind)
 
 
 def _score_entries(reader: Reader, prospect: str) -> Iterator[TimelineEntry]:

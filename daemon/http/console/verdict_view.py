@@ -12,10 +12,12 @@ from daemon.severity import EFFECT_SEVERITY, VERDICT_SEVERITY, Severity
 from rules.decide import FACT_MISSING, SCORE_TOO_LOW
 from rules.facts import FACTS
 from rules.ruleset import Ruleset
-from rules.verdict import Verdict
+from rules.verdict import DeferKind, Verdict
 
 DecisionDocument = Mapping[str, Any]
 SCALE_PERCENT: Final = 100.0
+BUSINESS_WINDOW: Final = "business"
+"""The window of the shipped rules, which has a word; one of an operator's has its own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,8 @@ def _build_wait_change(defer: DecisionDocument) -> VerdictChange:
     minutes = math.ceil((defer["seconds"] or 0) / 60)
     if minutes and minutes % 60 == 0:
         return VerdictChange("hours", {"n": minutes // 60})
+    if (defer["kind"], defer["window"]) == (DeferKind.UNTIL_WINDOW, BUSINESS_WINDOW):
+        return VerdictChange("until_business_hours", {})
     return VerdictChange(
         defer["kind"], {"window": defer["window"] or "", "n": minutes, "days": defer["days"]}
     )

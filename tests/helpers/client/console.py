@@ -40,6 +40,7 @@ from tests.helpers.client.http import (
     Json,
     declare_no_history,
 )
+from tests.helpers.page_language import find_foreign_texts, find_internal_words
 from tests.helpers.transport import write_session_script
 
 
@@ -255,6 +256,33 @@ async def render(
     return "\n".join(found)
 
 
+async def check_page_words(
+    console: ConsoleServer,
+    *paths: str,
+    status: int = 200,
+    people_wrote: Collection[str] = (),
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Ask for pages in both languages; fail where one says what its readers do not know.
+
+    That is a text in the other language, but for what people wrote, and a name from inside.
+    """
+    found = []
+    for path in paths:
+        for code in LANGUAGES:
+            cookie = {"Cookie": f"language={code}"}
+            reply = await console.api.call("GET", path, headers={**headers, **cookie})
+            assert reply.status == status, (path, reply.document)
+            written = console.api.written | set(people_wrote)
+            # A Spanish page has no English whatever people wrote: here they write Spanish.
+            spanish = written if code == "en" else ()
+            texts = find_foreign_texts(code, reply.document, spanish)
+            # A file has codes too, for programs.
+            texts += [] if ".csv" in path else find_internal_words(code, reply.document, written)
+            found += [(path, code, text) for text in texts]
+    assert found == [], found
+
+
 async def update_session_record(console: ConsoleServer, name: str, **columns: Json) -> None:
     """Change columns of a session's record."""
     # Past the state machine: no script leads through every state.
@@ -278,7 +306,7 @@ def find_message_path(target: MessageState, channel: str) -> list[MessageState]:
 
 
 def move_message_to_state(
-    message: str, target: MessageState, channel: str, tx: Tx, *, sentence: str = "Led there."
+    message: str, target: MessageState, channel: str, tx: Tx, *, sentence: str = "They read it."
 ) -> None:
     """Move a message to a state, with the proofs that each transition on the way requires."""
     for step in find_message_path(target, channel):
@@ -287,5 +315,5 @@ def move_message_to_state(
             MessageState.SENT: {"wire_id": f"wire_{message}", "sent_at": DAYTIME},
             MessageState.TAKEN: {"taken_by": "ana", "lease_until": DAYTIME + timedelta(days=1)},
         }
-        why = {"reason_code": "led", "sentence": sentence, "who": "test"}
+        why = {"reason_code": "led", "sentence": sentence, "who": "ana"}
         messages.transition_message(tx, message, step, at=DAYTIME, **why, **proofs.get(step, {}))

@@ -151,7 +151,7 @@ class HttpServer:
 
 def declare_no_history(tx: Tx) -> None:
     """Store that nothing was sent before, so that status and Today page do not ask for it."""
-    history.insert_history_declaration(tx, HistoryDeclaration(DAYTIME, "ana", "a test"))
+    history.insert_history_declaration(tx, HistoryDeclaration(DAYTIME, "ana", "todo es nuevo"))
 
 
 @contextlib.asynccontextmanager

@@ -171,6 +171,11 @@ def test_the_exact_moment_is_beside_it() -> None:
     """In the house's own time, with its place; a day is named where it is another one."""
     element = str(time_format.render_time_element(MIDDAY, MIDDAY, BUENOS_AIRES, SPANISH))
     assert 'title="2026-03-03 12:00:00 Buenos Aires"' in element
-    assert time_format.format_time_of_day(MIDDAY, MIDDAY, BUENOS_AIRES) == "12:00"
-    tomorrow = MIDDAY + timedelta(days=1)
-    assert time_format.format_time_of_day(tomorrow, MIDDAY, BUENOS_AIRES) == "2026-03-04 12:00"
+    for days, words, shown in (
+        (0, SPANISH, "12:00"),
+        (1, SPANISH, "03/03 12:00"),
+        (1, ENGLISH, "03 Mar 12:00"),
+        (400, SPANISH, "03/03/2026 12:00"),
+    ):
+        now = MIDDAY + timedelta(days=days)
+        assert time_format.format_time_of_day(MIDDAY, now, BUENOS_AIRES, words) == shown

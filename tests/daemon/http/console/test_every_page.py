@@ -29,6 +29,7 @@ from daemon.http.console.layout import THEMES
 from daemon.http.console.navigation import PLACES
 from daemon.sessions.signal_check import RejectedSignal
 from statemachines.message import MessageState
+from statemachines.session import ConnectionState
 from storage import deliveries, imports, messages, rulesets
 from storage.bans import insert_ban
 from storage.client_terms import USUAL_COLUMNS, DeliveryTerms
@@ -41,10 +42,12 @@ from tests.helpers.client.console import (
     HTMX_HEADERS,
     ConsoleServer,
     build_prospect_csv,
+    check_page_words,
     get_page,
     move_message_to_state,
     open_console,
     render,
+    update_session_record,
 )
 from tests.helpers.client.http import DAYTIME, build_settings
 from tests.helpers.services.database import list_prospects
@@ -251,6 +254,20 @@ OTHERS: Final = {
     *("/pieces/chats/{contact}/check", "/pieces/messages/check", "/pieces/texts/preview"),
 }
 """Routes that show no words, or are asked with a body."""
+WRITTEN: Final = frozenset(
+    {
+        *("Persona", "guía", "feria", "Nombre", "Teléfono", "Origen", "Ya era cliente"),
+        *("Saludo", "Feria", "el lunes te digo", "tengo 14 años", "¿Cuánto sale?"),
+        *("quiero más información", "la feria terminó", "no es un número", "Nadie"),
+    }
+)
+"""What people wrote in `fill`, past the interface; and the words that an invite suggests."""
+PLANTED: Final = (
+    *("The fault of it.", "Nothing to do.", "El error que se vio."),
+    *("msg_01KJSZZ9AY009DSVVVPQSHRKK1", "awaiting_scan", "message.changed", "Vence 2026-03-10"),
+    *("undelivered", '{"outcome": "interested"}'),
+)
+"""What no page may say, in one of its languages at least."""
 ADMIN: Final = Principal("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 PAGES: Final = [tab.path for place in PLACES for tab in place.tabs]
 
@@ -264,7 +281,7 @@ def test_no_route_is_forgotten() -> None:
 async def fill(console: ConsoleServer) -> dict[str, str]:
     """Bring in people, a session and messages of several states; return what paths name."""
     await console.add_ready_session()
-    content = build_prospect_csv(5) + b"Nobody;no number;web\n"
+    content = build_prospect_csv(5) + "Nadie;no es un número;web\n".encode()
     await console.import_list(content)
     upload = await console.api.call("POST", "/v1/uploads?filename=l.csv", data=content)
     database = console.services.database
@@ -291,7 +308,7 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     await console.services.signal_handlers.quarantine.handle_rejected("ventas", half)
     (kept,) = await console.services.signal_handlers.quarantine.list_signals()
     given = await console.services.consents.record_given_number(
-        prospect.id, where="fair", how="form", who="eva"
+        prospect.id, where="feria", how="form", who="eva"
     )
     client = await console.services.sharing.add_client("Dentalia SA", "eva")
     await console.services.outcomes.record(prospect.contact, Outcome.INTERESTED, "eva")
@@ -306,7 +323,7 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     change = CampaignChange(name="Feria", session="ventas", typed="Hola")
     running = (await console.services.campaigns.create(change, "eva")).campaign.id
     run = await console.services.dry_runs.run(running, "eva")
-    await console.services.campaigns.start(running, run.hash, "eva", "the fair is over")
+    await console.services.campaigns.start(running, run.hash, "eva", "la feria terminó")
     audience = {"permission": "relationship", "validation": "validated", "text": "a"}
     other = replace(change, name="Otra", audience=audience)
     draft = (await console.services.campaigns.create(other, "eva")).campaign.id
@@ -382,13 +399,26 @@ async def add_ban(console: ConsoleServer) -> str:
 
 
 async def test_every_route_on_a_full_database(console: ConsoleServer) -> None:
-    """As a page, and as the piece that a script asks for; before a halt and during one."""
+    """As a page, and as the piece that a script asks for; before a halt and during one.
+
+    In both languages, and in the words of a person: nothing of the other language, no id, no state.
+    """
     names = await fill(console)
     paths = [path.format(**names) for row in ROUTES.values() for path in row]
     shown = await render(console, *paths)
     assert shown.count("<html") == sum("/pieces/" not in path for path in paths) - 1
-    await console.api.post("/v1/halt", reason="a drill")
-    await render(console, *paths, headers=HTMX_HEADERS)
+    await console.api.post("/v1/halt", reason="un simulacro")
+    await check_page_words(console, *paths, headers=HTMX_HEADERS, people_wrote=WRITTEN)
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+async def test_a_planted_word_is_found_on_a_page(console: ConsoleServer, planted: str) -> None:
+    """An id, a state, a column or a sentence of the other language, as a session's fault."""
+    await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    await check_page_words(console, "/sessions")
+    await update_session_record(console, "ventas", connection=ConnectionState.FAILED, fault=planted)
+    with pytest.raises(AssertionError):
+        await check_page_words(console, "/sessions")
 
 
 @pytest.mark.parametrize("role", Role)

@@ -29,7 +29,8 @@ SHOWN: Final = (
     *("daemon/http/authentication.py", "daemon/http/browser_session.py", "daemon/http/console"),
     *("daemon/http/health.py", "daemon/http/middleware.py", "daemon/http/problems.py"),
     *("daemon/http/uploads.py", "storage/errors.py"),
-    *("daemon/api/numbers.py", "daemon/api/phone_text.py", "daemon/lists"),
+    *("daemon/api/numbers.py", "daemon/api/phone_text.py", "daemon/lists", "daemon/texts"),
+    *("daemon/backup/copies.py", "daemon/backup/requests.py"),
     *("daemon/http/v1", "daemon/numbers", "daemon/outbox", "daemon/plugins/sync"),
     "daemon/rulesets",
     *("daemon/linked_worker", "daemon/plugins/transport_linked"),
@@ -70,10 +71,14 @@ NOT_ON_A_PAGE: Final = {
     "Soy 7; tu número lo tomamos de 7. Si preferís que no te escribamos, respondé BAJA.": (
         "what a contact gets, in their language"
     ),
+    "chmod 600 7": "a file on the server",
+    "Give the file's name: ?filename=…": "a page names it",
     "Hola, quiero más información.": "what a contact sends, in their language",
     "At most 7 numbers are checked at once.": "the daemon asks for fewer",
 }
 SENTENCE: Final = re.compile(r"[A-Z7'].*[a-z].* .*[.?]")
+_EXAMPLE_FOOTER: Final = "Soy 7; tu número lo tomamos de 7. Respondé BAJA y no te escribimos más."
+"""What a contact gets, in their language whatever the page's is."""
 _FIELD: Final = re.compile(r"^\w+: ")
 
 
@@ -92,6 +97,44 @@ def read_texts(path: Path) -> Iterator[str]:
             isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart
         ):
             yield re.sub(r"\{\w*\}", "7", node.value)
+
+
+ON_THE_SERVER: Final = frozenset(
+    {"alerts", "backup", "budgets decide", "doctor", "open", "phases", "rules", "users add"}
+)
+"""Commands for which no page is made: a key that is printed, a file that is mended."""
+
+
+def list_hints() -> Iterator[tuple[str, str]]:
+    """Yield each hint that a page can show, with its file: those without a full stop too."""
+    for place in SHOWN:
+        path = ROOT / place
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            name = str(file.relative_to(ROOT))
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            for node in ast.walk(tree) if name not in FOR_PROGRAMS else ():
+                value: ast.expr | None = None
+                match node:
+                    case ast.keyword(arg="hint", value=value):
+                        pass
+                    case ast.AnnAssign(target=target) if "HINT" in ast.unparse(target):
+                        value = node.value
+                if isinstance(value, ast.Constant) and value.value:
+                    yield name, str(value.value)
+                elif isinstance(value, ast.JoinedStr):
+                    parts = (p.value if isinstance(p, ast.Constant) else "7" for p in value.values)
+                    yield name, "".join(map(str, parts))
+
+
+@pytest.mark.parametrize(("file", "hint"), sorted(set(list_hints())))
+def test_a_hint_leads_to_a_page_where_there_is_one(file: str, hint: str) -> None:
+    """In both languages; a command is named for what only the server can do."""
+    said = [load_language("en").translate(hint), load_language("es").translate(hint)]
+    assert said[1] != hint or hint in NOT_ON_A_PAGE, file
+    for each in said:
+        command = re.search(r"leadmaster (\w+(?: \w+)?)", each)
+        named = command[1].split() if command else []
+        assert not named or {named[0], " ".join(named)} & ON_THE_SERVER, (file, each)
 
 
 def list_sentences() -> Iterator[tuple[str, str]]:
@@ -142,6 +185,7 @@ def test_sentences_are_found() -> None:
     said = {sentence for _, sentence in FOUND}
     assert len(said) > 200
     assert "They read it." in said
+    said |= {hint for _, hint in list_hints()}
     assert NOT_ON_A_PAGE.keys() - said == set()
 
 
@@ -157,5 +201,6 @@ def test_a_sentence_that_a_page_shows_is_known_in_spanish(file: str, sentence: s
 def list_word_runs(text: str) -> set[tuple[str, ...]]:
     """Return all runs of three words of a text, without names of encodings and commands."""
     names = {"cp", "leadmaster", "mac_roman", "utf"}
+    text = text.removesuffix(_EXAMPLE_FOOTER)
     words = [each for each in re.findall(r"[^\W\d]+", text.casefold()) if each not in names]
     return {tuple(words[start : start + 3]) for start in range(len(words) - 2)}

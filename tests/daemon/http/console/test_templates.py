@@ -21,7 +21,7 @@ from jinja2 import meta, nodes
 
 from daemon import alerts, deliveries
 from daemon.api.effects import ContactRequest, Intent
-from daemon.api.signals import InboundKind
+from daemon.api.signals import InboundKind, Origin
 from daemon.api.transport import OnWhatsApp
 from daemon.auth import Role, Scope
 from daemon.campaigns.dry_runs import DryRunAction
@@ -31,6 +31,7 @@ from daemon.contacts.consents import ConsentMethod
 from daemon.contacts.personal_data import Remainder
 from daemon.deliveries.qualification import INTERESTED
 from daemon.gate.consent import Permission
+from daemon.gate.gate import EvaluationPhase
 from daemon.history.options import HISTORY_COLUMNS
 from daemon.http import console
 from daemon.http.console.accounts import USER_DIALOGS
@@ -71,6 +72,7 @@ from statemachines.vocabulary import (
 from storage.campaign_reports import CampaignStage
 from storage.client_terms import DeliveryColumn
 from storage.console_queries import MessageFunnel
+from storage.contacts import HoldScope
 from storage.deliveries import DeliveryFact, DeliveryGround
 from storage.dossier import SECTIONS
 from storage.evidence import EvidenceKind
@@ -80,8 +82,10 @@ from storage.imports import ImportRowOutcome
 from storage.inbound_reviews import STOP_CAUSES, Meaning, ReviewCause
 from storage.morning import NightTroubleKind
 from storage.outcomes import READ_OUTCOMES, NextAction, Outcome
+from storage.prospect_reviews import ProspectReviewOutcome
 from storage.rulesets import RulesetActivationKind
 from storage.schema_steps import MIGRATIONS
+from storage.spends import SpendKind
 from storage.texts import TextPurpose
 
 FOLDER: Final = Path(console.__file__).parent
@@ -180,7 +184,10 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "phases.opens.": {each.code for each in PHASES},
     "phases.state.": set(PhaseState),
     "reported_ban.": set(ReportedBan),
-    "change.": {*DeferKind, "route", "approval", "points", "find_out", "nothing", "fault", "hours"},
+    "change.": {
+        *(*DeferKind, "until_business_hours", "hours"),
+        *("route", "approval", "points", "find_out", "nothing", "fault"),
+    },
     "campaigns.action.": {each for each in DryRunAction if each is not DryRunAction.NONE},
     "campaigns.by.": set(ReportDimension),
     "campaigns.differing.": {"text", "audience", "phone"},
@@ -312,12 +319,29 @@ PYTHON_MEMBERS: Final[Mapping[str, set[str]]] = {
     "message.": set(MessageState),
     "night.": set(NightTroubleKind),
     "permission.": set(Permission),
-    "near_day.": {"yesterday", "today", "tomorrow"},
+    "near_day.": {"yesterday", "today", "tomorrow", "this_year", "other_year", "day"},
     "said.": set(InboundKind),
     "time.": {f"{way}.{unit}" for way in ("ago", "in") for unit in ("minutes", "hours", "days")},
     "timeline.": {*AUDIT_SEVERITY, *PhoneState, *SendingState},
     "validation.": set(ValidationState),
 }
+STORED_MEMBERS: Final[Mapping[str, set[str]]] = {
+    "dossier.arrival.": set(Origin),
+    "dossier.event.": {
+        *("campaign_person_changed", "contact_reopened", "contact_suppressed"),
+        *("conversation_changed", "decision_recorded", "inbound_classified", "inbound_received"),
+        *("message_changed", "message_expiry_announced", "prospect_changed"),
+    },
+    "dossier.hold.": set(HoldScope),
+    "dossier.message_kind.": set(InboundKind),
+    "dossier.phase.": set(EvaluationPhase),
+    "dossier.request.": set(ContactRequest),
+    "dossier.review.": set(ProspectReviewOutcome),
+    "dossier.spend.": set(SpendKind),
+}
+"""Words of what is stored, for a dossier."""
+ASKED_FIRST: Final = frozenset({"detail.", "detail_value."})
+"""Keys that the code asks for only where the catalogue has them."""
 FROM_PYTHON: Final = frozenset({"entry.key", "item.key", "each.key", "evidence_key", "primary[1]"})
 """Keys that a template gets whole from the code, where they stand."""
 
@@ -440,8 +464,9 @@ def test_every_key_that_is_put_together_is_known_here() -> None:
 def test_every_key_of_the_code_is_in_the_catalogue(words: Language) -> None:
     """Also what is put together there: a region's state, an action, a piece of evidence, a time."""
     assert PYTHON_KEYS.whole - set(words.words) == set()
-    assert PYTHON_KEYS.begun == set(PYTHON_MEMBERS)
+    assert PYTHON_KEYS.begun == set(PYTHON_MEMBERS) | ASKED_FIRST
     wanted = {f"{start}{end}" for start, ends in PYTHON_MEMBERS.items() for end in ends}
+    wanted |= {f"{start}{end}" for start, ends in STORED_MEMBERS.items() for end in ends}
     wanted |= {f"desired.{state}" for state in ("on", "off")}
     assert wanted - set(words.words) == set()
 
@@ -462,7 +487,13 @@ def test_no_word_is_in_the_catalogue_for_nothing() -> None:
     whole = KEYS.whole | PYTHON_KEYS.whole
     whole |= {f"{start}{end}" for start, ends in MEMBERS.items() for end in ends}
     whole |= {f"{start}{end}" for start, ends in PYTHON_MEMBERS.items() for end in ends}
-    begun = tuple(COMPARED_ELSEWHERE | (KEYS.optional - set(MEMBERS)) | {"script.", "desired."})
+    whole |= {f"{start}{end}" for start, ends in STORED_MEMBERS.items() for end in ends}
+    begun = tuple(
+        COMPARED_ELSEWHERE
+        | (KEYS.optional - set(MEMBERS))
+        | ASKED_FIRST
+        | {"script.", "desired.", "field."}
+    )
     whole |= {f"{key}.{form}" for key in whole for form in ("none", "one")}
     whole |= {str(node.value) for name in TEMPLATES for node in parse(name).find_all(nodes.Const)}
     left = CATALOGUES[0].words.keys() - whole

@@ -17,7 +17,7 @@ from daemon.api.effects import Intent
 from daemon.api.transport import OnWhatsApp
 from daemon.http.console import navigation
 from daemon.http.console.evidence_view import EVIDENCE_SEVERITY
-from daemon.http.console.language import LANGUAGES, Language, load_language
+from daemon.http.console.language import Language, load_language
 from daemon.http.console.sessions import SESSION_ACTIONS
 from daemon.outbox.forecast import WAIT_SENTENCES
 from daemon.sessions.signal_check import RejectedSignal
@@ -32,11 +32,12 @@ from storage.evidence import EvidenceKind
 from storage.tx import Tx
 from tests.helpers.client.console import (
     ConsoleServer,
+    check_page_words,
     move_message_to_state,
     update_session_record,
 )
 from tests.helpers.client.http import DAYTIME
-from tests.helpers.page_language import find_foreign_texts, find_language, read_page
+from tests.helpers.page_language import INSIDE, find_language, read_page
 from tests.helpers.services.database import list_prospects
 
 SPANISH, ENGLISH = load_language("es"), load_language("en")
@@ -208,23 +209,10 @@ def test_two_states_are_never_called_the_same(words: Language, table: str) -> No
     assert [label for label, count in labels.items() if count > 1] == []
 
 
-INSIDE: Final = re.compile(
-    r"\b(?:gates?|outbox|listeners?|cleared|degraded|veto(?:es|ed)?|suppress\w*|judg(?:e|es|ed)"
-    r"|deferred|wire|ruleset|payload|enqueue\w*|backoff|daemon|lease)\b",
-    re.IGNORECASE,
-)
-"""Names of the code for which a page has a plain word."""
-
-
 @pytest.mark.parametrize("text", sorted(set(list_texts(ENGLISH))))
 def test_english_names_nothing_from_inside(text: str) -> None:
     """A person reads rules, phone, waiting, opt out: not gate, session, deferred, suppress."""
     assert INSIDE.findall(text) == []
-
-
-def find_inside_words(texts: list[str]) -> list[str]:
-    """Return the texts with a name from inside."""
-    return [each for each in texts if INSIDE.search(each)]
 
 
 def test_a_page_is_read_as_a_person_reads_it() -> None:
@@ -242,21 +230,8 @@ WRITTEN_BY_PEOPLE: Final = frozenset({"así lo pidió", "una lista", "así es"})
 
 
 async def assert_plain(console: ConsoleServer, *paths: str, status: int = 200) -> None:
-    """Ask for pages in both languages; fail where one says what its readers do not know.
-
-    That is a text in the other language, but for what people wrote, and a name from inside.
-    """
-    written = console.api.written | WRITTEN_BY_PEOPLE
-    for path in paths:
-        for code in LANGUAGES:
-            cookie = {"Cookie": f"language={code}"}
-            reply = await console.api.call("GET", path, headers=cookie)
-            assert reply.status == status, path
-            # A Spanish page has no English whatever people wrote: here they write Spanish.
-            people_wrote = written if code == "en" else ()
-            found = find_foreign_texts(code, reply.document, people_wrote)
-            found += find_inside_words(read_page(reply.document)) if code == "en" else []
-            assert found == [], (path, code, found)
+    """Ask for pages in both languages; fail where one says what its readers do not know."""
+    await check_page_words(console, *paths, status=status, people_wrote=WRITTEN_BY_PEOPLE)
 
 
 SOON: Final = DAYTIME + timedelta(hours=1)
