@@ -33,7 +33,7 @@ _SUBJECT_PAGES: Final = {
 """Pages of the subjects that have one, by the prefix of the subject's id."""
 
 
-_STORED_ID: Final = re.compile(r"[a-z]{3}_\w+")
+_STORED_ID: Final = re.compile(r"[a-z]{3}_[0-9A-Z]{26}")
 _HASH_KEYS: Final = frozenset({"hash", "hashes"})
 _VALUE_WORDS: Final[Mapping[str, str]] = {
     "outcome": "chats.outcome.",

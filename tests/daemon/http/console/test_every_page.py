@@ -264,7 +264,7 @@ WRITTEN: Final = frozenset(
 """What people wrote in `fill`, past the interface; and the words that an invite suggests."""
 PLANTED: Final = (
     *("The fault of it.", "Nothing to do.", "El error que se vio."),
-    *("msg_01KJSZZ9AY009DSVVVPQSHRKK1", "awaiting_scan", "message.changed", "Vence 2026-03-10"),
+    *("msg_01KJSZZ9AY009DSVVVPQSHRKK1", "awaiting_scan", "message.changed", "Vence 2026-03-10 09:30"),
     *("undelivered", '{"outcome": "interested"}'),
 )
 """What no page may say, in one of its languages at least."""
