@@ -264,8 +264,8 @@ WRITTEN: Final = frozenset(
 """What people wrote in `fill`, past the interface; and the words that an invite suggests."""
 PLANTED: Final = (
     *("The fault of it.", "Nothing to do.", "El error que se vio."),
-    *("msg_01KJSZZ9AY009DSVVVPQSHRKK1", "awaiting_scan", "message.changed", "Vence 2026-03-10 09:30"),
-    *("undelivered", '{"outcome": "interested"}'),
+    *("msg_01KJSZZ9AY009DSVVVPQSHRKK1", "awaiting_scan", "message.changed"),
+    *("Vence 2026-03-10 09:30", "undelivered", '{"outcome": "interested"}'),
 )
 """What no page may say, in one of its languages at least."""
 ADMIN: Final = Principal("root", "", ALL_SCOPES, SignInMethod.CONTROL)
@@ -419,6 +419,47 @@ async def test_a_planted_word_is_found_on_a_page(console: ConsoleServer, planted
     await update_session_record(console, "ventas", connection=ConnectionState.FAILED, fault=planted)
     with pytest.raises(AssertionError):
         await check_page_words(console, "/sessions")
+
+
+REASONS: Final[Mapping[str, str]] = {
+    "/v1/messages/{deferred}/cancel": "/messages/{deferred}",
+    "/v1/prospects/{prospect}/validate": "/prospects/{prospect}",
+    "/v1/quarantine/{signal}/settle": "/audit?limit=200",
+    "/v1/imports/{import_id}/undo": "/audit?limit=200",
+    "/v1/campaigns/{campaign}/pause": "/audit?limit=200",
+    "/v1/campaigns/{campaign}/resume": "/audit?limit=200",
+    "/v1/campaigns/{campaign}/cancel": "/audit?limit=200",
+    "/v1/prospects/{prospect}/outcome": "/prospects/{prospect}",
+    "/v1/suppressions": "/prospects/{prospect}",
+    "/v1/suppressions/lift": "/prospects/{prospect}",
+    "/v1/halt": "/audit?limit=200",
+    "/v1/resume": "/audit?limit=200",
+}
+"""What asks for a reason, with the page where somebody reads it."""
+
+
+async def test_each_reason_that_is_asked_for_is_read_somewhere(console: ConsoleServer) -> None:
+    """It stands on the page of what it is about, or in the audit."""
+    names = await fill(console)
+    found = await console.services.database.read(lambda r: messages.list_messages(r, limit=9))
+    names["deferred"] = next(each.id for each in found if each.state == "deferred")
+    more = {
+        "/validate": {"validated": True},
+        "/outcome": {"outcome": "number_does_not_exist"},
+        "/suppressions": {"phone": names["contact"]},
+        "/lift": {"phone": names["contact"]},
+    }
+    unread = []
+    for number, (path, page) in enumerate(REASONS.items()):
+        reason = f"porque así conviene, {number}"
+        body = next((each for end, each in more.items() if path.endswith(end)), {})
+        reply = await console.api.call(
+            "POST", path.format(**names), json={**body, "reason": reason}
+        )
+        assert reply.status < 300, (path, reply.document)
+        if reason not in (await get_page(console, page.format(**names))).document:
+            unread.append(path)
+    assert unread == []
 
 
 @pytest.mark.parametrize("role", Role)
