@@ -206,11 +206,10 @@ class Plugins:
         Each has its own time limit and its own error: none can stop, delay or
         hide another. The answers come in the order of the plugins' names.
         """
-        calls = (
-            self._call_plugin(hook, name, call, **arguments)
-            for name, call in sorted(self._implementations(hook), key=lambda pair: pair[0])
-        )
-        return list(await asyncio.gather(*calls))
+        found = sorted(self._implementations(hook), key=lambda pair: pair[0])
+        calls = [self._call_plugin(hook, name, call, **arguments) for name, call in found]
+        # Nothing to wait for is the usual case; each message would pass the loop for it.
+        return list(await asyncio.gather(*calls)) if calls else []
 
     async def _call_plugin(
         self, hook: str, name: str, call: Callable[..., object], **arguments: object

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from rules import engine as durable
 from rules.compiler import compile_rules
@@ -15,7 +15,7 @@ from rules.second_evaluator import SecondEvaluator
 from rules.verdict import ScoreResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from rules.compiler import Shard
     from rules.conditions import Condition
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Compiler = Callable[[Sequence[tuple[str, Condition, bool]]], tuple[Shard, ...]]
 
 
+_NAMES = frozenset({list, set})
+"""How a fact comes that is some names, which rules read as a set."""
 BOTH_ENGINES = "durable-rules+reference"
 SECOND_ENGINE = "reference"
 
@@ -105,9 +107,11 @@ class RuleEvaluator:
     def build_key(self, facts: Mapping[str, object]) -> Hashable:
         """Return a key of this ruleset and of all that it reads of the facts."""
         found = [facts.get(fact.name) for fact in self.ruleset.reads]
-        names = (tuple(sorted(each)) if isinstance(each, list | set) else each for each in found)
         # With their types: 1 and True are equal, and are not the same to a rule.
-        return self.ruleset.hash, tuple(names), tuple(map(type, found))
+        kinds = tuple(map(type, found))
+        for place in (place for place, kind in enumerate(kinds) if kind in _NAMES):
+            found[place] = frozenset(cast("Iterable[str]", found[place]))
+        return self.ruleset.hash, tuple(found), kinds
 
     def _require_format(self, kind: RuleFormat) -> None:
         if self.ruleset.format is not kind:

@@ -197,7 +197,9 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "campaigns.person.": set(CampaignPersonState),
     "campaigns.stage.": set(CampaignStage),
     "campaigns.state.": set(CampaignState),
-    "campaigns.verdict.": set(ComparisonVerdict) - {ComparisonVerdict.TOO_FEW},
+    "campaigns.verdict.": {
+        each for each in ComparisonVerdict if each is not ComparisonVerdict.TOO_FEW
+    },
     "chats.check.": set(SendOutlook),
     "chats.empty_text.": set(get_args(ChatTab)),
     "chats.empty_title.": set(get_args(ChatTab)),
