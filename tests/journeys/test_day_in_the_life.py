@@ -11,7 +11,7 @@ import json
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -111,13 +111,18 @@ class Walk:
         return "\n".join([" taps  seconds  step", *rows, total])
 
 
+def write_script(folder: Path, replies: Mapping[str, str]) -> None:
+    """Say who answers each message of ours, by their number, with which words."""
+    contacts = {phone: {"reply": {"text": text, "after": 1}} for phone, text in replies.items()}
+    defaults = {"ack_delay": 0.1, "deliver_after": 0.1, "read_after": 0.1}
+    script = {"scan_after": 4, "defaults": defaults, "contacts": contacts}
+    (folder / "script.json").write_text(json.dumps(script), encoding="utf-8")
+
+
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[DaemonProcess]:
     """A daemon at eleven in the morning, without a phone; three people will answer."""
-    contacts = {phone: {"reply": {"text": text, "after": 1}} for phone, text in REPLIES.items()}
-    defaults = {"ack_delay": 0.1, "deliver_after": 0.1, "read_after": 0.1}
-    script = {"scan_after": 4, "defaults": defaults, "contacts": contacts}
-    (tmp_path / "script.json").write_text(json.dumps(script), encoding="utf-8")
+    write_script(tmp_path, REPLIES)
     with run_daemon(tmp_path, SETTINGS.format(folder=tmp_path, start=TODAY)) as started:
         started.client.post("users", name="leo", role="admin", password=PASSWORD)
         yield started
@@ -295,6 +300,7 @@ async def test_a_day_without_a_command(daemon: DaemonProcess, browser: Browser) 
             await doing(walk)
     assert daemon.stop() == 0
     daemon.settings = SETTINGS.format(folder=daemon.folder, start=TOMORROW)
+    write_script(daemon.folder, {})
     daemon.start()
     async with walk.step("a la mañana siguiente, Hoy"):
         await sign_in(walk, daemon)
