@@ -140,6 +140,13 @@ async def test_people_as_csv_and_as_a_workbook(api: HttpClient) -> None:
     assert (cells["name"], cells["phone"]) == ("=1+1 Sosa", "+5491141234500")
     funnel = (await api.get(f"{path}/funnel")).document
     assert (funnel["queued"], funnel["allowed"], funnel["sent"]) == (PEOPLE, PEOPLE, PEOPLE)
+    made = await api.post("/v1/campaigns", name="Otra", session="ventas")
+    other = made.document["campaign"]["id"]
+    beside = (await api.get(f"{path}/compare/{other}")).document
+    assert (beside["first"]["stages"]["sent"], beside["second"]["stages"]["sent"]) == (PEOPLE, 0)
+    assert beside["differs"] == ["text"]
+    assert {each["verdict"] for each in beside["shares"]} == {"too_few"}
+    assert (await api.get(f"{path}/compare/cmp_1")).status == 404
     listed = (await api.get(f"{path}/people?stage=sent&limit=4")).document
     rest = (await api.get(f"{path}/people?stage=sent&limit=4&after={listed['next']}")).document
     assert len(listed["items"]) + len(rest["items"]) == PEOPLE
