@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.client.process import DaemonProcess, poll_until, run_daemon
+from tests.helpers.client.process import DaemonCommands, DaemonProcess, poll_until, run_daemon
 
 pytestmark = pytest.mark.slow
 
@@ -117,4 +117,9 @@ def test_killed_at_every_step_nobody_twice_and_nobody_lost(daemon: DaemonProcess
             " (SELECT count(*) FROM permits) FROM messages"
         ).fetchone()
     assert found == (6, 6, 1, "confirmed_by_hand", 6)
+    cli = DaemonCommands(daemon)
+    report = cli("campaigns", "report", campaign).out
+    assert "Feria, version 1" in report
+    assert "too few to say" in report
+    assert "Not the same: nothing." in cli("campaigns", "compare", campaign, campaign).out
     assert daemon.stop() == 0
