@@ -30,7 +30,7 @@ from daemon.cli.doctor_machine import (
 from daemon.cli.doctor_service import judge_alerts
 from daemon.settings import DaemonSettings, Settings, load_settings
 from tests.helpers.backups import Installation, read_private_key
-from tests.helpers.client.process import DaemonProcess
+from tests.helpers.client.process import DaemonProcess, poll_until
 
 pytestmark = pytest.mark.slow
 
@@ -184,6 +184,9 @@ def test_a_faulty_rule_file_is_named(patient: Patient) -> None:
     checked = patient.installation.run("rules", "check")
     assert (checked.status, "gate.yaml:2" in checked.out + checked.err) != (0, True)
     bad.unlink()
+    # The daemon looks at the folder now and then: a slow examination finds it alarmed.
+    client = patient.daemon.client
+    poll_until(lambda: not client.get("alerts", open=True)["items"], "no alert is open")
     assert patient.examine("rules", 0) == []
 
 
