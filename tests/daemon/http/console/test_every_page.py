@@ -443,7 +443,7 @@ async def test_each_reason_that_is_asked_for_is_read_somewhere(console: ConsoleS
     names = await fill(console)
     found = await console.services.database.read(lambda r: messages.list_messages(r, limit=9))
     names["deferred"] = next(each.id for each in found if each.state == "deferred")
-    more = {
+    more: dict[str, dict[str, object]] = {
         "/validate": {"validated": True},
         "/outcome": {"outcome": "number_does_not_exist"},
         "/suppressions": {"phone": names["contact"]},
