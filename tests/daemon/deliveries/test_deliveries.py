@@ -461,7 +461,7 @@ async def test_who_takes_their_yes_to_sharing_back_is_in_that_clients_file(
     settle = services.settlement
     await services.clock.leap(DAY)
     now = services.clock.now()
-    signal = InboundMessage("IN-NO", parse_identity(ana.phone), "No pasen mis datos", now)
+    signal = InboundMessage("IN-NO", parse_identity(ana.phone), "No les pasen mi contacto", now)
     await services.signal_handlers.inbound.handle_inbound("main", signal)
     await services.sharing.record_answer(ana.contact, client.id, "eva", allowed=False)
     await services.sharing.record_answer(beto.contact, other.id, "eva", allowed=False)
