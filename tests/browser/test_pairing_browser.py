@@ -116,7 +116,7 @@ async def test_a_new_number_is_asked_about_before_it_is_linked(
         await save.click()
         about = page.locator("section", has=page.locator("#linking-answers"))
         await expect(about).to_contain_text("Less than a month")
-        await expect(about).to_contain_text("Yes, 2026-01-05")
+        await expect(about).to_contain_text("Yes, 05 Jan 2026")
         await expect(about).to_contain_text("said by ana")
         width = await page.evaluate("document.documentElement.scrollWidth")
         assert width <= PHONE_VIEWPORT["width"]
