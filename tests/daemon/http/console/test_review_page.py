@@ -13,6 +13,7 @@ from daemon.auth import ROLE_SCOPES, Role
 from daemon.gate.consent import Permission
 from daemon.http.console import evidence_view
 from daemon.http.console.language import load_language
+from daemon.http.console.time_format import format_day
 from statemachines.message import MessageState
 from storage import contacts, evidence, messages, prospects, queue, review_queries
 from storage.evidence import Evidence, EvidenceKind
@@ -301,7 +302,8 @@ async def test_a_number_that_nobody_may_check_yet_is_dated_with_what_waits_for_i
         waiting = await wait_for_message_state(console, message, {MessageState.DEFERRED})
         assert waiting.due_at is not None
         [number] = await console.services.review.list_numbers()
-        dated = f"may check numbers from {waiting.due_at:%Y-%m-%d} on"
+        day = format_day(waiting.due_at.date(), load_language("en"))
+        dated = f"may check numbers from {day} on"
         queue_piece = await render(console, "/pieces/review/queue?tab=numbers")
         assert dated in queue_piece
         assert "1 message waits for it and expires" in queue_piece

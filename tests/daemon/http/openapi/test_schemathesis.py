@@ -68,7 +68,7 @@ OPERATIONS = [
 ]
 NOT_FURNISHED = (
     *("rules", "quarantine", "inbound", "bans", "conversations", "phases"),
-    *("clients", "deliveries"),
+    *("clients", "deliveries", "backups"),
 )
 """What no request can put there."""
 ABOUT_ONE = [
