@@ -9,6 +9,8 @@ import pytest
 
 from daemon.auth.identity import ROLE_SCOPES, Role
 from daemon.backup.status import BackupStatus, SealedCopy, write_status
+from daemon.http.console.language import load_language
+from daemon.http.console.time_format import format_day
 from storage.do_not_call import DoNotCallRegister
 from tests.helpers.client.console import ConsoleServer, get_page, open_console
 from tests.helpers.client.http import DAYTIME, build_settings
@@ -50,9 +52,10 @@ async def test_what_is_read_and_refused_is_said_before_anything_is_stored(
 async def test_its_age_is_said_and_the_form_imports_it(console: ConsoleServer) -> None:
     """Of a register over 30 days it says what that holds back; the page then shows it in force."""
     id_, today = await upload(console), console.services.clock.now().date()
+    words = load_language("en")
     old = today - timedelta(days=40)
     shown = await show_preview(console, id_, f"&dated={old}")
-    assert f"Of {old}, 40 days old." in shown
+    assert f"Of {format_day(old, words)}, 40 days old." in shown
     assert "older than 30 days" in shown
     dated = today - timedelta(days=3)
     shown = await show_preview(console, id_, f"&dated={dated}&phone=telefono")
@@ -63,7 +66,7 @@ async def test_its_age_is_said_and_the_form_imports_it(console: ConsoleServer) -
     assert done.document["register"]["numbers"] == 2
     page = (await get_page(console, "/personal-data")).document
     assert "2 numbers" in page
-    assert f"Of {dated}, 3 days old." in page
+    assert f"Of {format_day(dated, words)}, 3 days old." in page
 
 
 async def test_a_file_that_is_no_register_is_explained_inside_the_form(
