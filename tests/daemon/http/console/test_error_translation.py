@@ -13,22 +13,31 @@ FIELD = "user: is missing."
 
 
 @pytest.mark.parametrize(
-    ("sentence", "theirs"),
+    ("sentence", "ours", "theirs"),
     [
         (
             "reason: must have at least 3 characters.",
-            "reason: tiene que tener al menos 3 caracteres.",
+            "Reason: must have at least 3 characters.",
+            "Motivo: tiene que tener al menos 3 caracteres.",
         ),
-        ("[0].text: is missing.", "[0].text: falta."),
-        ("hours: must be more than 0.", "hours: tiene que ser más de 0."),
-        ("text: the message is empty.", "text: no hay nada para enviar."),
-        ("Nobody knows this: a sentence.", "Nobody knows this: a sentence."),
+        ("[0].text: is missing.", "[0].text: is missing.", "[0].text: falta."),
+        (
+            "hours: must be more than 0.",
+            "Hours: must be more than 0.",
+            "Horas: tiene que ser más de 0.",
+        ),
+        (
+            "text: the message is empty.",
+            "Text: the message is empty.",
+            "Texto: no hay nada para enviar.",
+        ),
+        ("Nobody knows this: a sentence.",) * 3,
     ],
 )
-def test_a_sentence_about_a_field_keeps_its_name(sentence: str, theirs: str) -> None:
-    """What is wrong is translated; what is not known stays as it is."""
+def test_a_sentence_about_a_field_says_its_label(sentence: str, ours: str, theirs: str) -> None:
+    """As the page has it beside the field; what is not known stays as it is."""
+    assert load_language("en").translate(sentence) == ours
     assert load_language("es").translate(sentence) == theirs
-    assert load_language("en").translate(sentence) == sentence
 
 
 async def test_a_page_is_told_in_its_language_and_a_program_in_ours(short_folder: Path) -> None:
@@ -36,7 +45,7 @@ async def test_a_page_is_told_in_its_language_and_a_program_in_ours(short_folder
     async with open_http_server(build_settings(short_folder)) as opened:
         spanish = {"Accept-Language": "es-AR"}
         page = {**spanish, "Sec-Fetch-Site": "same-origin"}
-        for headers, told in ((page, "user: falta."), (spanish, FIELD)):
+        for headers, told in ((page, "Usuario: falta."), (spanish, FIELD)):
             reply = await opened.public.call("POST", "/v1/sign-in", json={}, headers=headers)
             assert (reply.status, reply.document["code"]) == (400, "bad_request")
             assert reply.document["detail"] == told
