@@ -54,7 +54,7 @@ class Fault:
 FAULTS: Final[Sequence[Fault]] = (
     Fault(
         "Limit of descriptors",
-        "Connections are refused first; the database's files stay open, and a halt gets in.",
+        "Connections are refused first, and a halt gets in; what can't open a file waits.",
         "fd_limit",
         {"I5": [f"{_CONNECTIONS}test_half_requests_do_not_keep_a_halt_out"]},
     ),

@@ -229,7 +229,10 @@ class ConnectionLimiter:
             return False
         wanted = self.limits.reserved_descriptors
         reserved = max(_LEAST_RESERVE, min(wanted, most * wanted // _FULL_RESERVE_FROM))
-        return self._count_descriptors() > most - reserved
+        try:
+            return self._count_descriptors() > most - reserved
+        except OSError:  # to count them takes one, and this connection has the last
+            return True
 
     def _count_descriptors(self) -> int:
         """Return about how many descriptors the process has open."""

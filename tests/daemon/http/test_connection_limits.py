@@ -14,7 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 
+from daemon.http.connections import PUBLIC_LIMITS, ConnectionLimiter
 from tests.helpers.client.process import (
     CLI_SETTINGS,
     DaemonCommands,
@@ -170,6 +172,23 @@ def test_requests_in_progress_do_not_keep_a_halt_out(doors: Doors) -> None:
         "an answer once there is room",
     )
     assert "out of system resource" not in doors.daemon.log.read_text()
+
+
+async def test_who_has_the_last_descriptor_is_refused() -> None:
+    """To count the open ones takes another, and there is none: the connection is not left alone."""
+    limiter = ConnectionLimiter(web.Server(answer_nothing), PUBLIC_LIMITS)
+    connection, before = limiter(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        assert not limiter.admit(connection)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert limiter.admit(connection)
+
+
+async def answer_nothing(_: web.BaseRequest) -> web.Response:
+    """Handle no request: none is made."""
+    return web.Response()
 
 
 def test_two_thousand_connections_are_bounded(doors: Doors) -> None:
