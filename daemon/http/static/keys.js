@@ -73,12 +73,13 @@ function move(step) {
 }
 
 // A row that is a link opens by itself; in any other one, its first link or fold does. With the focus
-// on nothing that enter presses, it presses what has it as its letter.
+// on nothing that enter presses, or on the row that is open already, it presses what has it as its letter.
 function open() {
   const focused = document.activeElement;
   const row = focused?.closest("[data-row]:not(a)");
   const link = row === focused ? row?.querySelector("a[href], summary") : null;
   link?.click();
-  const takes = focused?.closest("a, button, summary, label, [data-row]");
+  const isOpen = focused?.matches("[data-row][aria-current]");
+  const takes = !isOpen && focused?.closest("a, button, summary, label, [data-row]");
   return Boolean(link) || (!takes && click('[data-shortcut="Enter"]'));
 }
