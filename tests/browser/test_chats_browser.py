@@ -18,7 +18,7 @@ from typing import Final
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
 from daemon.api.identity import parse_identity
 from daemon.api.signals import OwnMessage
@@ -160,6 +160,18 @@ async def read_outcomes(console: ConsoleServer, contact: str) -> list[outcomes.O
     )
 
 
+QUOTES: Final = {"interested": f"Sí, me interesa. {ASKED}", "not_interested": "Muchas gracias"}
+
+
+async def untick_refusal(page: Page, console: ConsoleServer, person: Person) -> None:
+    """Untick that a no means no more messages; another message of theirs leaves it unticked."""
+    await page.locator("#refuse").uncheck()
+    await page.evaluate("document.activeElement.blur()")
+    await write(console, person, "Muchas gracias")
+    await expect(page.locator("#talk-lines")).to_contain_text("Muchas gracias")
+    await expect(page.locator("#refuse")).not_to_be_checked()
+
+
 @look_at(3)
 async def test_one_key_writes_an_outcome_and_undo_restores(
     chromium: Browser, chats: ConsoleServer, way: Way
@@ -172,14 +184,13 @@ async def test_one_key_writes_an_outcome_and_undo_restores(
             contact = await find_contact(chats, person)
             await open_chat(page, way, person)
             if kind == "not_interested":
-                await page.locator("#refuse").uncheck()
-                await page.evaluate("document.activeElement.blur()")
+                await untick_refusal(page, chats, person)
             async with page.expect_response(lambda each: each.url.endswith("/outcome")):
                 await press(page, way, str(key), page.locator(f"#outcome-{kind} button"))
             undo = page.locator("#toasts button").last
             await expect(undo).to_be_visible()
             [kept] = await read_outcomes(chats, contact)
-            quote = f"Sí, me interesa. {ASKED}" if kind == "interested" else "Gracias"
+            quote = QUOTES.get(kind, "Gracias")
             assert (kept.outcome, kept.quote) == (kind, quote)
             found = (await chats.api.get(f"/v1/conversations/{contact}")).document
             assert found["chat"]["closed_by"] == "ana"

@@ -27,8 +27,11 @@ function mayUpdate(name, element) {
   return name !== "value" || element.value === element.defaultValue;
 }
 
-// A number that a person asked to see whole stays whole, and what scripts keep stays theirs.
+// A number that a person asked to see whole stays whole, and what scripts keep stays theirs. What a
+// person ticked or unticked stays so, unless the box is about something else now.
 function mayMorph(element, fresh) {
+  const isTheirs = element.type === "checkbox" && element.checked !== element.defaultChecked;
+  if (isTheirs && element.value === fresh.value) fresh.checked = element.checked;
   if (element.dataset?.kept !== undefined && element.id === fresh.id) return false;
   const masked = element.dataset?.masked;
   return !masked || fresh.textContent.trim() !== masked;
