@@ -73,13 +73,14 @@ function move(step) {
 }
 
 // A row that is a link opens by itself; in any other one, its first link or fold does. With the focus
-// on nothing that enter presses, or on the row that is open already, it presses what has it as its letter.
+// on nothing that enter presses, or on the row that a person has opened, it presses what has it as its
+// letter: a row that the page opened by itself is opened first.
 function open() {
   const focused = document.activeElement;
   const row = focused?.closest("[data-row]:not(a)");
   const link = row === focused ? row?.querySelector("a[href], summary") : null;
   link?.click();
-  const isOpen = focused?.matches("[data-row][aria-current]");
+  const isOpen = focused?.matches("[data-chosen] [data-row][aria-current]");
   const takes = !isOpen && focused?.closest("a, button, summary, label, [data-row]");
   return Boolean(link) || (!takes && click('[data-shortcut="Enter"]'));
 }
