@@ -37,9 +37,6 @@ CONVERSATION_OPENERS: Final = WELCOMES | {
 }
 
 
-_WORDS_OF_THEIRS: Final = frozenset({EvidenceKind.INBOUND, EvidenceKind.CLASSIFICATION})
-
-
 class Permission(StrEnum):
     """The ground on which a contact may be written to, from the strongest to a refusal."""
 
@@ -81,11 +78,6 @@ def derive_permission_state(evidence: Sequence[Evidence]) -> PermissionState:
     message means counts by the time of its writing. Withdrawn pieces are ignored.
     """
     evidence = drop_withdrawn(evidence)
-    if all(each.kind not in _WORDS_OF_THEIRS for each in evidence):
-        # As of most people in a list: nothing of what follows can be, but for a refusal.
-        said_no = find_last_refusal(evidence) is not None
-        record = Permission.REFUSED if said_no else _derive_from_record(evidence, None, None)
-        return PermissionState(record, None)
     classified = _latest_classification(evidence, {Meaning.WELCOME})
     welcome = _latest_time(filter(None, (_latest_inbound(evidence, WELCOMES), classified)))
     opt_in = _latest_inbound(evidence, {ContactRequest.OPT_IN})
