@@ -9,9 +9,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from daemon.errors import LeadMasterError, NotFound
+from daemon.http.authentication import IDENTITY
 from daemon.http.console.layout import (
     TEMPLATES,
     get_language,
+    note_stream_start,
     render_page,
     render_piece,
     render_signed_out_page,
@@ -104,6 +106,9 @@ def render_errors(handler: Handler) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
         await TEMPLATES.ensure_loaded()
         try:
+            # Before the handler reads anything. Who has not signed in gets no stream.
+            if IDENTITY in request and "HX-Request" not in request.headers:
+                await note_stream_start(request)
             return await handler(request)
         except LeadMasterError as error:
             if "HX-Request" in request.headers:

@@ -142,17 +142,21 @@ def get_language(request: web.Request) -> Language:
     return language.choose_language(cookie, request.headers.get("Accept-Language", ""))
 
 
+_STREAM_START: Final = web.RequestKey("stream_start", int)
+
+
 async def render_page(
     request: web.Request, template: str, *, active_page: str, status: int = 200, **values: object
 ) -> web.Response:
     """Return a whole page; `active_page` is the key of its place, or of its tab."""
     services, secret = get_services(request), get_session_secret(request)
+    if _STREAM_START not in request:  # a page about a problem: nothing of it follows events
+        await note_stream_start(request)
     frame = {
         "active_page": active_page,
         "halt": await services.halt.get_current(),
         "refusal": services.database.refusal,
-        # Where the event stream of this page begins: what comes later refreshes its pieces.
-        "seq": await services.database.high_water(),
+        "seq": request[_STREAM_START],
         "epoch": services.database.epoch,
         "csrf": derive_csrf_token(secret) if secret else "",
         "theme": get_theme(request),
@@ -160,6 +164,14 @@ async def render_page(
         "badges": await load_page_badges(request),
     }
     return render_piece(request, template, status=status, **frame, **values)
+
+
+async def note_stream_start(request: web.Request) -> None:
+    """Note where the event stream of a page begins: what comes later refreshes its pieces.
+
+    To be called before anything of the page is read, or what happens meanwhile is on neither.
+    """
+    request[_STREAM_START] = await get_services(request).database.high_water()
 
 
 async def load_page_badges(request: web.Request) -> Badges:

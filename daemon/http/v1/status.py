@@ -67,6 +67,8 @@ async def get_status(request: web.Request) -> web.Response:
     """Return version, times, addresses, halt, sessions, queue depths, and what blocks readiness."""
     services, daemon_health = get_services(request), request.app[DAEMON_HEALTH]
     now = services.clock.now()
+    # First: who listens from there on hears of all that happens while the rest is read.
+    seq = await services.database.high_water()
     return json_response(
         DaemonStatus(
             version=VERSION,
@@ -83,7 +85,7 @@ async def get_status(request: web.Request) -> web.Response:
             expiring=(await services.database.read(partial(count_expiring_messages, at=now))).count,
             sessions=services.sessions.views(),
             rules=_summarise_rules(services.ruleset_service.get_status()),
-            seq=await services.database.high_water(),
+            seq=seq,
         )
     )
 

@@ -11,8 +11,11 @@ from aiohttp.test_utils import make_mocked_request
 
 from daemon.auth import ROLE_SCOPES, Role
 from daemon.auth.errors import SignInEnded, Unauthorized
-from daemon.errors import LeadMasterError
-from daemon.http.console.layout import CONTENT_SECURITY_POLICY
+from daemon.auth.identity import ALL_SCOPES, Principal, SignInMethod
+from daemon.errors import LeadMasterError, NotFound
+from daemon.http.authentication import set_identity
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import CONTENT_SECURITY_POLICY, render_page
 from daemon.http.console.navigation import PLACES
 from daemon.http.console.sign_in import redirect_to_sign_in
 from statemachines.message import MessageState
@@ -35,6 +38,25 @@ async def enqueue_message_to_ana(console: ConsoleServer, text: str = "Hola Ana")
     reply = await console.api.call("POST", "/v1/messages?wait=verdict", json=order)
     found: str = reply.document["id"]
     return found
+
+
+async def test_what_happens_while_a_page_is_read_is_in_its_stream(console: ConsoleServer) -> None:
+    """The stream of a page begins before its content was read: nothing is on neither."""
+
+    @render_errors
+    async def show_while_halted(request: web.Request) -> web.StreamResponse:
+        await console.api.post("/v1/halt", reason="after the content was read")
+        error = NotFound("A page.")
+        return await render_page(request, "problem.html", active_page="", error=error)
+
+    assert console.runner.app is not None
+    request = make_mocked_request("GET", "/a-page", app=console.runner.app)
+    set_identity(request, Principal("ana", "ana", ALL_SCOPES, SignInMethod.CONTROL))
+    before = await console.services.database.high_water()
+    page = await show_while_halted(request)
+    assert isinstance(page, web.Response)
+    assert f'data-seq="{before}"' in str(page.text)
+    assert await console.services.database.high_water() > before
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/sign-in"])
