@@ -251,6 +251,8 @@ class AlertSettings(SettingsSection, frozen=True):
     ban, a halt, the breaker, a disk that takes nothing and the morning line never wait."""
     review_hours: PositiveFloat = 4.0
     """What waits in the review for longer wakes somebody."""
+    disconnected_minutes: PositiveFloat = 30.0
+    """A session that should run, and has tried to connect for longer, wakes somebody."""
     ping_minutes: PositiveFloat = 5.0
     """How often the ping of the targets file is asked for, while all is fine."""
     socket: str = ""

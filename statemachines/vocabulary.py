@@ -108,6 +108,8 @@ class AlertCode(StrEnum):
     """The phone unlinked the session."""
     SESSION_DOWN = "session_down"
     """The session ended for another reason that needs a person."""
+    SESSION_DISCONNECTED = "session_disconnected"
+    """The session has tried to connect for long, and is not connected."""
     PHONE_UNSEEN = "phone_unseen"
     """The phone was offline for so long that it may be unlinked."""
     NEW_CHATS_STOPPED = "new_chats_stopped"

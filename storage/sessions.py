@@ -10,10 +10,17 @@ from sqlite3 import Row
 from typing import Any, Final
 
 from statemachines.qr import PairingMethod, QrState
-from statemachines.session import ConnectionState, PhoneState, SendingState, find_session_block
+from statemachines.session import (
+    RESTING_STATES,
+    ConnectionState,
+    PhoneState,
+    SendingState,
+    find_session_block,
+)
 from statemachines.vocabulary import BlockedBy
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.numbers import store_number_link
+from storage.sql_text import format_sql_list
 from storage.tx import Reader, Tx
 
 # A message sent through one session of a number is reported by its other sessions too.
@@ -82,6 +89,7 @@ SESSION_REGIONS = (
 )
 """Each region as the history names it, with its column and field."""
 
+_RESTING: Final = format_sql_list(RESTING_STATES)
 _COLUMNS = tuple(field.name for field in fields(SessionRecord))
 _IMMUTABLE_COLUMNS = {"name", "channel", "time_zone", "options", "created_at"}
 _MUTABLE_COLUMNS = tuple(column for column in _COLUMNS if column not in _IMMUTABLE_COLUMNS)
@@ -172,6 +180,20 @@ def list_session_history(reader: Reader, name: str) -> list[SessionHistoryEntry]
         )
         for row in rows
     ]
+
+
+def find_reconnecting_since(reader: Reader, name: str) -> datetime | None:
+    """Return when a session that tries to connect was last in a state that may last.
+
+    Such as connected, or stopped by a person. The wait for the retry after a refusal is none, and
+    a restart in between changes nothing.
+    """
+    row = reader.one(
+        "SELECT at FROM session_history WHERE session = ? AND region = 'connection'"
+        f" AND previous IN {_RESTING} AND reason_code <> 'retrying' ORDER BY id DESC LIMIT 1",
+        (name,),
+    )
+    return None if row is None else parse_timestamp(row["at"])
 
 
 def _session_to_row(record: SessionRecord) -> dict[str, Any]:

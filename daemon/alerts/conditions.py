@@ -11,10 +11,11 @@ from typing import Final
 from daemon.backup.status import BackupConcern
 from daemon.outbox.pacing import NEW_CHATS_STOPPED_SENTENCE, NUMBER_BANNED_SENTENCE
 from daemon.sessions.status import SessionView, describe_block
+from daemon.settings import AlertSettings
 from statemachines.message import MessageState
-from statemachines.session import ConnectionState, PhoneState
+from statemachines.session import TRANSIENT_STATES, ConnectionState, PhoneState
 from statemachines.vocabulary import AlertCode
-from storage import bans, console_queries, numbers, session_queue
+from storage import bans, console_queries, numbers, session_queue, sessions
 from storage.errors import StorageError
 from storage.halts import HaltRecord
 from storage.tx import Reader
@@ -27,6 +28,8 @@ _BANNED: Final = frozenset({ConnectionState.BANNED_TEMPORARILY, ConnectionState.
 _DOWN: Final = frozenset(
     {ConnectionState.REPLACED, ConnectionState.OUTDATED, ConnectionState.FAILED}
 )
+_RECONNECTING: Final = TRANSIENT_STATES | {ConnectionState.FAILED}
+"""Not connected, and tries to be; where a failed session does not, that is an alert of its own."""
 _BACKUP_CODES: Final = {
     "backup_failed": AlertCode.BACKUP_FAILED,
     "backup_late": AlertCode.BACKUP_LATE,
@@ -57,14 +60,15 @@ class DaemonState:
 
 
 def find_conditions(
-    reader: Reader, state: DaemonState, review_age: timedelta, now: datetime
+    reader: Reader, state: DaemonState, settings: AlertSettings, now: datetime
 ) -> list[AlertCondition]:
     """Return everything that wakes a person now. One session has one condition, its worst."""
     found = [
         *find_unqueried_conditions(state, now),
         *_find_ban_conditions(reader, state.views),
+        *_find_disconnected_conditions(reader, state.views, settings, now),
         *_find_breaker_conditions(reader, state.views),
-        *_find_review_conditions(reader, review_age, now),
+        *_find_review_conditions(reader, timedelta(hours=settings.review_hours), now),
     ]
     down = {each.subject for each in found if each.code in SESSION_CODES}
     found += _find_queue_conditions(reader, down, now)
@@ -75,6 +79,7 @@ SESSION_CODES: Final = (
     AlertCode.NUMBER_BANNED,
     AlertCode.SESSION_LOGGED_OUT,
     AlertCode.SESSION_DOWN,
+    AlertCode.SESSION_DISCONNECTED,
     AlertCode.PHONE_UNSEEN,
 )
 """What keeps a session from sending, the worst first."""
@@ -160,6 +165,25 @@ def _find_ban_conditions(reader: Reader, views: Sequence[SessionView]) -> Iterat
             since = ban.at if ban else number.banned_at
             sentence = _about(name, NUMBER_BANNED_SENTENCE)
             yield AlertCondition(AlertCode.NUMBER_BANNED, name, since, sentence)
+
+
+def _find_disconnected_conditions(
+    reader: Reader, views: Sequence[SessionView], settings: AlertSettings, now: datetime
+) -> Iterator[AlertCondition]:
+    """Yield each session that should run, and has not been connected for long."""
+    minutes = settings.disconnected_minutes
+    for view in views:
+        if view.phone is None or view.state not in _RECONNECTING:
+            continue  # nobody linked a phone yet, or it does not try
+        # By the history: what a session is in now began with its last attempt.
+        since = sessions.find_reconnecting_since(reader, view.name) or view.since
+        if now - since >= timedelta(minutes=minutes):
+            sentence = (
+                f"Not connected for more than {minutes:g} minutes; it keeps trying. "
+                "See why with leadmaster sessions list."
+            )
+            code = AlertCode.SESSION_DISCONNECTED
+            yield AlertCondition(code, view.name, since, _about(view.name, sentence))
 
 
 def _find_breaker_conditions(

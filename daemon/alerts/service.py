@@ -193,10 +193,10 @@ class AlertService:
             return None  # that the database can't be read is notified by its own refusal
 
     async def _look_with_database(self, state: DaemonState) -> None:
-        now, age = self._clock.now(), timedelta(hours=self._settings.alerts.review_hours)
+        now = self._clock.now()
 
         def query(reader: Reader) -> tuple[list[AlertCondition], list[AlertRecord], bool]:
-            found = find_conditions(reader, state, age, now)
+            found = find_conditions(reader, state, self._settings.alerts, now)
             return found, alerts.list_open_alerts(reader), self._is_morning_due(reader, now)
 
         found, known, is_morning = await self._database.read(query)

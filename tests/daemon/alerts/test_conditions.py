@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from daemon.alerts.delivery import is_quiet
-from daemon.api.signals import PhoneSeen
+from daemon.api.signals import ConnectionRefused, PhoneSeen, RefusalKind
 from daemon.backup.status import BackupFailure, BackupStatus, SealedCopy, write_status
 from daemon.numbers.breaker import stop_new_chats
 from daemon.settings import Settings
 from statemachines.message import MessageState
 from statemachines.vocabulary import AlertCode, BreakerCause
 from storage.tx import Tx
+from tests.helpers.clock import FakeClock
 from tests.helpers.process_limits import limit_file_size
+from tests.helpers.puppet_channel import PuppetChannel
 from tests.helpers.services.messaging import (
     OUR_NUMBER,
     MessagingServices,
@@ -97,6 +99,70 @@ async def test_a_phone_that_is_not_online_for_days_wakes(services: MessagingServ
         await services.clock.settle()
 
     await require_one_alert(services, AlertCode.PHONE_UNSEEN, "main", "phone", open_phone)
+
+
+async def test_a_session_that_keeps_reconnecting_wakes_after_half_an_hour(
+    services: MessagingServices,
+) -> None:
+    """Since it was last connected, however often it tried; not again for days, nor as a phone."""
+    await services.bring_line_down()
+    await services.clock.advance(30 * MINUTE - 1)
+    assert await list_open(services) == []
+    await services.clock.advance(1)
+    assert await list_open(services) == [(AlertCode.SESSION_DISCONNECTED, "main")]
+    [alert] = await services.alerts.list_open()
+    assert services.clock.now() - alert.began_at == timedelta(minutes=30)
+    await services.clock.leap(72 * HOUR)
+
+    async def reconnect() -> None:
+        await services.bring_line_up()
+        services.wire.lines["main"].report(PhoneSeen(services.clock.now()))
+        await services.clock.settle()
+
+    words = "main: Not connected for more than 30 minutes"
+    await require_one_alert(services, AlertCode.SESSION_DISCONNECTED, "main", words, reconnect)
+
+
+async def test_a_session_that_nobody_wants_running_or_linked_wakes_nobody(
+    services: MessagingServices,
+) -> None:
+    """One that a person stopped, and one without a phone; a person's start counts anew."""
+    await services.bring_line_down()
+    await services.sessions.create("new", "simulated", "UTC", {}, who="eva")
+    await services.sessions.start("new", "eva")
+    await services.sessions.stop("main", "eva")
+    await services.clock.advance(2 * HOUR)
+    assert await list_open(services) == []
+    await services.sessions.start("main", "eva")
+    await services.clock.advance(30 * MINUTE - 1)
+    assert await list_open(services) == []
+    await services.clock.advance(1)
+    assert await list_open(services) == [(AlertCode.SESSION_DISCONNECTED, "main")]
+
+
+async def test_a_refusal_and_its_retry_are_of_the_same_trouble(services: MessagingServices) -> None:
+    """A refused session waits for its one retry: the time before it counts on."""
+    await services.bring_line_down()
+    await services.clock.advance(10 * MINUTE)
+    services.wire.lines["main"].report(ConnectionRefused(RefusalKind.REJECTED))
+    await services.clock.advance(20 * MINUTE)
+    assert services.sessions.view("main").reason_code != "connection_refused"  # it tried again
+    assert await list_open(services) == [(AlertCode.SESSION_DISCONNECTED, "main")]
+
+
+async def test_a_restart_does_not_put_the_alert_of_a_session_off(tmp_path: Path) -> None:
+    """A daemon that restarts again and again would never notify anybody."""
+    clock = FakeClock()
+    wire = PuppetChannel(clock)
+    async with open_messaging_services(tmp_path, clock=clock, wire=wire) as services:
+        await services.add_session()
+        await services.bring_line_down()
+        await clock.advance(29 * MINUTE)
+    async with open_messaging_services(tmp_path, clock=clock, wire=wire) as services:
+        await clock.advance(MINUTE - 1)
+        assert await list_open(services) == []
+        await clock.advance(1)
+        assert await list_open(services) == [(AlertCode.SESSION_DISCONNECTED, "main")]
 
 
 def store_copies(
