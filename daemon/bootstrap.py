@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import fields
 from functools import partial
 from random import Random
 from typing import Any
@@ -393,7 +392,7 @@ def _build_list_services(
 
 def copy_fields(container: Foundation) -> dict[str, Any]:
     """Return the fields of a container by name, to build a larger one with."""
-    return {field.name: getattr(container, field.name) for field in fields(container)}
+    return {name: getattr(container, name) for name in container.__struct_fields__}
 
 
 def _build_signal_handlers(

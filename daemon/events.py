@@ -1,4 +1,4 @@
-"""Every event as a frozen dataclass: the vocabulary of the log, the bus and the WebSocket.
+"""Every event as a frozen struct: the vocabulary of the log, the bus and the WebSocket.
 
 An event is stored in the transaction that changes the state and published after
 its commit. :class:`SessionQrShown` and :class:`SessionPairingCodeShown` are never stored: a code
@@ -8,18 +8,17 @@ that links a phone is a secret.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import Struct
 
 EVENT_CLASSES: dict[str, type[DomainEvent]] = {}
 """Each event class by its type word, such as ``message.changed``."""
 
 
-@dataclass(frozen=True, slots=True)
-class DomainEvent:
+class DomainEvent(Struct, frozen=True):
     """Something that happened at ``at`` to ``subject``, the id that readers filter by."""
 
     event_type: ClassVar[str] = ""
@@ -28,9 +27,7 @@ class DomainEvent:
 
     def __init_subclass__(cls) -> None:
         """Register the class in :data:`EVENT_CLASSES`."""
-        # A dataclass with slots is created twice, and a bare `super()` would mean the first of the
-        # two. The second one ends up in the registry.
-        super(DomainEvent, cls).__init_subclass__()
+        super().__init_subclass__()
         if cls.event_type:
             EVENT_CLASSES[cls.event_type] = cls
 
@@ -52,8 +49,7 @@ def decode_event(type_: str, subject: str, at: datetime, data: Mapping[str, Any]
     return msgspec.convert({**data, "subject": subject, "at": at}, EVENT_CLASSES[type_])
 
 
-@dataclass(frozen=True, slots=True)
-class SessionChanged(DomainEvent):
+class SessionChanged(DomainEvent, frozen=True):
     """A session's state changed; the fields are those of its view (subject: the session's name)."""
 
     event_type: ClassVar[str] = "session.changed"
@@ -71,16 +67,14 @@ class SessionChanged(DomainEvent):
     pairing_method: str = "qr"
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDeleted(DomainEvent):
+class SessionDeleted(DomainEvent, frozen=True):
     """A session was unlinked and deleted; its name stays taken (subject: the session's name)."""
 
     event_type: ClassVar[str] = "session.deleted"
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class SessionQrShown(DomainEvent):
+class SessionQrShown(DomainEvent, frozen=True):
     """A pairing code can be scanned until ``expires_at``; never stored (subject: the session)."""
 
     event_type: ClassVar[str] = "session.qr_shown"
@@ -94,8 +88,7 @@ class SessionQrShown(DomainEvent):
         return f"SessionQrShown({self.subject!r}, {self.index} of {self.maximum})"
 
 
-@dataclass(frozen=True, slots=True)
-class SessionPairingCodeShown(DomainEvent):
+class SessionPairingCodeShown(DomainEvent, frozen=True):
     """A code can be typed on the phone until ``expires_at``; never stored (subject: the session).
 
     It is written as on the phone, in two halves: ``ABCD-1234``.
@@ -110,8 +103,7 @@ class SessionPairingCodeShown(DomainEvent):
         return f"SessionPairingCodeShown({self.subject!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class MessageChanged(DomainEvent):
+class MessageChanged(DomainEvent, frozen=True):
     """A message moved from ``previous`` to ``state``, and why (subject: the message id)."""
 
     event_type: ClassVar[str] = "message.changed"
@@ -128,8 +120,7 @@ class MessageChanged(DomainEvent):
     blocked_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExpiryAnnounced(DomainEvent):
+class ExpiryAnnounced(DomainEvent, frozen=True):
     """A message expires within a day, at ``expires_at``, and why (subject: the message id).
 
     Announced once for each message.
@@ -143,8 +134,7 @@ class ExpiryAnnounced(DomainEvent):
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class InboundReceived(DomainEvent):
+class InboundReceived(DomainEvent, frozen=True):
     """A contact wrote to us; ``request`` is what the text asks for (subject: the inbound id).
 
     ``origin`` is ``live``, ``offline`` (sent while the session was not connected) or ``history``.
@@ -160,8 +150,7 @@ class InboundReceived(DomainEvent):
     origin: str = "live"
 
 
-@dataclass(frozen=True, slots=True)
-class InboundClassified(DomainEvent):
+class InboundClassified(DomainEvent, frozen=True):
     """A person said what a message of a contact means (subject: the inbound id).
 
     ``released_messages`` are evaluated again; ``cancelled_messages`` are not sent.
@@ -176,8 +165,7 @@ class InboundClassified(DomainEvent):
     cancelled_messages: int
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignChanged(DomainEvent):
+class CampaignChanged(DomainEvent, frozen=True):
     """A campaign moved from ``previous`` to ``state`` (subject: the campaign id).
 
     ``who`` is ``breaker`` where that paused it.
@@ -190,8 +178,7 @@ class CampaignChanged(DomainEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignPersonChanged(DomainEvent):
+class CampaignPersonChanged(DomainEvent, frozen=True):
     """A person of a campaign moved from ``previous`` to ``state`` (subject: the campaign id)."""
 
     event_type: ClassVar[str] = "campaign.person_changed"
@@ -202,8 +189,7 @@ class CampaignPersonChanged(DomainEvent):
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class ConversationChanged(DomainEvent):
+class ConversationChanged(DomainEvent, frozen=True):
     """A person did something with a chat (subject: the contact id).
 
     ``change`` is ``taken``, ``returned``, ``viewing``, ``stopped_viewing``, ``writing``,
@@ -217,8 +203,7 @@ class ConversationChanged(DomainEvent):
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class SignalQuarantined(DomainEvent):
+class SignalQuarantined(DomainEvent, frozen=True):
     """A signal from a channel could not be stored (subject: the id in quarantine).
 
     ``request`` is what the part of the text that could be kept asks for; ``contact`` is None where
@@ -234,8 +219,7 @@ class SignalQuarantined(DomainEvent):
     contact: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SignalSettled(DomainEvent):
+class SignalSettled(DomainEvent, frozen=True):
     """A person settled a quarantined signal (subject: the id in quarantine)."""
 
     event_type: ClassVar[str] = "signal.settled"
@@ -244,8 +228,7 @@ class SignalSettled(DomainEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContactSuppressed(DomainEvent):
+class ContactSuppressed(DomainEvent, frozen=True):
     """A contact was suppressed: no message may go to them (subject: the contact id)."""
 
     event_type: ClassVar[str] = "contact.suppressed"
@@ -255,8 +238,7 @@ class ContactSuppressed(DomainEvent):
     cancelled_messages: int
 
 
-@dataclass(frozen=True, slots=True)
-class ContactReopened(DomainEvent):
+class ContactReopened(DomainEvent, frozen=True):
     """A suppression was lifted by the contact, or corrected (subject: the contact id)."""
 
     event_type: ClassVar[str] = "contact.reopened"
@@ -264,8 +246,7 @@ class ContactReopened(DomainEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProspectChanged(DomainEvent):
+class ProspectChanged(DomainEvent, frozen=True):
     """A prospect's validation or score changed (subject: the prospect id)."""
 
     event_type: ClassVar[str] = "prospect.changed"
@@ -277,8 +258,7 @@ class ProspectChanged(DomainEvent):
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class ImportFinished(DomainEvent):
+class ImportFinished(DomainEvent, frozen=True):
     """A list was imported (subject: the import id); counts are records."""
 
     event_type: ClassVar[str] = "import.finished"
@@ -288,8 +268,7 @@ class ImportFinished(DomainEvent):
     rejected: int
 
 
-@dataclass(frozen=True, slots=True)
-class ImportUndone(DomainEvent):
+class ImportUndone(DomainEvent, frozen=True):
     """A person undid an import (subject: the import id); counts are records with a person."""
 
     event_type: ClassVar[str] = "import.undone"
@@ -298,8 +277,7 @@ class ImportUndone(DomainEvent):
     stayed: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryFrozen(DomainEvent):
+class DeliveryFrozen(DomainEvent, frozen=True):
     """A batch of people for a client was frozen (subject: the delivery id)."""
 
     event_type: ClassVar[str] = "delivery.frozen"
@@ -309,8 +287,7 @@ class DeliveryFrozen(DomainEvent):
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryRowChanged(DomainEvent):
+class DeliveryRowChanged(DomainEvent, frozen=True):
     """A row was accepted, disputed, replaced or withdrawn (subject: the delivery id).
 
     ``who`` is ``deadline`` where nobody disputed it in time.
@@ -323,8 +300,7 @@ class DeliveryRowChanged(DomainEvent):
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRecorded(DomainEvent):
+class HistoryRecorded(DomainEvent, frozen=True):
     """A former system's history was imported, or a person said that there is none.
 
     Subject: the id of the import, or ``installation``; ``records`` is 0 for the latter.
@@ -335,8 +311,7 @@ class HistoryRecorded(DomainEvent):
     records: int
 
 
-@dataclass(frozen=True, slots=True)
-class SendingHalted(DomainEvent):
+class SendingHalted(DomainEvent, frozen=True):
     """A person halted all sending, until somebody resumes it (subject: ``installation``)."""
 
     event_type: ClassVar[str] = "sending.halted"
@@ -344,8 +319,7 @@ class SendingHalted(DomainEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SendingResumed(DomainEvent):
+class SendingResumed(DomainEvent, frozen=True):
     """A person lifted the halt (subject: ``installation``)."""
 
     event_type: ClassVar[str] = "sending.resumed"
@@ -353,8 +327,7 @@ class SendingResumed(DomainEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class AlertChanged(DomainEvent):
+class AlertChanged(DomainEvent, frozen=True):
     """Something that wakes a person began or ended (subject: a session, or ``installation``)."""
 
     event_type: ClassVar[str] = "alert.changed"
@@ -363,8 +336,7 @@ class AlertChanged(DomainEvent):
     ended: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NewChatsStopped(DomainEvent):
+class NewChatsStopped(DomainEvent, frozen=True):
     """The breaker stopped a number's new chats, and why; replies go on (subject: the number).
 
     ``detail`` has what was counted, such as ``3 of 20``, or what the platform announced.
@@ -376,8 +348,7 @@ class NewChatsStopped(DomainEvent):
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewChatsResumed(DomainEvent):
+class NewChatsResumed(DomainEvent, frozen=True):
     """A person resumed a number's new chats, with a reason (subject: the number)."""
 
     event_type: ClassVar[str] = "number.new_chats_resumed"
@@ -385,16 +356,14 @@ class NewChatsResumed(DomainEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewChatsWarned(DomainEvent):
+class NewChatsWarned(DomainEvent, frozen=True):
     """Few of a number's first contacts answer; nothing is stopped (subject: the number)."""
 
     event_type: ClassVar[str] = "number.new_chats_warned"
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class NumberBanned(DomainEvent):
+class NumberBanned(DomainEvent, frozen=True):
     """The platform banned or blocked a number, until a time if it names one (subject: the ban)."""
 
     event_type: ClassVar[str] = "number.banned"
@@ -403,8 +372,7 @@ class NumberBanned(DomainEvent):
     until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRecorded(DomainEvent):
+class DecisionRecorded(DomainEvent, frozen=True):
     """A person decided up to which value something is allowed (subject: such as ``budget.…``)."""
 
     event_type: ClassVar[str] = "decision.recorded"
@@ -413,16 +381,14 @@ class DecisionRecorded(DomainEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClockStepped(DomainEvent):
+class ClockStepped(DomainEvent, frozen=True):
     """The wall clock was set forward, or back where negative (subject: ``installation``)."""
 
     event_type: ClassVar[str] = "clock.stepped"
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class RulesLoaded(DomainEvent):
+class RulesLoaded(DomainEvent, frozen=True):
     """A rule set went live (subject: its hash)."""
 
     event_type: ClassVar[str] = "rules.loaded"
@@ -433,8 +399,7 @@ class RulesLoaded(DomainEvent):
     who: str = "daemon"
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFilesRejected(DomainEvent):
+class RuleFilesRejected(DomainEvent, frozen=True):
     """Changed rule files have problems; the live set stays (subject: the live gate's hash)."""
 
     event_type: ClassVar[str] = "rules.rejected"
@@ -442,8 +407,7 @@ class RuleFilesRejected(DomainEvent):
     """`file:line:column: sentence` of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class RulesAwaitingAcceptance(DomainEvent):
+class RulesAwaitingAcceptance(DomainEvent, frozen=True):
     """Changed rule files are valid, and wait to be accepted (subject: the hash to accept)."""
 
     event_type: ClassVar[str] = "rules.awaiting_acceptance"
@@ -452,8 +416,7 @@ class RulesAwaitingAcceptance(DomainEvent):
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class GateFaulted(DomainEvent):
+class GateFaulted(DomainEvent, frozen=True):
     """The gate could not judge and failed closed (subject: the message id)."""
 
     event_type: ClassVar[str] = "gate.faulted"
@@ -461,8 +424,7 @@ class GateFaulted(DomainEvent):
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class PluginFailed(DomainEvent):
+class PluginFailed(DomainEvent, frozen=True):
     """A plugin's hook raised or ran out of time (subject: the plugin's name)."""
 
     event_type: ClassVar[str] = "plugin.failed"
@@ -472,4 +434,4 @@ class PluginFailed(DomainEvent):
 
 def list_data_fields(kind: type[DomainEvent]) -> tuple[str, ...]:
     """Return the data fields of an event class, in order, for the generated reference."""
-    return tuple(f.name for f in fields(kind) if f.name not in {"subject", "at"})
+    return tuple(name for name in kind.__struct_fields__ if name not in {"subject", "at"})

@@ -5,10 +5,11 @@ Today shows them, and the alerts send them as the morning's report.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.backup.service import BackupService
@@ -33,8 +34,7 @@ EVENING: Final = time(20)
 _MISSING_COPY: Final = frozenset({"backup_failed", "backup_late"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MorningPhone:
+class MorningPhone(Struct, frozen=True, kw_only=True):
     """A session that no person stopped: its state since when, and whether it sends.
 
     ``new_chats``: whether it begins chats too, and not only answers.
@@ -47,16 +47,14 @@ class MorningPhone:
     new_chats: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LeavingToday:
+class LeavingToday(Struct, frozen=True):
     """How many messages leave by themselves before midnight, and the first one not before when."""
 
     count: int
     first_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MorningReport:
+class MorningReport(Struct, frozen=True, kw_only=True):
     """The four answers at one moment; the night began at ``since``."""
 
     at: datetime

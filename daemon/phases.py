@@ -7,9 +7,10 @@ a decision entry.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.auth.identity import Role
@@ -52,8 +53,7 @@ class PhaseCriterionCode(StrEnum):
     NOT_SEEN = "not_seen"
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseCriterion:
+class PhaseCriterion(Struct, frozen=True):
     """One condition for closing a phase, with what was counted; `value` null: nothing to count yet.
 
     `value` and `needed` are counts, percents, or 0 and 1 for no and yes; with `at_most`, the value
@@ -68,8 +68,7 @@ class PhaseCriterion:
     percent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseStatus:
+class PhaseStatus(Struct, frozen=True):
     """One phase: its state, what decides it, and who opened it before its time.
 
     `built` is False where the software has nothing yet that the phase would open: nobody can open
@@ -86,8 +85,7 @@ class PhaseStatus:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseDefinition:
+class PhaseDefinition(Struct, frozen=True):
     """What is fixed of a phase: its number, code and name, and whether it is built."""
 
     number: int

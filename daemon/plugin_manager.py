@@ -9,12 +9,12 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias, TypeVar, cast
 
 import pluggy
 import structlog
+from msgspec import Struct
 
 from daemon.api import PROJECT
 from daemon.api.effects import ContactView, Draft, InboundEffect, Prepared, SessionChoice
@@ -32,8 +32,7 @@ CallResult: TypeAlias = tuple[object, BaseException | None]
 log = structlog.get_logger("plugins")
 
 
-@dataclass(frozen=True, slots=True)
-class PluginAnswer:
+class PluginAnswer(Struct, frozen=True):
     """One plugin's answer to one call: a value, or the sentence that says why there is none."""
 
     plugin: str
@@ -41,8 +40,7 @@ class PluginAnswer:
     failure: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PluginFailure:
+class PluginFailure(Struct, frozen=True):
     """A hook of a plugin that raised, ran late or answered with something else, in a sentence."""
 
     plugin: str

@@ -15,10 +15,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
+from msgspec import Struct
 
 from daemon.background import run_in_background
 from daemon.settings import Settings
@@ -27,8 +27,7 @@ FIRST_PASSED_FD = 3
 """The first descriptor that systemd hands over (SD_LISTEN_FDS_START)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SystemdNotifier:
+class SystemdNotifier(Struct, frozen=True):
     """Sends the daemon's state to the service manager, with no guarantee of delivery.
 
     No method raises: a service manager that went away must not end the daemon.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC
 from functools import partial
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
+from msgspec import Struct
 
 from daemon.background import run_in_background
 from daemon.bus import EventBus, SubscriberLagged
@@ -23,8 +23,7 @@ log = structlog.get_logger("scheduler")
 HOUR_SECONDS: Final = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodicJob:
+class PeriodicJob(Struct, frozen=True):
     """Something to do every `seconds`, by the machine's clock, while the daemon runs."""
 
     name: str

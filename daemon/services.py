@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from daemon.alerts.service import AlertService
 from daemon.api.clock import Clock
@@ -71,8 +72,7 @@ from daemon.texts.service import TextService
 from storage.db import Database
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Foundation:
+class Foundation(Struct, frozen=True, kw_only=True):
     """What is open before the first service is built, and what services are built from."""
 
     settings: Settings
@@ -87,8 +87,7 @@ class Foundation:
     auth: AuthService
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services(Foundation):
+class Services(Foundation, frozen=True, kw_only=True):
     """Every service of a running daemon, each built once.
 
     Nothing is replaced afterwards; a test that needs another part builds the container with it.

@@ -15,9 +15,10 @@ import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process, SubprocessStreamProtocol
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, cast
+
+from msgspec import Struct
 
 WORKER_FD_VARIABLE: Final = "LEADMASTER_WORKER_FD"
 """The environment variable in which a worker finds the descriptor of its socket."""
@@ -28,8 +29,7 @@ _CLOSE_SECONDS: Final = 5.0
 _PARENT_DEATH_PROGRAM: Final = Path(__file__).with_name("parent_death_signal.py")
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerProcess:
+class WorkerProcess(Struct, frozen=True):
     """A child process that takes one request and answers it in lines."""
 
     _requests: asyncio.StreamWriter

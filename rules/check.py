@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rules.conditions import iter_leaves
 from rules.evaluator import GateFault, RuleEvaluator
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from rules.ruleset import Ruleset, ScoreRule, Veto
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRange:
+class ScoreRange(Struct, frozen=True):
     """The lowest and highest score that these rules can give for any facts.
 
     Rules that exclude each other are not recognised, so the true range may be narrower.
@@ -144,8 +144,7 @@ def _warning_at(place: SourceLocation, sentence: str) -> RuleProblem:
     return RuleProblem(place.file, place.line, place.column, sentence)
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetCheck:
+class RulesetCheck(Struct, frozen=True):
     """The result of a check: problems keep a ruleset from going live, warnings do not."""
 
     problems: tuple[RuleProblem, ...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from rules.conditions import Op, Truth, evaluate_leaf, expand_alternatives
 from rules.facts import FACTS
@@ -33,8 +34,7 @@ BoundTest = tuple[str, str, int]
 """(operator, key, constant); the operator `$eq` tests equality."""
 
 
-@dataclass(frozen=True)
-class Shard:
+class Shard(Struct, frozen=True, dict=True):
     """One small network of the engine, and the form in which facts are asserted to it.
 
     `rules` maps the network's rule names to rule ids. `bounds` are (fact, low key, high key), and
@@ -82,8 +82,7 @@ def compile_rules(rules: Sequence[tuple[str, Condition, bool]]) -> tuple[Shard, 
     return tuple(shard.build() for shard in shards)
 
 
-@dataclass
-class _ShardBuilder:
+class _ShardBuilder(Struct):
     """A shard to which rules are still added."""
 
     tests: dict[str, list[BoundTest]] = field(default_factory=dict)

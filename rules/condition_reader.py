@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rules.conditions import AllOf, AnyOf, Leaf, Not, Op
 from rules.document import YamlMapping, YamlScalar, YamlSequence
@@ -47,8 +48,7 @@ _OPERATOR_OF_SIGN = {
 """Equal needs no operator."""
 
 
-@dataclass(frozen=True, slots=True)
-class OperandReader:
+class OperandReader(Struct, frozen=True):
     """Reads the values that facts are compared with, in files that declare these windows and lists.
 
     A word of a list has its own location, so that a problem with it names that line of the list.
@@ -194,8 +194,7 @@ def _describe_values(fact: Fact) -> str:
             return f"a text of at most {fact.high} characters"
 
 
-@dataclass(frozen=True, slots=True)
-class ConditionReader:
+class ConditionReader(Struct, frozen=True):
     """Reads the conditions of one ruleset.
 
     `prospect_only`: a score has no message, so its rules may name prospect facts alone.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,8 +45,7 @@ Operand = (
 """What a fact is compared with: one value, both ends of a range, some values, or patterns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """One comparison of one fact; numbers are in millionths, flags 0 or 1."""
 
     fact: str
@@ -53,22 +53,19 @@ class Leaf:
     operand: Operand
 
 
-@dataclass(frozen=True, slots=True)
-class AllOf:
+class AllOf(Struct, frozen=True):
     """True when every part is true."""
 
     parts: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Struct, frozen=True):
     """True when at least one part is true."""
 
     parts: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """True when the part is false."""
 
     part: Condition
@@ -144,8 +141,7 @@ class ConditionTooLargeError(ValueError):
     """The condition has more alternatives, or longer ones, than an engine should be given."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeafLiteral:
+class LeafLiteral(Struct, frozen=True):
     """One comparison, or its negation."""
 
     leaf: Leaf

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from rules.describe import describe_if_missing, describe_time_of_day, describe_value
 from rules.ruleset import to_hashable_json
@@ -32,8 +33,7 @@ class ChangeKind(StrEnum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True, slots=True)
-class FieldDifference:
+class FieldDifference(Struct, frozen=True):
     """One field before and after, named as in a rule file; empty for a value without a field."""
 
     field: str
@@ -45,8 +45,7 @@ class FieldDifference:
         return f"{self.field}: {self.before} → {self.after}".removeprefix(": ")
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetChange:
+class RulesetChange(Struct, frozen=True):
     """One part of a ruleset that is new, gone or different.
 
     `needs_acceptance`: a person has to accept the change before it goes live. `at` is its
@@ -151,11 +150,11 @@ def _compare_entries(
 
 def _compare_fields(old: object, new: object) -> Iterator[FieldDifference]:
     """Yield each field that differs; an entry's location does not count."""
-    assert is_dataclass(old)  # noqa: S101 - everything that is compared is one of ours
-    for field in fields(old):
-        if field.name in ("place", "used"):
+    assert isinstance(old, Struct)  # noqa: S101 - everything that is compared is one of ours
+    for name in old.__struct_fields__:
+        if name in ("place", "used"):
             continue
-        before, after = getattr(old, field.name), getattr(new, field.name)
+        before, after = getattr(old, name), getattr(new, name)
         if to_hashable_json(before) != to_hashable_json(after):
-            word, write = _FILE_WORDS.get(field.name, (field.name, describe_value))
+            word, write = _FILE_WORDS.get(name, (name, describe_value))
             yield FieldDifference(word, write(before), write(after))

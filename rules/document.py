@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from ruamel.yaml import YAML
 from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
@@ -31,24 +32,21 @@ _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _GLUED_COMMENT = re.compile(r"[ \t]*#[^\s#]")
 
 
-@dataclass(frozen=True, slots=True)
-class YamlScalar:
+class YamlScalar(Struct, frozen=True):
     """A single value."""
 
     place: SourceLocation
     value: bool | int | float | str | None
 
 
-@dataclass(frozen=True, slots=True)
-class YamlSequence:
+class YamlSequence(Struct, frozen=True):
     """A YAML sequence."""
 
     place: SourceLocation
     items: tuple[YamlNode, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class YamlEntry:
+class YamlEntry(Struct, frozen=True):
     """One `key: value` of a section; `place` is the key's."""
 
     key: str
@@ -56,8 +54,7 @@ class YamlEntry:
     value: YamlNode
 
 
-@dataclass(frozen=True, slots=True)
-class YamlMapping:
+class YamlMapping(Struct, frozen=True):
     """A YAML mapping, in file order. For a whole document, `files` are those it was made of."""
 
     place: SourceLocation

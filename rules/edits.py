@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rules.diff import FieldDifference
 from rules.evaluator import RuleEvaluator
@@ -39,8 +41,7 @@ class EditNotAllowed(Exception):
     """The edit is not possible; `str(error)` says why, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class RampEnds:
+class RampEnds(Struct, frozen=True):
     """Both ends of a ramp: a value of its fact, and the points there."""
 
     start: float
@@ -59,8 +60,7 @@ class RampEnds:
         return self.start, self.start_points, self.end, self.end_points
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetEdit:
+class RulesetEdit(Struct, frozen=True):
     """One edit: a target in text form, such as `gate.thresholds.allow`, and its new value."""
 
     kind: RuleFormat
@@ -79,8 +79,7 @@ class RulesetEdit:
         return cls(_FORMATS[kind], section, name, value)
 
 
-@dataclass(frozen=True, slots=True)
-class EditableNumber:
+class EditableNumber(Struct, frozen=True):
     """One number of an editable value: its present value and its bounds, both included."""
 
     name: str
@@ -90,8 +89,7 @@ class EditableNumber:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class EditableValue:
+class EditableValue(Struct, frozen=True):
     """A value that a form may change, its location, and its numbers: one, or four of a ramp.
 
     `fact` is the fact of a ramp. `one_sided`: the points of its ends must not differ in sign.
@@ -206,8 +204,7 @@ _RAMP_PATHS: Final[tuple[EntryPath, ...]] = tuple(
 _PLAIN_WORD: Final = re.compile(r"[a-z]+_[a-z0-9_]+|allow|review|block|defer|route|manual")
 
 
-@dataclass(frozen=True, slots=True)
-class UpdatedExample:
+class UpdatedExample(Struct, frozen=True):
     """An example whose expectation was changed to what an edited ruleset gives."""
 
     name: str
@@ -225,8 +222,7 @@ class UpdatedExample:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class EditedFiles:
+class EditedFiles(Struct, frozen=True):
     """The result of an edit: all files, and those of them that have to be written.
 
     `before` is the value before the edit; `examples` are those whose expectation was changed.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rules.document import YamlMapping, YamlScalar, YamlSequence
 from rules.facts import CENTURY_DAYS, FACTS, NO_BLOCK, FactType, find_nearest_fact
@@ -180,8 +181,7 @@ _BASELINE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ExampleResult:
+class ExampleResult(Struct, frozen=True):
     """The result of one example: mismatches (name → expected, got), and the rules that fired."""
 
     example: RuleExample

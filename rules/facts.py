@@ -6,10 +6,11 @@ It is closed: a name that is not here is a problem in the rule file, with a did-
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
 
@@ -31,8 +32,7 @@ class FactType(StrEnum):
     NAMES = "names"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One fact. `low` and `high` are inclusive, in `unit`; a text's `high` is its maximum length.
 
     A `required` fact that is missing blocks the message. `only_defers` marks facts about the

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rules.problems import ProblemCollector, SourceLocation
 from rules.yaml_errors import locate_offset
@@ -20,8 +21,7 @@ _SUFFIXES = frozenset({".yaml", ".yml"})
 _SETTLED_BY = ("st_dev", "st_ino", "st_size", "st_mtime_ns")
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFile:
+class RuleFile(Struct, frozen=True):
     """One file: its path, as problems and decisions show it, and its text.
 
     `own`: an operator's file, which is merged over the shipped one of the same name.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from rules.document import YamlEntry, YamlMapping, YamlScalar, YamlSequence, read_document
 from rules.files import read_rule_files

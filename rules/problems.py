@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SourceLocation:
+class SourceLocation(Struct, frozen=True, order=True):
     """A location in a rule file; line and column count from 1."""
 
     file: str
@@ -27,8 +27,7 @@ NO_LOCATION = SourceLocation("", 0, 0)
 """The location of what comes from no file."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RuleProblem:
+class RuleProblem(Struct, frozen=True, order=True):
     """One mistake in a rule file, with a sentence that a person can act on."""
 
     file: str

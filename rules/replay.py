@@ -6,9 +6,10 @@ Rows of facts that no rule can distinguish have the same signature, and are eval
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple, cast
+
+from msgspec import Struct
 
 from rules.conditions import evaluate_leaf, iter_leaves
 from rules.decide import build_decision, find_gravest_verdict
@@ -52,8 +53,7 @@ class ReplayedVerdict(NamedTuple):
     score: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class _SignatureResult:
+class _SignatureResult(Struct, frozen=True):
     """The result that all rows of one signature share, as a function of their ramps' values."""
 
     fixed_points: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from rules.conditions import (
     MAX_ALTERNATIVES,
@@ -44,8 +45,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 MAX_POINTS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class RuleReader:
+class RuleReader(Struct, frozen=True):
     """Reads one rule at a time, and adds its problems, which stop the load later.
 
     `channels` are those that a message can be routed to; None where that is not known.

@@ -6,11 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import cached_property
 from math import lcm
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from rules.conditions import iter_leaves
 from rules.facts import FACTS, REQUIRED_FACTS
@@ -38,8 +39,7 @@ class RuleFormat(StrEnum):
     SCORE = "leadmaster/score@1"
 
 
-@dataclass(frozen=True, slots=True)
-class Ramp:
+class Ramp(Struct, frozen=True):
     """Points on a straight line between two values of a fact (in millionths), constant outside."""
 
     fact: str
@@ -65,8 +65,7 @@ class Ramp:
         return self.start_points * scale + rise
 
 
-@dataclass(frozen=True, slots=True)
-class Veto:
+class Veto(Struct, frozen=True):
     """One rule that overrides the score; `fires_on_unknown`: also over an unknown condition."""
 
     id: str
@@ -79,8 +78,7 @@ class Veto:
     place: SourceLocation
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRule:
+class ScoreRule(Struct, frozen=True):
     """One rule that adds or subtracts points; `when` is None for a ramp that always counts."""
 
     id: str
@@ -91,8 +89,7 @@ class ScoreRule:
     place: SourceLocation
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreGroup:
+class ScoreGroup(Struct, frozen=True):
     """Rules whose points together count at most `cap`, gains and losses separately."""
 
     name: str
@@ -101,8 +98,7 @@ class ScoreGroup:
     place: SourceLocation
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreBand:
+class ScoreBand(Struct, frozen=True):
     """A range of scores from `start` up to the next band; in a gate `name` is a verdict."""
 
     name: str
@@ -110,8 +106,7 @@ class ScoreBand:
     place: SourceLocation
 
 
-@dataclass(frozen=True, slots=True)
-class TimeWindow:
+class TimeWindow(Struct, frozen=True):
     """A named time of the week, in the recipient's local time.
 
     `days`: Monday is 0. `opens` (included) and `closes` (excluded) are minutes of the day.
@@ -126,8 +121,7 @@ class TimeWindow:
     place: SourceLocation = NO_LOCATION
 
 
-@dataclass(frozen=True, slots=True)
-class WordList:
+class WordList(Struct, frozen=True):
     """A named list of words, and whether a rule uses it."""
 
     name: str
@@ -136,8 +130,7 @@ class WordList:
     place: SourceLocation
 
 
-@dataclass(frozen=True, slots=True)
-class RuleExample:
+class RuleExample(Struct, frozen=True):
     """A test case of a rule file: `given` changes the baseline of `rules.examples`."""
 
     name: str
@@ -146,8 +139,7 @@ class RuleExample:
     place: SourceLocation
 
 
-@dataclass(frozen=True)
-class Ruleset:
+class Ruleset(Struct, frozen=True, dict=True):
     """The parsed contents of all files of one format; `base` is points or the name of a fact."""
 
     format: RuleFormat
@@ -173,9 +165,9 @@ class Ruleset:
         """The facts that a decision reads: those named by rules, and those required by a gate."""
         # Lists are left out, because the words of a used one are in the conditions of its rules.
         meaning = {
-            field.name: to_hashable_json(getattr(self, field.name))
-            for field in fields(self)
-            if field.name not in ("examples", "lists", "sources")
+            name: to_hashable_json(getattr(self, name))
+            for name in self.__struct_fields__
+            if name not in ("examples", "lists", "sources")
         }
         text = json.dumps(meaning, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -245,11 +237,11 @@ class Ruleset:
 
 def to_hashable_json(value: object) -> Any:  # noqa: ANN401 - JSON
     """Return `value` as JSON types in a stable order, without locations: what a rule means."""
-    if is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, Struct):
         kept = {
-            f.name: to_hashable_json(getattr(value, f.name))
-            for f in fields(value)
-            if f.name != "place"
+            name: to_hashable_json(getattr(value, name))
+            for name in value.__struct_fields__
+            if name != "place"
         }
         return {"is": type(value).__name__, **kept}
     if isinstance(value, Mapping):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +45,7 @@ class DeferKind(StrEnum):
     DURATION = "duration"
 
 
-@dataclass(frozen=True, slots=True)
-class Defer:
+class Defer(Struct, frozen=True):
     """One condition to wait for.
 
     `window` is the name of a window, `seconds` a duration, `fact` a count of recent messages that
@@ -69,8 +69,7 @@ class Defer:
         return f"{self.seconds}s" if self.kind is DeferKind.DURATION else self.kind.value
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
+class Opinion(Struct, frozen=True):
     """A plugin's opinion on one message: it may block, defer or hold it, never allow it."""
 
     source: str
@@ -88,8 +87,7 @@ class Opinion:
             raise ValueError(message)
 
 
-@dataclass(frozen=True)
-class FiredVeto:
+class FiredVeto(Struct, frozen=True, dict=True):
     """A veto that fired, with its effect, as part of a decision."""
 
     id: str
@@ -112,8 +110,7 @@ class FiredVeto:
         }
 
 
-@dataclass(frozen=True)
-class Contribution:
+class Contribution(Struct, frozen=True, dict=True):
     """The points of one rule; or those subtracted by a group's cap, at the group's location."""
 
     id: str
@@ -132,8 +129,7 @@ class Contribution:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreBreakdown:
+class ScoreBreakdown(Struct, frozen=True):
     """A score with its parts: `raw` is the sum before it is rounded down and clamped."""
 
     base: float
@@ -143,8 +139,7 @@ class ScoreBreakdown:
     contributions: tuple[Contribution, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreResult:
+class ScoreResult(Struct, frozen=True):
     """The score of one prospect, by a score ruleset."""
 
     score: int
@@ -168,8 +163,7 @@ class ScoreResult:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The gate's complete decision on one message.
 
     `score` is None when the base fact was unknown. `needs_review`: a deferred or routed message

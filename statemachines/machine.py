@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct
 from statemachine import StateMachine
 from statemachine.exceptions import TransitionNotAllowed
 
 StateT = TypeVar("StateT", bound=StrEnum)
 
 
-@dataclass(slots=True)
-class StateModel(Generic[StateT]):
+class StateModel(Struct, Generic[StateT]):
     """The only thing that a machine changes: the state that the daemon stores and publishes."""
 
     state: StateT
@@ -29,8 +28,7 @@ class StrictMachine(StateMachine, Generic[StateT]):
 MachineT = TypeVar("MachineT", bound=StrictMachine[Any])
 
 
-@dataclass(frozen=True, slots=True)
-class StateDeadline:
+class StateDeadline(Struct, frozen=True):
     """How long a state may last, and the event that ends it.
 
     `seconds` counts from entering the state; None means that the daemon computes `due_at` itself

@@ -5,9 +5,9 @@ Derived are the SQL condition of a trigger, the named sets of states, and a mach
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
 from statemachine.states import States
 from statemachine.transition_list import TransitionList
 
@@ -59,8 +59,7 @@ class TransitionActor(StrEnum):
     RESTORE = "restore"
 
 
-@dataclass(frozen=True, slots=True)
-class MessageTransition:
+class MessageTransition(Struct, frozen=True):
     """One legal transition of a message, with its actors, its reason and its kind of channel."""
 
     source: MessageState

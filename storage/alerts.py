@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Row
 from typing import Final
+
+from msgspec import Struct
 
 from statemachines.vocabulary import AlertCode, NoticeKind
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -21,8 +22,7 @@ _LISTED_ALERT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertRecord:
+class AlertRecord(Struct, frozen=True, kw_only=True):
     """Something that is wrong, or was: ``subject`` is a session, or the installation.
 
     ``began_at`` is since when, ``noticed_at`` when it was seen first, ``ended_at`` None while it
@@ -42,8 +42,7 @@ class AlertRecord:
     failure: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeRecord:
+class NoticeRecord(Struct, frozen=True, kw_only=True):
     """A text for the owner's targets.
 
     ``targets`` are the fingerprints of those that took it, ``sent_at`` when the first did.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(Struct, frozen=True):
     """One entry; ``subject`` is the id of what was acted on, ``detail`` plain JSON types."""
 
     at: datetime
@@ -60,8 +60,7 @@ def _entry_from_row(row: sqlite3.Row) -> AuditEntry:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedAuditEntry:
+class NumberedAuditEntry(Struct, frozen=True):
     """An entry of the audit with its number, the cursor of a list."""
 
     number: int

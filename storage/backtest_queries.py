@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp
 from storage.connections import connect_for_reading
@@ -46,8 +47,7 @@ class DecisionBatch(NamedTuple):
     """The time zone of the session."""
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionAftermath:
+class DecisionAftermath(Struct, frozen=True):
     """The recipient of a decision, and what happened after it."""
 
     decision: str

@@ -10,9 +10,10 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from storage.connections import connect_for_reading, connect_for_writing
 from storage.errors import DatabaseCorrupt
@@ -29,8 +30,7 @@ _CONVERSATION_TABLES: Final = ("whatsmeow_sessions", "whatsmeow_sender_keys")
 _COUNTED_TABLES: Final = ("contacts", "prospects", "messages", "inbound", "suppressions")
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseCounts:
+class DatabaseCounts(Struct, frozen=True):
     """What a copy was found to hold, once it had been opened as a restore opens it.
 
     `opt_outs` counts the lines of the suppression journal that suppress; `lines` all of them.
@@ -45,8 +45,7 @@ class DatabaseCounts:
     lines: int
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedCopy:
+class CheckedCopy(Struct, frozen=True):
     """The identity of a copied database, and what it holds."""
 
     identity: DatabaseIdentity

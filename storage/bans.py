@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Row
 from typing import Final
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.ids import new_id
@@ -17,8 +18,7 @@ REPORTED_BAN: Final = "reported_at_linking"
 """The reason code of a ban that a person reported when a phone was linked."""
 
 
-@dataclass(frozen=True, slots=True)
-class BanRecord:
+class BanRecord(Struct, frozen=True):
     """A ban; ``phone`` is None where a person reported it, of a number that is unknown here.
 
     ``until`` is its end as the platform names it, ``session`` the one that was banned, or of which

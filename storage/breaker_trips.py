@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
+
+from msgspec import Struct
 
 from statemachines.vocabulary import BreakerCause
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerTrip:
+class BreakerTrip(Struct, frozen=True):
     """Why new chats were stopped, and since when; ``detail`` has what was counted, or announced.
 
     The fields of the resume are None where nobody has resumed them.

@@ -6,9 +6,10 @@ A person's state follows that of their one message, in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.campaign import (
     EVENT_BY_MESSAGE_STATE,
@@ -46,8 +47,7 @@ _SELECT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignPerson:
+class CampaignPerson(Struct, frozen=True, kw_only=True):
     """A person in a campaign. ``text`` is what they get, once their message is stored.
 
     ``suppressed``: they opted out; an operator who has them opened must not send.
@@ -83,8 +83,7 @@ class CampaignPerson:
         return f"CampaignPerson({self.id!r}, {self.state.value})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewCampaignPerson:
+class NewCampaignPerson(Struct, frozen=True, kw_only=True):
     """A person as the dry run at the start found them."""
 
     prospect: str
@@ -95,8 +94,7 @@ class NewCampaignPerson:
     first_contact: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignPersonStateEvent:
+class CampaignPersonStateEvent(Struct, frozen=True):
     """The event of a person's change, as stored; `CampaignPersonChanged` is its public form."""
 
     at: datetime
@@ -270,8 +268,7 @@ def finish_if_done(tx: Tx, campaign: str, *, at: datetime) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowedMessage:
+class FollowedMessage(Struct, frozen=True, kw_only=True):
     """A message that has just moved from ``previous``, None for a new one, and who moved it."""
 
     id: str

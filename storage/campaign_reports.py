@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.campaign import FINAL_PERSON_STATES, CampaignPersonState
 from storage.column_formats import parse_timestamp
@@ -69,8 +70,7 @@ STAGE_CONDITIONS: Final[Mapping[CampaignStage, str]] = {
 _NOT_SENT: Final = format_sql_list(FINAL_PERSON_STATES - {CampaignPersonState.SENT})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentCampaignPerson:
+class SentCampaignPerson(Struct, frozen=True, kw_only=True):
     """Somebody who was written to: by what, and what came of it.
 
     ``template`` is the version of a text, which has ``text_name``. ``rules`` are the reasons, by
@@ -88,8 +88,7 @@ class SentCampaignPerson:
     opted_out: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoppedCampaignPeople:
+class StoppedCampaignPeople(Struct, frozen=True, kw_only=True):
     """How many people a reason kept from being written to, and how many of them wrote later."""
 
     state: CampaignPersonState
@@ -99,8 +98,7 @@ class StoppedCampaignPeople:
     wrote_later: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportedCampaignPerson:
+class ExportedCampaignPerson(Struct, frozen=True, kw_only=True):
     """A person of a campaign with all that became of them, as a row of a list."""
 
     prospect: str

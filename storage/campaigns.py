@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.campaign import STARTED_STATES, CampaignEvent, CampaignMachine, CampaignState
 from statemachines.machine import fire_event, restore_machine
@@ -27,8 +28,7 @@ _TIME_COLUMNS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignRecord:
+class CampaignRecord(Struct, frozen=True, kw_only=True):
     """A campaign as stored. ``audience`` is the filter of its prospects.
 
     ``text`` with ``text_version``, or else ``typed``, is what is written. ``session`` is the one
@@ -62,8 +62,7 @@ class CampaignRecord:
         return f"CampaignRecord({self.id!r}, {self.state.value})"
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignStateEvent:
+class CampaignStateEvent(Struct, frozen=True):
     """The event of a change, as stored; `CampaignChanged` is its public form."""
 
     at: datetime
@@ -216,7 +215,7 @@ def pause_campaign(
 
 
 def _campaign_from_row(row: sqlite3.Row) -> CampaignRecord:
-    values = {name: row[name] for name in CampaignRecord.__dataclass_fields__}
+    values = {name: row[name] for name in CampaignRecord.__struct_fields__}
     for name in _TIME_COLUMNS:
         values[name] = parse_timestamp(row[name]) if row[name] else None
     values |= {"state": CampaignState(row["state"]), "audience": json.loads(row["audience"])}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 
@@ -46,8 +47,7 @@ USUAL_COLUMNS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryTerms:
+class DeliveryTerms(Struct, frozen=True, kw_only=True):
     """What was agreed with a client; a batch keeps it as it was when it was frozen.
 
     ``price_cents`` is for each accepted row, in hundredths of the currency. ``reasons`` are those
@@ -66,8 +66,7 @@ class DeliveryTerms:
     language: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientTerms(DeliveryTerms):
+class ClientTerms(DeliveryTerms, frozen=True, kw_only=True):
     """The terms of a client for its next batch, and who set them last."""
 
     client: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.message import MessageState
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -24,8 +25,7 @@ _NEVER_LEFT: Final = format_sql_list(
 _ANSWERS: Final = format_sql_list({EvidenceKind.MAY_SHARE, EvidenceKind.MAY_NOT_SHARE})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientRecord:
+class ClientRecord(Struct, frozen=True, kw_only=True):
     """A client: who gets deliveries. No two have one name, however it is written."""
 
     id: str
@@ -34,8 +34,7 @@ class ClientRecord:
     created_by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientShare:
+class ClientShare(Struct, frozen=True, kw_only=True):
     """Whether a contact agreed that a client may write to them.
 
     ``asked_at`` is when the question was stored, and ``asked_state`` what became of it; ``allowed``

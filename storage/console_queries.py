@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from statemachines.message import LEFT_STATES, MessageState
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -30,24 +31,21 @@ _DELIVERED = format_sql_list({MessageState.DELIVERED, MessageState.READ})
 _HAS_TEXT = format_text_search(":text", "m.text", "coalesce(p.name, '')")
 
 
-@dataclass(frozen=True, slots=True)
-class ListedMessage:
+class ListedMessage(Struct, frozen=True):
     """A message and the name of its recipient; the name is empty where none is known."""
 
     message: MessageRecord
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingCount:
+class WaitingCount(Struct, frozen=True):
     """How many of something wait, and since when the first of them does."""
 
     count: int
     since: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionActivity:
+class SessionActivity(Struct, frozen=True):
     """What a session sent since a moment: messages, to how many people, and how many answered."""
 
     sent: int
@@ -55,8 +53,7 @@ class SessionActivity:
     answered: int
 
 
-@dataclass(frozen=True, slots=True)
-class MessageFunnel:
+class MessageFunnel(Struct, frozen=True):
     """How many of the messages enqueued since a moment reached each step."""
 
     asked: int
@@ -187,8 +184,7 @@ def get_message_funnel(reader: Reader, since: datetime) -> MessageFunnel:
     return MessageFunnel(*tuple(row)) if row else MessageFunnel(0, 0, 0, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFirings:
+class RuleFirings(Struct, frozen=True):
     """On how many messages a gate rule fired, in a shorter and in a longer stretch of time."""
 
     lately: int

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.conversations import merge_conversations
@@ -44,8 +45,7 @@ class AliasKind(StrEnum):
     BSUID = "bsuid"
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(Struct, frozen=True):
     """One identifier of a contact; ``hash`` is the suppression journal's keyed hash of ``text``."""
 
     text: str
@@ -65,8 +65,7 @@ class HoldScope(StrEnum):
     """Replies too; the confirmation of an opt-out goes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContactRecord:
+class ContactRecord(Struct, frozen=True):
     """A contact as stored.
 
     ``review_reason`` is why a person should look, and ``hold_scope`` which messages wait for that.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.message import LEFT_STATES, MAYBE_LEFT_STATES, WAITING_STATES, MessageState
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -74,8 +75,7 @@ _ROWS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatLine:
+class ChatLine(Struct, frozen=True, kw_only=True):
     """One message of a chat. ``theirs``: they wrote it.
 
     Ours has a state, with a sentence and who asked for it; without a state it was typed on the
@@ -103,8 +103,7 @@ class ChatLine:
         return f"ChatLine({self.id!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRow:
+class ChatRow(Struct, frozen=True, kw_only=True):
     """A chat as its row in a list is read; ``last_at`` and ``last_text`` are of their last message.
 
     ``closed_by`` is None where they wrote after the chat was closed.

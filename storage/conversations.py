@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 
@@ -17,8 +18,7 @@ _LAST_INBOUND: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConversationRecord:
+class ConversationRecord(Struct, frozen=True, kw_only=True):
     """What the team did with a chat.
 
     ``closed_after`` and ``snoozed_after`` are the last message of theirs then: a later one reopens

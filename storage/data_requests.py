@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from storage.column_formats import parse_timestamp
 from storage.evidence import EvidenceKind
@@ -24,8 +25,7 @@ _OPEN: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DataRequest:
+class DataRequest(Struct, frozen=True):
     """Somebody who asked for their data at a time, by a message of theirs."""
 
     contact: str

@@ -8,11 +8,12 @@ import functools
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
+
+from msgspec.structs import replace
 
 from storage import event_log
 from storage.ballast import Ballast, build_full_error

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionEntry:
+class DecisionEntry(Struct, frozen=True):
     """Who allowed a value for a subject, when and why; the latest entry of a subject counts.
 
     ``lower_when`` says what would take it back, ``until`` when it ends; empty and null: neither.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from storage.column_formats import encode_json, format_timestamp, parse_timestamp
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from storage.tx import Reader, Tx
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRecord:
+class DecisionRecord(Struct, frozen=True, kw_only=True):
     """One decision of the gate on one message. ``facts`` has the text's hash, never the text."""
 
     id: str

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from statemachines.delivery import DeliveryRowState
 from storage.client_terms import (
@@ -50,8 +52,7 @@ class DeliveryFact(StrEnum):
     SHARING = "sharing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryEvidence:
+class DeliveryEvidence(Struct, frozen=True, kw_only=True):
     """What we knew of a person when they were handed over, and the quote that shows it."""
 
     fact: DeliveryFact
@@ -65,8 +66,7 @@ class DeliveryEvidence:
         return f"DeliveryEvidence({self.fact.value})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDeliveryRow:
+class NewDeliveryRow(Struct, frozen=True, kw_only=True):
     """A person to hand over, as they are frozen. ``cells`` are further columns of the file."""
 
     contact: str
@@ -81,8 +81,7 @@ class NewDeliveryRow:
         return f"NewDeliveryRow({self.contact!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRow:
+class DeliveryRow(Struct, frozen=True, kw_only=True):
     """One person of a delivery, and what became of the row.
 
     ``contact`` and ``prospect`` are None where they are not stored any more; once ``erased``, name,
@@ -111,8 +110,7 @@ class DeliveryRow:
         return f"DeliveryRow({self.delivery!r}, {self.number})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRowMove:
+class DeliveryRowMove(Struct, frozen=True, kw_only=True):
     """A change of a row: who made it, and why. ``disputed_on`` is when the client said so."""
 
     row: int
@@ -125,8 +123,7 @@ class DeliveryRowMove:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryFile:
+class DeliveryFile(Struct, frozen=True, kw_only=True):
     """A file that was handed over. ``part`` is 0, or the number of the row that it replaces with.
 
     ``whole`` is false once somebody in it was erased: what is downloaded then has other bytes.
@@ -138,8 +135,7 @@ class DeliveryFile:
     whole: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRecord(DeliveryTerms):
+class DeliveryRecord(DeliveryTerms, frozen=True, kw_only=True):
     """A frozen batch with the terms of its time; ``counts`` is how many rows are in each state."""
 
     id: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.delivery import DeliveryRowState
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -38,8 +39,7 @@ _LATER_OPT_OUTS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FormerDelivery:
+class FormerDelivery(Struct, frozen=True, kw_only=True):
     """That a person was handed to a client; ``exclusive_until`` is None once it was taken back."""
 
     client: str
@@ -47,8 +47,7 @@ class FormerDelivery:
     exclusive_until: date | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedRow:
+class AcceptedRow(Struct, frozen=True, kw_only=True):
     """A row that a client pays for: when it was accepted, and the price of its batch."""
 
     client: str
@@ -61,8 +60,7 @@ class AcceptedRow:
     currency: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaterOptOut:
+class LaterOptOut(Struct, frozen=True, kw_only=True):
     """Somebody who opted out after they were handed to a client, or took their yes to it back.
 
     Of an erased person only the row is known, and not when. ``reported_at`` is when a person said

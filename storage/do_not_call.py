@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.ids import new_id
@@ -22,8 +23,7 @@ LINE_BYTES: Final = 16
 _IN_FORCE: Final = "SELECT id FROM do_not_call_registers WHERE in_force = 1"
 
 
-@dataclass(frozen=True, slots=True)
-class DoNotCallRegister:
+class DoNotCallRegister(Struct, frozen=True):
     """A register: of which country, how it was on which day, and how many numbers it has."""
 
     id: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from storage.do_not_call import LINE_BYTES
 from storage.tx import Cell, Reader
@@ -132,8 +133,7 @@ SECTIONS: Final[Mapping[str, str]] = {
 """The query of each section; each table that refers to people is in one of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class DossierSection:
+class DossierSection(Struct, frozen=True):
     """What one place holds of a person: rows by column, as stored."""
 
     name: str

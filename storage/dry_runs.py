@@ -6,9 +6,10 @@ The two latest of a campaign are kept: the one that a start rests on, and the on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.ids import new_id
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 _KEPT: Final = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRunRecord:
+class DryRunRecord(Struct, frozen=True, kw_only=True):
     """A dry run as stored, without its people.
 
     ``per_day`` and ``left_today`` are first contacts by hand; ``days`` is how many days the budgets
@@ -40,8 +40,7 @@ class DryRunRecord:
     days: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRunPerson:
+class DryRunPerson(Struct, frozen=True, kw_only=True):
     """What would become of one person, why, and the one action that changes it.
 
     ``revision`` is that of the facts it rests on.
@@ -58,8 +57,7 @@ class DryRunPerson:
     revision: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedDryRunPerson:
+class ListedDryRunPerson(Struct, frozen=True, kw_only=True):
     """A person of a dry run with name and number, for a list."""
 
     prospect: str
@@ -75,8 +73,7 @@ class ListedDryRunPerson:
         return f"ListedDryRunPerson({self.prospect!r}, {self.outlook})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRunGroup:
+class DryRunGroup(Struct, frozen=True, kw_only=True):
     """How many people share an outlook and its reason."""
 
     outlook: str
@@ -86,8 +83,7 @@ class DryRunGroup:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRunChange:
+class DryRunChange(Struct, frozen=True, kw_only=True):
     """A person whose outlook is another one than in the dry run before."""
 
     prospect: str

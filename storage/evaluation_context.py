@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from msgspec import Struct
 
 from statemachines.message import CANCELLABLE_STATES, MAYBE_LEFT_STATES
 from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
@@ -56,8 +57,7 @@ _COMPARED_TEXTS = 50
 """How many of the latest texts to other contacts a commercial message is compared with."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionContext:
+class SessionContext(Struct, frozen=True):
     """The session that would send a message, and the limits of its phone number."""
 
     name: str
@@ -89,16 +89,14 @@ class SessionContext:
         return get_channel_block(self.block, by_hand=by_hand, number_banned=self.banned)
 
 
-@dataclass(frozen=True, slots=True)
-class PastSend:
+class PastSend(Struct, frozen=True):
     """When a message to the contact left, or may have left, and whether it was commercial."""
 
     at: datetime
     commercial: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ContactHistory:
+class ContactHistory(Struct, frozen=True):
     """What was sent to the contact before, oldest first, and when the contact last answered.
 
     ``recent_texts`` are those of the latest commercial messages to others, newest first.
@@ -116,8 +114,7 @@ class ContactHistory:
         return tuple(each for each in self.sent if since is None or each.at > since)
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterContext:
+class RegisterContext(Struct, frozen=True):
     """What the do-not-call registers in force say of the contact.
 
     ``age_days`` is that of the register of the number's country; None where there is none.
@@ -127,8 +124,7 @@ class RegisterContext:
     age_days: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationContext:
+class EvaluationContext(Struct, frozen=True):
     """The rows that one message is judged on, as of ``at``.
 
     ``revision`` is compared by the release transaction. ``reviewed`` is the person's decision on

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp
 
@@ -42,8 +43,7 @@ class StorableEvent(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class CommittedEvent:
+class CommittedEvent(Struct, frozen=True):
     """A stored event. `seq` is its place in the log, never given twice."""
 
     seq: int

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
@@ -62,8 +63,7 @@ class EvidenceKind(StrEnum):
     """[none, weak, clear, asked]: interest read from a message, which ``quote`` holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """One dated piece of evidence; ``id`` is 0 where it is not stored.
 
     ``inbound`` is the message of the contact that it was read from, if it was. ``imported``: the

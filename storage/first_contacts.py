@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.message import LEFT_STATES, MessageState
 from storage.column_formats import format_timestamp
@@ -93,16 +94,14 @@ _FIRST_CONTACT_KINDS = format_sql_list(FIRST_CONTACT_KINDS)
 _END_OF_TIME = "9999"
 
 
-@dataclass(frozen=True, slots=True)
-class FirstContactShare:
+class FirstContactShare(Struct, frozen=True):
     """A count out of a total, which is the number of the latest first contacts at most."""
 
     count: int
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class FirstContactRates:
+class FirstContactRates(Struct, frozen=True):
     """How the latest first contacts of a phone number went.
 
     ``answered``: they wrote back, and it was no refusal; of those at least `ANSWERED_WITHIN` old.
@@ -116,8 +115,7 @@ class FirstContactRates:
     complained: FirstContactShare
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerCounts:
+class BreakerCounts(Struct, frozen=True):
     """What the breaker counts: as `FirstContactRates`, of the first contacts since a resume.
 
     ``answered`` is of the latest `LATEST_ANSWERABLE`. ``opted_out``: they asked for no more
@@ -130,8 +128,7 @@ class BreakerCounts:
     answered: FirstContactShare
 
 
-@dataclass(frozen=True, slots=True)
-class FirstContactTotals:
+class FirstContactTotals(Struct, frozen=True):
     """How all first contacts went, over all numbers.
 
     ``arrived`` is of the ``seen``: those of which it can be known by now whether they arrived. One

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.vocabulary import MessageKind
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -16,8 +17,7 @@ ANSWER_KINDS: Final = frozenset({MessageKind.REPLY, MessageKind.OPT_OUT_CONFIRMA
 """Kinds of messages that answer somebody."""
 
 
-@dataclass(frozen=True, slots=True)
-class HaltRecord:
+class HaltRecord(Struct, frozen=True):
     """A halt in force: who stopped sending, when and why.
 
     `stored` is false where the disk refused it, so that a restart would lose it.

@@ -9,9 +9,10 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.ids import new_id
@@ -31,8 +32,7 @@ class HistoryKind(StrEnum):
     """A record that they asked to be left alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryImport:
+class HistoryImport(Struct, frozen=True):
     """An import of a former system's history; ``finished_at`` is None until its last record is in.
 
     ``new`` counts the lines that were not known before, by kind; ``rejected`` the records that were
@@ -54,8 +54,7 @@ class HistoryImport:
         return self.records - self.rejected - sum(self.new.values())
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryDeclaration:
+class HistoryDeclaration(Struct, frozen=True):
     """The statement of a person that there is no history to import."""
 
     at: datetime

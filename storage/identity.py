@@ -6,10 +6,13 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from storage.column_formats import format_timestamp
 from storage.connections import connect_to_file_alone
@@ -25,8 +28,7 @@ ADOPT_HINT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseIdentity:
+class DatabaseIdentity(Struct, frozen=True):
     """The identity stored in the database: installation, epoch and the latest event's number."""
 
     instance_id: str
@@ -34,8 +36,7 @@ class DatabaseIdentity:
     high_water: int
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseAnchor:
+class DatabaseAnchor(Struct, frozen=True):
     """The contents of the anchor file: the database's identity, and where its file was.
 
     A copy of the folder has another inode, a copy on another machine another machine id, and an
@@ -63,16 +64,10 @@ def load_anchor(folder: StateFolder) -> DatabaseAnchor | None:
     """Read the anchor; None when there is none. Raises DatabaseCloned when it is unreadable."""
     # An unreadable anchor proves nothing, so it counts as a copy, not as a first start.
     try:
-        found = json.loads(folder.anchor.read_bytes())
-        given = {
-            field.name: found[field.name]
-            for field in fields(DatabaseAnchor)
-            if field.default is MISSING or field.name in found
-        }
-        return DatabaseAnchor(**given)
+        return msgspec.json.decode(folder.anchor.read_bytes(), type=DatabaseAnchor)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except msgspec.DecodeError as error:
         raise DatabaseCloned(
             f"{folder.anchor} is damaged, so nothing proves that {folder.database} is no copy.",
             ADOPT_HINT,

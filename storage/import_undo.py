@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from storage import evidence, suppressions
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -30,8 +31,7 @@ class UndoOutcome(StrEnum):
     """Somebody checked, validated, corrected or reviewed them."""
 
 
-@dataclass(frozen=True, slots=True)
-class UndoRecord:
+class UndoRecord(Struct, frozen=True):
     """The undoing of an import; ``done_at`` is None until all of its people were looked at."""
 
     asked_at: datetime
@@ -40,8 +40,7 @@ class UndoRecord:
     done_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class StayingPerson:
+class StayingPerson(Struct, frozen=True):
     """A person of an undone import who stays, and why. ``prospect`` may be erased by now."""
 
     record: int

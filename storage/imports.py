@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.ids import new_id
@@ -27,8 +28,7 @@ class ImportRowOutcome(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class ImportRecord:
+class ImportRecord(Struct, frozen=True):
     """An import as stored; ``finished_at`` is None until its last record is in."""
 
     id: str
@@ -43,8 +43,7 @@ class ImportRecord:
     finished_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class ImportRowRecord:
+class ImportRowRecord(Struct, frozen=True):
     """The outcome of one data record. ``record`` counts from 2, as line 1 has the column names."""
 
     record: int
@@ -236,8 +235,7 @@ def _import_from_row(row: sqlite3.Row) -> ImportRecord:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ImportSummary:
+class ImportSummary(Struct, frozen=True):
     """An import, and how many of its records had each outcome."""
 
     record: ImportRecord

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, fields
 from datetime import datetime
+
+from msgspec import Struct
 
 from statemachines.message import LEFT_STATES, MessageState
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -17,8 +18,7 @@ from storage.tx import Reader, Tx
 _LEFT_OR_IN_DOUBT = format_sql_list(LEFT_STATES | {MessageState.IN_DOUBT})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboundRecord:
+class InboundRecord(Struct, frozen=True, kw_only=True):
     """A message of a conversation that we did not send. ``own``: the account's owner typed it.
 
     ``at`` is when it was written, never later than ``received_at``. ``request`` is what its text
@@ -47,7 +47,7 @@ class InboundRecord:
         return f"InboundRecord({self.id!r}, {self.request})"
 
 
-_FIELDS = tuple(field.name for field in fields(InboundRecord))
+_FIELDS = InboundRecord.__struct_fields__
 
 
 def insert_inbound(tx: Tx, record: InboundRecord) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.message import WAITING_STATES
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -50,8 +51,7 @@ class Meaning(StrEnum):
     THIRD_PARTY = "third_party"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboundReview:
+class InboundReview(Struct, frozen=True, kw_only=True):
     """One message that a person reads. ``sentence`` says why, ``quote`` has the words for it.
 
     ``listed``: the whole message is a word of the operator's list. ``meaning``, ``who``, ``reason``
@@ -75,8 +75,7 @@ class InboundReview:
         return f"InboundReview({self.inbound!r}, {self.cause.value}, {self.meaning})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboundForReview:
+class InboundForReview(Struct, frozen=True, kw_only=True):
     """A message that a person reads or has read, with who wrote it.
 
     ``sentence`` says why, ``quote`` has the words for it; ``waiting_messages`` is how many of ours

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class InviteRecord:
+class InviteRecord(Struct, frozen=True):
     """An invitation: its code, where it hangs, our number, and the text that is filled in."""
 
     code: str

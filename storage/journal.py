@@ -13,11 +13,12 @@ import json
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.errors import SuppressionKeyLost, classify_disk_error
@@ -34,8 +35,7 @@ class JournalAction(StrEnum):
     LIFTED = "lifted"
 
 
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
+class JournalEntry(Struct, frozen=True):
     """One line: an alias, hashed by `SuppressionJournal.hash`, the action, its time and source."""
 
     alias_hash: str

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from sqlite3 import Row
+
+from msgspec import Struct
 
 from statemachines.vocabulary import NumberAge, ReportedBan
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class LinkingAnswers:
+class LinkingAnswers(Struct, frozen=True):
     """Who said when how old a number is, and whether a number of theirs was banned, and when.
 
     ``banned_on`` is None where nobody was banned, or nobody knows the day.

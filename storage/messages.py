@@ -7,9 +7,10 @@ history row and its event together, and moves the person of a campaign whose mes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypedDict
+
+from msgspec import Struct
 
 from statemachines.message import (
     CANCELLABLE_STATES,
@@ -46,8 +47,7 @@ _IS_NO_CONFIRMATION = f"kind <> '{MessageKind.OPT_OUT_CONFIRMATION}'"
 _IS_CANCELLABLE = f"state IN {format_sql_list(CANCELLABLE_STATES)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageRecord:
+class MessageRecord(Struct, frozen=True, kw_only=True):
     """A message as stored. Times are aware UTC; ``text`` is sent exactly as it is."""
 
     id: str
@@ -96,7 +96,7 @@ class MessageRecord:
         return f"MessageRecord({self.id!r}, {self.state.value})"
 
 
-_FIELDS = tuple(field.name for field in fields(MessageRecord))
+_FIELDS = MessageRecord.__struct_fields__
 _COLUMNS = ", ".join(_FIELDS)
 
 
@@ -109,8 +109,7 @@ class _Cause(TypedDict):
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class MessageStateEvent:
+class MessageStateEvent(Struct, frozen=True):
     """The event of a transition, as stored; `MessageChanged` is its public form."""
 
     at: datetime

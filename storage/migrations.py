@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from msgspec import Struct, field
 
 from storage.backup import copy_database
 from storage.connections import APPLICATION_ID, connect_for_writing
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 MigrationStep: TypeAlias = Callable[["SchemaDatabase"], None]
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaMigrations:
+class SchemaMigrations(Struct, frozen=True):
     """The steps of a schema, in order of application, each named as its function.
 
     A set of steps of sqlite-utils, which is loaded only where one is pending.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.message import MessageState
 from statemachines.vocabulary import BuiltinChannel
@@ -32,8 +33,7 @@ class NightTroubleKind(StrEnum):
     BACKUP = "backup"
 
 
-@dataclass(frozen=True, slots=True)
-class NightTrouble:
+class NightTrouble(Struct, frozen=True):
     """What went wrong, how often and since when; `name`: of the person or session it first hit."""
 
     kind: NightTroubleKind
@@ -42,8 +42,7 @@ class NightTrouble:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Departures:
+class Departures(Struct, frozen=True):
     """How many messages of a session leave by themselves, the first one not before ``first_at``.
 
     Those that begin a chat are apart, because a number has a budget of them.
@@ -55,8 +54,7 @@ class Departures:
     first_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingPeople:
+class WaitingPeople(Struct, frozen=True):
     """How many people wait for our answer, since when the first of them does, and who that is."""
 
     count: int
@@ -64,8 +62,7 @@ class WaitingPeople:
     contact: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class MorningRecord:
+class MorningRecord(Struct, frozen=True):
     """The four answers as stored; budgets and the backup are not in them."""
 
     phones: tuple[SessionRecord, ...]

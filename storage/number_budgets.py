@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class NumberBudgetChange:
+class NumberBudgetChange(Struct, frozen=True):
     """A budget that somebody set for one number, and the decision behind it where it raises.
 
     With ``raises`` it allows more than the settings do, until ``until``; else it allows this at

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Row
 from typing import Final
+
+from msgspec import Struct
 
 from statemachines.vocabulary import ReportedBan
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -16,8 +17,7 @@ REPLY_ONLY_AFTER_BAN: Final = timedelta(days=14)
 """How long a number begins no new chats: after its ban, or from its link on if one came before."""
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneNumberRecord:
+class PhoneNumberRecord(Struct, frozen=True):
     """A phone number (E.164) as stored. ``banned_at``: of a ban that nobody has acknowledged.
 
     ``counted_after``: the breaker counts the first contacts after the spend with this id.

@@ -6,9 +6,10 @@ import contextlib
 import sqlite3
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from storage.column_formats import utc_now
 from storage.connections import connect_for_writing

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.message import LEFT_STATES, MessageState
 from statemachines.vocabulary import MessageKind
@@ -49,8 +50,7 @@ _IS_LATEST: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnansweredMessage:
+class UnansweredMessage(Struct, frozen=True, kw_only=True):
     """A message of ours of which nothing came yet: its recipient, and when it left.
 
     ``time_zone`` is its session's, for a number of which none is known.

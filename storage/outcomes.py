@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
 
 from storage.column_formats import encode_json, format_timestamp, parse_timestamp
 
@@ -75,8 +76,7 @@ IS_STANDING: Final = (
 """SQL for whether a row ``o`` of `outcomes` is an outcome that nothing took back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeRecord:
+class OutcomeRecord(Struct, frozen=True, kw_only=True):
     """One outcome. ``inbound`` is the message that shows it, and ``quote`` what it says.
 
     ``undoes`` is the id of an earlier one that this row takes back: a person did, or an answer or a

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 
@@ -20,8 +21,7 @@ class ProspectReviewOutcome(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProspectReview:
+class ProspectReview(Struct, frozen=True, kw_only=True):
     """One decision, with its author and reason. ``expires_at`` is None where it does not expire."""
 
     outcome: ProspectReviewOutcome

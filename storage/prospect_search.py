@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from statemachines.prospect import ValidationState
 from storage.column_formats import format_timestamp
@@ -22,8 +23,7 @@ _HAS_TEXT: Final = (
 _IS_SUPPRESSED: Final = IS_CONTACT_SUPPRESSED.format(contact="p.contact")
 
 
-@dataclass(frozen=True, slots=True)
-class ProspectDirectoryEntry:
+class ProspectDirectoryEntry(Struct, frozen=True):
     """A prospect, and whether their contact is suppressed."""
 
     prospect: ProspectRecord

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from statemachines.prospect import ValidationState
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -40,8 +42,7 @@ PERMISSION_AT: Final = (
 """SQL for the permission of a prospect ``p`` at ``:now``, like :meth:`ProspectRecord.as_of`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProspectRecord:
+class ProspectRecord(Struct, frozen=True, kw_only=True):
     """A prospect as stored. Times are aware UTC.
 
     ``score_explanation`` is the id of its row in `score_explanations`; ``permission`` is that
@@ -89,7 +90,7 @@ class ProspectRecord:
         return f"ProspectRecord({self.id!r}, {self.validation.value})"
 
 
-_FIELDS: Final = tuple(field.name for field in fields(ProspectRecord))
+_FIELDS: Final = ProspectRecord.__struct_fields__
 _get_values: Final = attrgetter(*_FIELDS)
 _CONVERTERS: Final[Mapping[str, Callable[[Cell], object]]] = {
     **dict.fromkeys(_TIME_COLUMNS, parse_timestamp),
@@ -105,8 +106,7 @@ _CONVERTED_PLACES: Final = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewProspectRecord:
+class NewProspectRecord(Struct, frozen=True, kw_only=True):
     """The values of a prospect that are known when it is added or imported."""
 
     contact: str
@@ -124,7 +124,7 @@ class NewProspectRecord:
     record: int | None = None
 
 
-_NEW_FIELDS: Final = tuple(field.name for field in fields(NewProspectRecord))
+_NEW_FIELDS: Final = NewProspectRecord.__struct_fields__
 _UNCHECKED: Final[Mapping[str, Any]] = {
     "whatsapp_id": None,
     "conversation_until": None,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from storage.column_formats import encode_json, format_timestamp, parse_timestamp
 
@@ -21,8 +22,7 @@ MAX_PER_SESSION: Final = 1000
 """How many are kept, so that a faulty channel can't fill the disk; settled ones go first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuarantinedSignal:
+class QuarantinedSignal(Struct, frozen=True, kw_only=True):
     """A signal that could not be stored: its kind, the reason, and the fields that could be kept.
 
     ``kept`` are its fields by name, in JSON's types. ``request`` is what the kept text asks for,

@@ -5,9 +5,10 @@ A receipt moves a message forward only. One for an unknown wire id is stored unt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from statemachines.message import MessageState, TransitionActor, is_legal_transition
 from storage import messages
@@ -33,8 +34,7 @@ _RECEIPT_ACTOR: Final = TransitionActor.RECEIPT
 _CLOCK_TOLERANCE: Final = timedelta(seconds=2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiptRecord:
+class ReceiptRecord(Struct, frozen=True, kw_only=True):
     """A receipt: ``kind`` is delivered, read or failed; ``contact`` is None where unknown."""
 
     session: str
@@ -45,8 +45,7 @@ class ReceiptRecord:
     contact: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _UnknownReceipt:
+class _UnknownReceipt(Struct, frozen=True):
     """What an id that is no known message's has a receipt for, and when that came."""
 
     wire_id: str

@@ -11,15 +11,16 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from storage.errors import ReplacementUnfinished
 from storage.state_folder import StateFolder, sync_folder, write_durably
 
 
-@dataclass(frozen=True, slots=True)
-class FileMove:
+class FileMove(Struct, frozen=True):
     """One move: `prepared` becomes `target`; what is at `target` becomes `kept`.
 
     Prepared and target are on one file system. Without `prepared`, what is at `target` is only

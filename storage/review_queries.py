@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.message import MessageState
 from statemachines.prospect import CHECKABLE_STATES, ValidationState
@@ -70,8 +71,7 @@ _PROSPECTS_NEEDING_REVIEW: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingProspect:
+class WaitingProspect(Struct, frozen=True):
     """A prospect that waits for a person's decision, with the reason and since when."""
 
     prospect: ProspectRecord
@@ -79,8 +79,7 @@ class WaitingProspect:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class UncheckedMessage:
+class UncheckedMessage(Struct, frozen=True):
     """A message that waits until its number is checked or validated, and when it expires."""
 
     id: str
@@ -88,8 +87,7 @@ class UncheckedMessage:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class NumberToValidate:
+class NumberToValidate(Struct, frozen=True):
     """A number that a person has to validate, and why: no check can tell, or none is allowed yet.
 
     `check_from` is when a phone may check it; None where no time brings that. `messages` are those
@@ -103,8 +101,7 @@ class NumberToValidate:
     messages: tuple[UncheckedMessage, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewQueue:
+class ReviewQueue(Struct, frozen=True):
     """The longest waiting messages and numbers, and how many of each there are in all."""
 
     messages: list[ListedMessage]
@@ -208,8 +205,7 @@ def count_waiting_prospects(reader: Reader, band: range, at: datetime) -> Waitin
     return waiting_count_from_row(row)
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewCounts:
+class ReviewCounts(Struct, frozen=True):
     """How many cases wait for a person, by their kind.
 
     ``numbers_holding``: those of the numbers for which a message waits.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 
@@ -25,8 +26,7 @@ class RulesetActivationKind(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetFile:
+class RulesetFile(Struct, frozen=True):
     """One file of a ruleset. `own`: an operator's file, which is applied over the shipped ones."""
 
     path: str
@@ -34,8 +34,7 @@ class RulesetFile:
     own: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetRecord:
+class RulesetRecord(Struct, frozen=True):
     """A ruleset with its files, as it was when it first went live."""
 
     hash: str
@@ -45,8 +44,7 @@ class RulesetRecord:
     loaded_by: str
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetActivation:
+class RulesetActivation(Struct, frozen=True):
     """One change of the live ruleset of a format; `previous` is None for the first."""
 
     at: datetime

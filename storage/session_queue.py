@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct
 
 from statemachines.message import CANCELLABLE_STATES, MessageState, TransitionActor
 from statemachines.session import (
@@ -44,8 +45,7 @@ class DescribeBlock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class BlockedCount:
+class BlockedCount(Struct, frozen=True):
     """How many messages of a session wait for one reason, and since when the first of them does."""
 
     session: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from datetime import datetime
 from sqlite3 import Row
 from typing import Any, Final
+
+from msgspec import Struct
 
 from statemachines.qr import PairingMethod, QrState
 from statemachines.session import (
@@ -31,8 +32,7 @@ IS_OF_NUMBER: Final = (
 """SQL for whether a row belongs to a session with the same number as ``:session``."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
+class SessionRecord(Struct, frozen=True):
     """A session as stored. ``due_at`` is the connection's deadline.
 
     ``reason_code`` is that of the last change of any region; ``since`` is when the connection
@@ -70,8 +70,7 @@ class SessionRecord:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SessionHistoryEntry:
+class SessionHistoryEntry(Struct, frozen=True):
     """One transition of one region of a session."""
 
     at: datetime
@@ -90,7 +89,7 @@ SESSION_REGIONS = (
 """Each region as the history names it, with its column and field."""
 
 _RESTING: Final = format_sql_list(RESTING_STATES)
-_COLUMNS = tuple(field.name for field in fields(SessionRecord))
+_COLUMNS = SessionRecord.__struct_fields__
 _IMMUTABLE_COLUMNS = {"name", "channel", "time_zone", "options", "created_at"}
 _MUTABLE_COLUMNS = tuple(column for column in _COLUMNS if column not in _IMMUTABLE_COLUMNS)
 _TIME_COLUMNS = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from storage.column_formats import encode_json, format_timestamp, parse_timestamp
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from storage.tx import Reader, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class ShadowDisagreement:
+class ShadowDisagreement(Struct, frozen=True):
     """One decision on which the shadow ruleset's verdict differs from the live one."""
 
     decision: str
@@ -27,8 +27,7 @@ class ShadowDisagreement:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class ShadowStatistics:
+class ShadowStatistics(Struct, frozen=True):
     """How many decisions a shadow ruleset judged, and on how many its verdict differed."""
 
     asked: int

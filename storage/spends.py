@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.message import IN_FLIGHT_STATES
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -89,8 +90,7 @@ def count_spends(reader: Reader, phone: str, kind: SpendKind, since: datetime) -
     return n
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedSpend:
+class NumberedSpend(Struct, frozen=True):
     """One spend of a number: its id, which grows with time, when it was made, and its kind.
 
     ``by_hand``: a person wrote, by a link or on the phone itself.

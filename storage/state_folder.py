@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from storage.errors import DatabaseInUse, DatabaseReadOnly
 
@@ -17,8 +18,7 @@ LOCK_NAME: Final = "leadmaster.lock"
 """The file of a state folder that a running daemon holds a lock on."""
 
 
-@dataclass(frozen=True, slots=True)
-class StateFolder:
+class StateFolder(Struct, frozen=True):
     """The paths of an installation's files, all in one folder."""
 
     path: Path

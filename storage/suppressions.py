@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
@@ -49,8 +50,7 @@ CORRECTABLE_SOURCES = frozenset({SuppressionSource.OPERATOR, SuppressionSource.I
 """Sources whose suppressions may be corrected, because the mistake can only have been ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class SuppressionRecord:
+class SuppressionRecord(Struct, frozen=True):
     """One suppressed alias. ``contact`` is None where nothing but the hash is stored.
 
     ``alias`` is the alias itself, where the contact's data is still stored.

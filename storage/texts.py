@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from storage.column_formats import encode_json, format_timestamp, parse_timestamp
 from storage.connections import fold_text
@@ -31,8 +33,7 @@ class TextPurpose(StrEnum):
 _MAX_VERSION_DIGITS: Final = 9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextVersion:
+class TextVersion(Struct, frozen=True, kw_only=True):
     """One version of a text; nothing of it changes but its approval.
 
     ``footer`` ends a first contact. ``fallbacks`` has, by variable, what is
@@ -54,8 +55,7 @@ class TextVersion:
         return _join_template(self.body, self.footer)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextRecord:
+class TextRecord(Struct, frozen=True, kw_only=True):
     """A text with all its versions, the newest first; no two have one name."""
 
     id: str
@@ -67,8 +67,7 @@ class TextRecord:
     versions: tuple[TextVersion, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewTextVersion:
+class NewTextVersion(Struct, frozen=True, kw_only=True):
     """What a person wrote of a version."""
 
     body: str
@@ -154,8 +153,7 @@ def list_newest_approved(reader: Reader) -> list[TextRecord]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovedText:
+class ApprovedText(Struct, frozen=True):
     """A version that a person approved: its whole text with variables, and its purpose."""
 
     template: str

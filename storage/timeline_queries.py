@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.message import LEFT_OR_UNCERTAIN_STATES, PASSING_STATES, MessageState
 from storage.column_formats import parse_timestamp
@@ -18,8 +19,7 @@ _LEFT_OR_UNCERTAIN: Final = format_sql_list(LEFT_OR_UNCERTAIN_STATES)
 _PASSING: Final = format_sql_list(PASSING_STATES)
 
 
-@dataclass(frozen=True, slots=True)
-class ConversationEntry:
+class ConversationEntry(Struct, frozen=True):
     """One message of a conversation.
 
     `ours` without `state`: typed on the phone itself or, if `imported`, sent by a former system.
@@ -37,8 +37,7 @@ class ConversationEntry:
         return f"ConversationEntry({self.at}, {'ours' if self.ours else 'theirs'})"
 
 
-@dataclass(frozen=True, slots=True)
-class MessageHistoryRecord:
+class MessageHistoryRecord(Struct, frozen=True):
     """One transition of one of the contact's messages."""
 
     message: str
@@ -49,8 +48,7 @@ class MessageHistoryRecord:
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreChange:
+class ScoreChange(Struct, frozen=True):
     """A prospect's new score, since when, and the explanation."""
 
     at: datetime

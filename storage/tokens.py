@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import date, datetime
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRecord:
+class TokenRecord(Struct, frozen=True):
     """The stored data of a token. The token itself is not stored.
 
     ``uses`` counts the requests of the day ``uses_on``, the last one of its use.
@@ -31,8 +31,7 @@ class TokenRecord:
     uses_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveToken:
+class ActiveToken(Struct, frozen=True):
     """A token that is not revoked, and the present role of its user, who is not disabled."""
 
     token: TokenRecord
@@ -140,8 +139,7 @@ def _token_from_row(row: sqlite3.Row) -> TokenRecord:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKeyRecord:
+class SigningKeyRecord(Struct, frozen=True):
     """A key's public half. `retired_at` is None for the one that signs."""
 
     kid: str

@@ -6,20 +6,20 @@ A user is disabled, never deleted. Cookies and links are stored as hashes only.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class UserRecord:
+class UserRecord(Struct, frozen=True):
     """One person's account. `password_hash` is None where the user signs in by link only."""
 
     name: str
     role: str
-    password_hash: str | None = field(repr=False)
+    password_hash: str | None
     created_at: datetime
     signed_in_at: datetime | None
     disabled_at: datetime | None
@@ -27,6 +27,10 @@ class UserRecord:
     language: str | None = None
     seen_at: datetime | None = None
     seen_from: str = ""
+
+    def __repr__(self) -> str:
+        """Keep the hash and the number out of logs."""
+        return f"UserRecord({self.name}, {self.role})"
 
 
 def get_user(reader: Reader, name: str) -> UserRecord | None:
@@ -115,8 +119,7 @@ def _user_from_row(row: sqlite3.Row) -> UserRecord:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SignInRecord:
+class SignInRecord(Struct, frozen=True):
     """A browser that is signed in, and the present role of its user, who is not disabled."""
 
     id_hash: str

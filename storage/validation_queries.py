@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from statemachines.message import MessageState
 from statemachines.prospect import CHECKABLE_STATES, DECIDED_STATES, ValidationState
@@ -26,8 +27,7 @@ WAITS_FOR_CHECK = f"m.state = '{MessageState.DEFERRED}' AND m.waits_for = '{Wait
 """SQL for a message ``m`` that waits until its number is checked or validated."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckSession:
+class CheckSession(Struct, frozen=True):
     """A linked session whose channel checks numbers, and when its phone was first linked here."""
 
     session: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from statemachines.message import LEFT_STATES, MessageState
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -85,8 +86,7 @@ _UNANSWERED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnansweredConversation:
+class UnansweredConversation(Struct, frozen=True, kw_only=True):
     """Somebody who wrote after our last message that left, in a chat that is not closed.
 
     ``since`` is when they wrote the first of the ``messages`` that have no answer; ``last_inbound``
@@ -153,8 +153,7 @@ def _build_moments(now: datetime) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class OpenConversation:
+class OpenConversation(Struct, frozen=True):
     """Somebody who wrote to a number, when last, and the prospect that they are, if known."""
 
     contact: str

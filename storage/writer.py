@@ -9,8 +9,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
+
+from msgspec import Struct, field
 
 from storage.connections import INTERRUPT_CHECK_STEPS, leave_open
 from storage.errors import DatabaseClosed, DiskFault, JobAborted, WriteFailed, classify_disk_error
@@ -33,8 +34,7 @@ class _Lane:
         self.places = asyncio.Semaphore(places)
 
 
-@dataclass(slots=True, eq=False)
-class _Job:
+class _Job(Struct, eq=False):
     """A caller's work, and the future that is resolved after the commit."""
 
     work: Callable[[Tx], object]
@@ -54,8 +54,7 @@ class _Job:
             self.answer.set_exception(self.error)
 
 
-@dataclass(slots=True)
-class _Batch:
+class _Batch(Struct):
     """The jobs of one transaction, what follows its commit, and the events that they emitted."""
 
     jobs: list[_Job] = field(default_factory=list)

@@ -11,7 +11,6 @@ dictionaries of both. A migration is held by a hash of what it does.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import hashlib
 import inspect
 import json
@@ -38,6 +37,7 @@ from storage.migrations import SchemaMigrations
 from storage.schema_steps import MIGRATIONS
 from tools.api_reference import iter_commands
 from tools.reference_tables import describe_setting
+from tools.struct_fields import read_field_types
 
 ROOT: Final = Path(__file__).parents[1]
 RELEASED: Final = ROOT / "tests" / "data" / "released"
@@ -114,7 +114,7 @@ def list_event_names() -> Names:
     """Return the events and the fields of their data."""
     names: Names = {}
     for word, kind in EVENT_CLASSES.items():
-        types = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+        types = read_field_types(kind)
         names[word] = "event"
         names |= {f"{word} {field}": types[field] for field in list_data_fields(kind)}
     return names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -26,6 +25,7 @@ from daemon.lists import consent_cells, vocabulary
 from daemon.plugin_manager import Plugins
 from daemon.plugins.transport_simulated import script
 from rules.facts import FACTS, Fact, FactType
+from tools.struct_fields import read_field_types
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE_KINDS = {
@@ -304,7 +304,7 @@ def _describe_values(fact: Fact) -> str:
 
 
 def _render_event(word: str, kind: type[DomainEvent]) -> str:
-    types = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    types = read_field_types(kind)
     rows = [(f"`{name}`", f"`{types[name]}`") for name in list_data_fields(kind)]
     return f"## `{word}`\n\n{_first_line(kind)}\n\n{render_table(('field', 'type'), rows)}"
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import re
 
+import msgspec
 from aiohttp import WSCloseCode
+from msgspec import Struct
 
 from daemon.events import (
     EVENT_CLASSES,
@@ -21,6 +22,7 @@ from daemon.http.websocket.event_feed import GAP_SENTENCES
 from daemon.sessions import SessionView
 from storage.halts import HaltRecord
 from tools.reference_tables import read_attribute_notes, render_table
+from tools.struct_fields import read_field_defaults, read_field_types
 
 _STATE_ENUMS = re.compile(r"\b(ConnectionState|PairingMethod|PhoneState|QrState|SendingState)\b")
 """Enumerations of the daemon, which the client has as plain strings."""
@@ -49,7 +51,7 @@ def render_limits() -> str:
     notes = read_attribute_notes(limits_module)
     rows = [
         (f"`{field.name}`", f"{field.default:g}", notes["StreamLimits", field.name])
-        for field in dataclasses.fields(StreamLimits)
+        for field in msgspec.structs.fields(StreamLimits)
     ]
     return render_table(("bound", "value", "meaning"), rows)
 
@@ -76,11 +78,11 @@ def _render_event_class(kind: type[DomainEvent]) -> str:
     return _render_class(f"{kind.__name__}(Event)", kind, own)
 
 
-def _render_record_class(kind: type, name: str) -> str:
+def _render_record_class(kind: type[Struct], name: str) -> str:
     return _render_class(name, kind, _render_fields(kind, without=set()))
 
 
-def _render_class(head: str, kind: type, body: list[str]) -> str:
+def _render_class(head: str, kind: type[Struct], body: list[str]) -> str:
     text = (inspect.getdoc(kind) or "").splitlines()[0].replace("``", "`")
     lines = [_DECORATOR, f"class {head}:", f'    """{text}"""', "", *body]
     return "\n".join(lines)
@@ -89,16 +91,15 @@ def _render_class(head: str, kind: type, body: list[str]) -> str:
 _DECORATOR = "@dataclass(frozen=True, slots=True, kw_only=True)"
 
 
-def _render_fields(kind: type, without: set[str]) -> list[str]:
+def _render_fields(kind: type[Struct], without: set[str]) -> list[str]:
     lines = []
-    for field in dataclasses.fields(kind):
-        if field.name in without:
+    defaults = read_field_defaults(kind)
+    for name, type_ in read_field_types(kind).items():
+        if name in without:
             continue
-        written = _STATE_ENUMS.sub("str", str(field.type))
-        default = (
-            "" if field.default is dataclasses.MISSING else f" = {_format_literal(field.default)}"
-        )
-        lines.append(f"    {field.name}: {written}{default}")
+        written = _STATE_ENUMS.sub("str", type_)
+        default = f" = {_format_literal(defaults[name])}" if name in defaults else ""
+        lines.append(f"    {name}: {written}{default}")
     return lines
 
 

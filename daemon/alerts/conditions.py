@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.backup.status import BackupConcern
 from daemon.outbox.pacing import NEW_CHATS_STOPPED_SENTENCE, NUMBER_BANNED_SENTENCE
@@ -39,8 +40,7 @@ _KNOWN_UNSTORED: Final = frozenset({AlertCode.NUMBER_BANNED, AlertCode.SESSION_L
 _NUMBER: Final = re.compile(r"\+?\d{7,}")
 
 
-@dataclass(frozen=True, slots=True)
-class AlertCondition:
+class AlertCondition(Struct, frozen=True):
     """Something that is wrong: with what, since when, and a sentence without a whole number."""
 
     code: AlertCode
@@ -49,8 +49,7 @@ class AlertCondition:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonState:
+class DaemonState(Struct, frozen=True):
     """What is known without a query."""
 
     views: Sequence[SessionView]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import structlog
+from msgspec import Struct
 
 from daemon.alerts.requests import OutgoingNotice, SendAnswer, TargetResult, ask_to_send
 from daemon.api.clock import Clock
@@ -41,8 +41,7 @@ _NEVER_QUIET: Final = frozenset(
 _QUIET_KINDS: Final = frozenset({NoticeKind.MORNING, NoticeKind.TEST, NoticeKind.ENDED})
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """How one attempt to send a notice ended: who has it now, when to try again, what failed."""
 
     targets: tuple[str, ...]

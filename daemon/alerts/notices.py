@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from daemon.alerts.conditions import SESSION_CODES, hide_numbers
 from daemon.morning import LeavingToday, MorningReport
@@ -31,8 +32,7 @@ class Words(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeText:
+class NoticeText(Struct, frozen=True):
     """What a person reads: a line, and what is under it."""
 
     title: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
@@ -11,6 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import structlog
+from msgspec import Struct
 
 from daemon.alerts.conditions import (
     AlertCondition,
@@ -48,16 +48,14 @@ _PING_ABSENT_SECONDS: Final = 3600.0
 """Where there is no address to ping, the program is asked for one again after this."""
 
 
-@dataclass(frozen=True, slots=True)
-class PingStatus:
+class PingStatus(Struct, frozen=True):
     """The last ping: when, and why it did not arrive; empty where it did."""
 
     at: datetime
     failure: str
 
 
-@dataclass(frozen=True, slots=True)
-class AlertStatus:
+class AlertStatus(Struct, frozen=True):
     """Whether people are notified: what is open and pending, the last success and failure.
 
     ``failure`` says why the last notice did not reach everybody; empty where it did. ``ping`` is
@@ -73,8 +71,7 @@ class AlertStatus:
     ping: PingStatus | None
 
 
-@dataclass(frozen=True, slots=True)
-class TargetAnswer:
+class TargetAnswer(Struct, frozen=True):
     """Whether a target took a test; ``failure`` is empty where it did."""
 
     target: str
@@ -294,8 +291,7 @@ class AlertService:
         return self._get_morning(local + timedelta(days=1))
 
 
-@dataclass(frozen=True, slots=True)
-class _Changes:
+class _Changes(Struct, frozen=True):
     """What began, what is there again after it seemed to be gone, and what is not there."""
 
     begun: list[AlertCondition]

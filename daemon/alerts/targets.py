@@ -13,7 +13,6 @@ import threading
 import tomllib
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
 from time import monotonic
@@ -21,6 +20,7 @@ from typing import Any, Final
 from urllib.error import HTTPError
 
 import msgspec
+from msgspec import Struct
 
 from daemon.alerts.errors import INSTALL_COMMAND, AlertsUnavailable, AlertTargetsRejected
 from daemon.alerts.requests import OutgoingNotice, TargetResult
@@ -43,8 +43,7 @@ class TargetsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ping: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One address: a fingerprint of it, its place and kind, and what sends to it."""
 
     fingerprint: str

@@ -7,11 +7,12 @@ author of a channel gives it a probe that can, or that can do some of these thin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.identity import Identity, IdentityKind
 from daemon.api.signals import InboundKind, Origin
@@ -35,8 +36,7 @@ class ProbeScenario(StrEnum):
     """The transport's worker process dies, or whatever else the transport depends on."""
 
 
-@dataclass(frozen=True, slots=True)
-class WireMessage:
+class WireMessage(Struct, frozen=True):
     """A message that reached the platform: the recipient's number, and the hash of the content.
 
     ``body`` is :func:`daemon.api.transport.hash_content`; for a text that is the same as
@@ -47,8 +47,7 @@ class WireMessage:
     body: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleMessage:
+class SampleMessage(Struct, frozen=True, kw_only=True):
     """A message as a platform reports it, and the identity that the channel should make of it.
 
     ``address`` is the sender's raw address, or the recipient's for a message that the account's

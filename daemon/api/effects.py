@@ -6,9 +6,10 @@ them or refuses them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 
 class ContactRequest(StrEnum):
@@ -49,30 +50,26 @@ class Intent(StrEnum):
     ASKED = "asked"
 
 
-@dataclass(frozen=True, slots=True)
-class SetIntent:
+class SetIntent(Struct, frozen=True):
     """Record the purchase intent of an inbound, with the quote that shows it as evidence."""
 
     intent: Intent
     quote: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskReview:
+class AskReview(Struct, frozen=True):
     """Hold commercial messages to this contact until a person has reviewed it, for this reason."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class QueueReply:
+class QueueReply(Struct, frozen=True):
     """Enqueue a reply, which the gate evaluates like any other message."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class AddNote:
+class AddNote(Struct, frozen=True):
     """Append a note to the prospect."""
 
     text: str
@@ -81,8 +78,7 @@ class AddNote:
 InboundEffect: TypeAlias = SetIntent | AskReview | QueueReply | AddNote
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """A message before it is enqueued. ``session`` and ``channel`` may be None: not chosen yet."""
 
     recipient: str
@@ -93,8 +89,7 @@ class Draft:
     campaign: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A draft as the sender plugin prepared it: the rendered text, the session and the channel."""
 
     text: str
@@ -102,8 +97,7 @@ class Prepared:
     channel: str
 
 
-@dataclass(frozen=True, slots=True)
-class SessionChoice:
+class SessionChoice(Struct, frozen=True):
     """One session that a draft could be sent through, as the sender plugin sees it.
 
     ``new_chats_left`` is how many new chats its number has left in the rolling 24 hours.
@@ -116,8 +110,7 @@ class SessionChoice:
     new_chats_left: int
 
 
-@dataclass(frozen=True, slots=True)
-class ContactView:
+class ContactView(Struct, frozen=True):
     """The data of a contact that a plugin gets with an inbound message.
 
     ``origen_en_palabras`` is the origin as somebody here would tell it; empty where nobody has.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 
 class IdentityKind(StrEnum):
@@ -51,8 +52,7 @@ class NotAContact(Exception):
         self.sentence = sentence
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """One identifier of one person: its kind, and its value in the normal form of that kind.
 
     Raises :class:`ValueError` for another form. Use :func:`parse_identity` for what a platform

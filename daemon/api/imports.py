@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
+
+from msgspec import Struct
 
 MAX_FILE_BYTES: Final = 200_000_000
 MAX_COLUMNS: Final = 500
 MAX_CELL_CHARACTERS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRow:
+class SourceRow(Struct, frozen=True):
     """One row of a file, the header included.
 
     ``number`` is the one that the program which made the file shows: of a CSV the record from 1 on,
@@ -63,8 +63,7 @@ def recognise_no_header(_cells: Sequence[str]) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
+class SourceOptions(Struct, frozen=True):
     """What a person said about a file, and how its header is recognised.
 
     ``encoding`` and ``sheet`` are kept to strictly, or the file is refused. ``is_header`` returns
@@ -79,8 +78,7 @@ class SourceOptions:
 OpenSource: TypeAlias = Callable[[Path, SourceOptions], OpenedSource]
 
 
-@dataclass(frozen=True, slots=True)
-class ImportSource:
+class ImportSource(Struct, frozen=True):
     """An import source, as a plugin declares it. ``suffixes`` are lower-case, with the dot.
 
     ``unit`` is what one of its rows is called in a sentence: a record, a row, a card.

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from daemon.api.phone_text import (
     MIN_PHONE_DIGITS,
@@ -94,8 +95,7 @@ REACHABLE_LINE_TYPES: Final = frozenset({LineType.MOBILE, LineType.FIXED_LINE_OR
 """Types of lines that can plausibly have WhatsApp. (A landline can, but few do.)"""
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneNumber:
+class PhoneNumber(Struct, frozen=True):
     """A valid number: in canonical E.164, with its line type and country (ISO 3166, or None)."""
 
     e164: str
@@ -108,8 +108,7 @@ class PhoneNumber:
         return self.line_type in REACHABLE_LINE_TYPES
 
 
-@dataclass(frozen=True, slots=True)
-class PhonesInText:
+class PhonesInText(Struct, frozen=True):
     """The numbers in a text, in its order, and the hidden ids (LIDs) beside them.
 
     ``whatsapp_ids`` are those of the numbers that came from a JID or a link. ``says_mobile`` is

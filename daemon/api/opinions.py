@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rules.verdict import Defer, DeferKind, Opinion, VetoEffect
 
 __all__ = ["Defer", "DeferKind", "Opinion", "OpinionRequest", "VetoEffect"]
 
 
-@dataclass(frozen=True, slots=True)
-class OpinionRequest:
+class OpinionRequest(Struct, frozen=True):
     """A message that the gate evaluates: its id, recipient (E.164), session, channel and facts.
 
     ``facts`` is a copy of the facts that the rules read, by name.

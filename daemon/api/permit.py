@@ -10,11 +10,12 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -40,8 +41,7 @@ class PermitRefused(Exception):
         self.retryable = retryable
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(Struct, frozen=True):
     """The authorisation to send one message, with one text, to one recipient by one session, once.
 
     ``recipient`` is E.164; ``body`` is :func:`hash_body` of the text. It is valid from

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qs, unquote
+
+from msgspec import Struct
 
 MIN_PHONE_DIGITS: Final = 6
 """A part with fewer digits is an area code, an extension or a range: never a number."""
@@ -73,8 +74,7 @@ class NumberUnusable(Exception):
         self.sentence = sentence
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneTextPart:
+class PhoneTextPart(Struct, frozen=True):
     """A part of a cell that can be a number: digits and what is between them, + at most in front.
 
     ``whatsapp_id``: it is the number of a JID or of a link, which has every digit of the line.
@@ -84,8 +84,7 @@ class PhoneTextPart:
     whatsapp_id: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneText:
+class PhoneText(Struct, frozen=True):
     """The parts of a cell, the hidden ids (LIDs) in it, and whether a word in it says mobile.
 
     ``says_mobile`` is None where no word of the cell is on the kind of line.

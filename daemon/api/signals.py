@@ -8,22 +8,20 @@ give the raw address of its library.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from msgspec import Struct
+
 from daemon.api.identity import Identity
 
 
-class Signal:
+class Signal(Struct, frozen=True):
     """The base class of all signals."""
 
-    __slots__ = ()
 
-
-@dataclass(frozen=True, slots=True)
-class QrIssued(Signal):
+class QrIssued(Signal, frozen=True):
     """A new pairing code: number ``index`` of ``maximum``, from 1. The code is a secret."""
 
     code: str
@@ -36,8 +34,7 @@ class QrIssued(Signal):
         return f"QrIssued({self.index} of {self.maximum}, {self.valid_seconds:g} s)"
 
 
-@dataclass(frozen=True, slots=True)
-class PairingCodeIssued(Signal):
+class PairingCodeIssued(Signal, frozen=True):
     """A code to be typed on the phone, instead of a QR code to be scanned. It is a secret."""
 
     code: str
@@ -48,25 +45,21 @@ class PairingCodeIssued(Signal):
         return f"PairingCodeIssued({self.valid_seconds:g} s)"
 
 
-@dataclass(frozen=True, slots=True)
-class QrExhausted(Signal):
+class QrExhausted(Signal, frozen=True):
     """Every code of this pairing attempt has expired: nobody scanned or typed one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned(Signal):
+class Scanned(Signal, frozen=True):
     """A phone scanned the code, or it was typed there; pairing has begun."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paired(Signal):
+class Paired(Signal, frozen=True):
     """The login is stored; ``phone`` is the number that was linked (E.164)."""
 
     phone: str
 
 
-@dataclass(frozen=True, slots=True)
-class PairingFailed(Signal):
+class PairingFailed(Signal, frozen=True):
     """The phone or the platform refused the pairing.
 
     ``code_refused``: the platform gave no code to be typed for the number.
@@ -76,33 +69,27 @@ class PairingFailed(Signal):
     code_refused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Connected(Signal):
+class Connected(Signal, frozen=True):
     """The session is logged in; messages from its time offline are being synced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Synced(Signal):
+class Synced(Signal, frozen=True):
     """The messages from the time offline are synced: messages may be sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeepAlive(Signal):
+class KeepAlive(Signal, frozen=True):
     """A frame or keep-alive arrived, so the connection is alive."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeepAliveLost(Signal):
+class KeepAliveLost(Signal, frozen=True):
     """A keep-alive was not answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeepAliveRestored(Signal):
+class KeepAliveRestored(Signal, frozen=True):
     """The keep-alive is answered again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected(Signal):
+class Disconnected(Signal, frozen=True):
     """The socket closed, or the network failed."""
 
     detail: str = ""
@@ -141,8 +128,7 @@ REFUSAL_KINDS: Final = {
 """The kind of refusal for WhatsApp's codes. Any other code counts as SERVER_TROUBLE."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionRefused(Signal):
+class ConnectionRefused(Signal, frozen=True):
     """The platform refused the login or the connection.
 
     ``code`` and ``ban_code`` are the platform's numbers and ``detail`` its text, where it gives
@@ -164,33 +150,28 @@ class ConnectionRefused(Signal):
         return cls(kind, code, ban_code, until)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamErrorUnknown(Signal):
+class StreamErrorUnknown(Signal, frozen=True):
     """The socket is still open, but the platform has ended the login on it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendingRestricted(Signal):
+class SendingRestricted(Signal, frozen=True):
     """The platform allows no new chats (463, timelock, capping); replies may still be sent."""
 
     reason_code: str
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SendingReopened(Signal):
+class SendingReopened(Signal, frozen=True):
     """A restriction on new chats has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneSeen(Signal):
+class PhoneSeen(Signal, frozen=True):
     """The phone that owns the account was online at this moment (aware)."""
 
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class TransportDied(Signal):
+class TransportDied(Signal, frozen=True):
     """The transport's worker process ended by itself."""
 
     detail: str = ""
@@ -225,8 +206,7 @@ class InboundKind(StrEnum):
     UNSUPPORTED = "unsupported"
 
 
-@dataclass(frozen=True, slots=True)
-class InboundMessage(Signal):
+class InboundMessage(Signal, frozen=True):
     """A message from a contact.
 
     ``aliases`` are other identities of the sender that came with it (the number beside a hidden
@@ -251,8 +231,7 @@ class InboundMessage(Signal):
         return f"InboundMessage({self.wire_id!r}, {self.kind}, {len(self.text)} characters)"
 
 
-@dataclass(frozen=True, slots=True)
-class OwnMessage(Signal):
+class OwnMessage(Signal, frozen=True):
     """A message that the account's owner typed on the phone itself.
 
     ``text_hash`` is :func:`daemon.api.text.hash_folded_text` of its text, None without one. The
@@ -274,8 +253,7 @@ class ReceiptKind(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt(Signal):
+class Receipt(Signal, frozen=True):
     """The platform's receipt for a message, by its acknowledged id and its recipient.
 
     Of the reason codes of a failed one, ``undeliverable`` and ``refused_marketing`` become evidence
@@ -290,8 +268,7 @@ class Receipt(Signal):
     code: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AliasLearned(Signal):
+class AliasLearned(Signal, frozen=True):
     """A hidden or business-scoped id and a phone number belong to one person."""
 
     alias: Identity

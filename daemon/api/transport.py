@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import msgspec
+from msgspec import Struct, field
 
 from daemon.api.clock import Clock
 from daemon.api.identity import Identity
@@ -46,8 +46,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """A plain text."""
 
     text: str
@@ -57,8 +56,7 @@ class Text:
         return f"Text({len(self.text)} characters)"
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """A text that the platform has approved; ``variables`` fill its placeholders in order."""
 
     name: str
@@ -70,8 +68,7 @@ class Template:
         return f"Template({self.name!r}, {self.language!r}, {len(self.variables)} variables)"
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Struct, frozen=True):
     """A file with a caption; ``sha256`` is the hash of its bytes, as hex."""
 
     path: Path
@@ -100,8 +97,7 @@ def hash_content(content: Content) -> str:
     return hashlib.sha256(msgspec.json.encode(document)).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """One message to send; ``message`` is our own id of it."""
 
     message: str
@@ -109,16 +105,14 @@ class Outgoing:
     content: Content
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(Struct, frozen=True):
     """The platform's server acknowledged the message under ``wire_id``."""
 
     wire_id: str
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """The message was certainly not sent. ``retryable``: the same message may be tried later.
 
     ``reason_code`` is the channel's stable code; ``code`` and ``detail`` are the platform's number
@@ -133,8 +127,7 @@ class Refused:
     retry_after: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """It is not known whether the message was sent. The daemon never sends it again by itself."""
 
     reason_code: str
@@ -164,8 +157,7 @@ class OnWhatsApp(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class NumberAnswer:
+class NumberAnswer(Struct, frozen=True):
     """The answer for one number; ``alias`` and ``whatsapp_id`` where the platform gives them."""
 
     phone: str
@@ -174,8 +166,7 @@ class NumberAnswer:
     alias: Identity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KnownContact:
+class KnownContact(Struct, frozen=True):
     """A contact of the account: all identities of the person, and the name that they chose."""
 
     identities: tuple[Identity, ...]
@@ -186,8 +177,7 @@ class KnownContact:
         return f"KnownContact({len(self.identities)} identities)"
 
 
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
+class SessionInfo(Struct, frozen=True):
     """The data of a session that its transport gets.
 
     ``folder`` is the session's own, and may not exist yet: make it before you write there.
@@ -200,7 +190,11 @@ class SessionInfo:
     phone: str | None
     folder: Path
     options: Mapping[str, object] = field(default_factory=dict)
-    pairing_phone: str | None = field(default=None, repr=False)
+    pairing_phone: str | None = None
+
+    def __repr__(self) -> str:
+        """Keep the phones' numbers out of logs."""
+        return f"SessionInfo({self.name}, paired={self.paired})"
 
 
 class Transport(Protocol):
@@ -244,8 +238,7 @@ class Transport(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class OpenContext:
+class OpenContext(Struct, frozen=True):
     """What a channel's ``open`` gets: the session, the clock, the verifier of permits, a launcher.
 
     ``launch`` starts a worker process, for a transport that needs one.
@@ -304,8 +297,7 @@ class Pairing(StrEnum):
         return self in {Pairing.CODE, Pairing.QR_OR_CODE}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True, kw_only=True):
     """What a channel can do. What it does not declare is neither used nor accepted from it.
 
     ``acks``: a server acknowledges each message; without it the result of a send is never
@@ -328,8 +320,7 @@ class Capabilities:
     restrictions: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(Struct, frozen=True):
     """A channel, as its plugin declares it.
 
     ``name`` is its name in rule files, rows and pages. ``open`` is None for a channel without a

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.auth.errors import ScopeMissing
 from daemon.errors import BadRequest
@@ -77,8 +78,7 @@ class SignInMethod(StrEnum):
     CONTROL = "control"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True):
     """An authenticated caller. `who` is for the audit; `key` is the id of token or sign-in."""
 
     who: str

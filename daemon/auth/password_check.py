@@ -10,13 +10,13 @@ import math
 import secrets
 import unicodedata
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from argon2.profiles import RFC_9106_LOW_MEMORY
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.auth.errors import PasswordRefused, SignInFailed, SignInThrottled
@@ -85,8 +85,7 @@ _FORGET_AFTER_SECONDS: Final = 3600.0
 _IPV6_NETWORK_BITS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class ThrottlePolicy:
+class ThrottlePolicy(Struct, frozen=True):
     """Free attempts, then waits of 1, 2, 4 … seconds up to the longest."""
 
     free: int
@@ -104,8 +103,7 @@ PER_USER: Final = ThrottlePolicy(free=5, longest=60.0)
 PER_ADDRESS: Final = ThrottlePolicy(free=10, longest=900.0)
 
 
-@dataclass(slots=True)
-class _Attempts:
+class _Attempts(Struct):
     count: int
     next_at: float
     last_at: float

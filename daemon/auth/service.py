@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.auth.access_changes import AccessChanges
@@ -20,8 +21,7 @@ from daemon.settings import Settings
 from storage.db import Database
 
 
-@dataclass(frozen=True, slots=True)
-class AuthService:
+class AuthService(Struct, frozen=True):
     """The parts of authentication, each built once."""
 
     users: Users

@@ -6,9 +6,10 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.auth.access_changes import AccessChanges
@@ -58,24 +59,30 @@ _USE_INTERVAL: Final = timedelta(minutes=5)
 """How often at most a browser's use is stored: not a write for every request."""
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedSignIn:
+class IssuedSignIn(Struct, frozen=True):
     """A new sign-in: the secret for the cookie, and the CSRF token for the pages."""
 
     user: str
-    secret: str = field(repr=False)
-    csrf: str = field(repr=False)
+    secret: str
+    csrf: str
     ends_at: datetime
     lasts: timedelta
 
+    def __repr__(self) -> str:
+        """Keep the secrets out of logs."""
+        return f"IssuedSignIn({self.user}, {self.ends_at:%Y-%m-%d})"
 
-@dataclass(frozen=True, slots=True)
-class IssuedSignInLink:
+
+class IssuedSignInLink(Struct, frozen=True):
     """A secret that signs a user in once, until it expires."""
 
     user: str
-    secret: str = field(repr=False)
+    secret: str
     expires_at: datetime
+
+    def __repr__(self) -> str:
+        """Keep the secret out of logs."""
+        return f"IssuedSignInLink({self.user}, {self.expires_at:%Y-%m-%d})"
 
 
 class SignIns:

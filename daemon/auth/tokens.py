@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.api.clock import Clock
 from daemon.auth.access_changes import AccessChanges
@@ -139,12 +140,15 @@ _LISTED_AFTER_EXPIRY: Final = timedelta(days=30)
 """How long an expired token stays in the list."""
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedToken:
+class IssuedToken(Struct, frozen=True):
     """A new token, shown only once, and its stored record."""
 
-    token: str = field(repr=False)
+    token: str
     record: TokenRecord
+
+    def __repr__(self) -> str:
+        """Keep the token out of logs."""
+        return f"IssuedToken({self.record.id})"
 
 
 class Tokens:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 import rules
 from daemon.api.numbers import mask_phone
@@ -49,8 +49,7 @@ class _StoredDecision(msgspec.Struct, gc=False):
 _document_decoder = msgspec.json.Decoder(_StoredDecision)
 
 
-@dataclass(slots=True)
-class _Counts:
+class _Counts(Struct):
     before: Counter[str] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
     flips: Counter[str] = field(default_factory=Counter)
@@ -58,8 +57,7 @@ class _Counts:
     scores_after: Counter[int] = field(default_factory=Counter)
 
 
-@dataclass(slots=True)
-class _Findings:
+class _Findings(Struct):
     pairs: Counter[tuple[VerdictAndScore, VerdictAndScore]] = field(default_factory=Counter)
     """How many decisions had each pair of verdict and score, before and after."""
     allows: Counter[str] = field(default_factory=Counter)

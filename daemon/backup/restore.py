@@ -10,12 +10,12 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import pyrage
+from msgspec import Struct, field
 
 from daemon.backup import sealing
 from daemon.backup.contents import (
@@ -57,8 +57,7 @@ _RULE_FILE_MODE: Final = 0o660
 _SETTINGS_FILE_MODE: Final = 0o640
 
 
-@dataclass(frozen=True, slots=True)
-class RestoredInstallation:
+class RestoredInstallation(Struct, frozen=True):
     """What was put in place: the manifest, the new epoch, and what a person has to look at.
 
     `opt_outs_since` counts the lines of a newer journal that the backup lacked. `beside` are files
@@ -72,8 +71,7 @@ class RestoredInstallation:
     beside: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RestorePlan:
+class RestorePlan(Struct, frozen=True):
     """How a restore differs from a move: what it settles, and whether logins may be old."""
 
     reason: str
@@ -81,16 +79,14 @@ class RestorePlan:
     logins_are_current: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _FileAccess:
+class _FileAccess(Struct, frozen=True):
     """Who may read a restored file: its mode, and the daemon's group."""
 
     mode: int
     group: int
 
 
-@dataclass(slots=True)
-class _Prepared:
+class _Prepared(Struct):
     """What is ready to be put in place."""
 
     moves: list[FileMove] = field(default_factory=list)

@@ -7,12 +7,12 @@ it knows of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from daemon.settings import Settings
 from storage.state_folder import StateFolder, write_durably
@@ -65,8 +65,7 @@ class BackupStatus(msgspec.Struct, frozen=True):
     failure: BackupFailure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BackupConcern:
+class BackupConcern(Struct, frozen=True):
     """Something about the backups that a person should know: code, sentence, what to do."""
 
     code: str

@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.campaigns.audience import list_audience
@@ -93,8 +94,7 @@ class DryRunMoved(LeadMasterError):
     hint = "Look at who moved in the new dry run, and start again if it is all right."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptedOutSince:
+class OptedOutSince(Struct, frozen=True, kw_only=True):
     """Who opted out since the dry run of ``at``: how many, and the first names."""
 
     at: datetime
@@ -102,8 +102,7 @@ class OptedOutSince:
     names: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRunView:
+class DryRunView(Struct, frozen=True, kw_only=True):
     """A dry run with its counts, which add up to ``total``.
 
     It is ``valid`` for half an hour, or until a fact moves: ``stale_reason`` says what did.
@@ -125,8 +124,7 @@ class DryRunView:
     moved: Sequence[DryRunChange]
 
 
-@dataclass(frozen=True, slots=True)
-class FreshDryRun:
+class FreshDryRun(Struct, frozen=True):
     """A dry run that was just made, and is not stored."""
 
     at: datetime

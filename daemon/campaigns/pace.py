@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.outbox.pacing import Pacing, get_budget_key, get_day_start, list_new_chat_stops
 from storage import spends
@@ -14,8 +15,7 @@ from storage.tx import Reader
 _MAX_DAYS: Final = 365
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRunPace:
+class DryRunPace(Struct, frozen=True, kw_only=True):
     """How long the budgets of the number make a campaign last, in days of first contacts by hand.
 
     ``days`` is None where none are allowed; ``sentence`` says why.

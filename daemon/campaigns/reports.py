@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from daemon.campaigns.service import require_campaign
 from statemachines.campaign import CampaignPersonState
@@ -45,8 +46,7 @@ class ReportDimension(StrEnum):
     PHONE = "phone"
 
 
-@dataclass(frozen=True, slots=True)
-class ReportShare:
+class ReportShare(Struct, frozen=True):
     """A count out of all of a group, with its share and the share's 95 % interval, from 0 to 1.
 
     These are None where there are too few people to say: see ``enough``.
@@ -59,8 +59,7 @@ class ReportShare:
     high: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportGroup:
+class ReportGroup(Struct, frozen=True, kw_only=True):
     """Those who were written to with one text, under one rule, in one hour or from one phone.
 
     ``value`` is the id of what they have in common, and ``title`` how people know it: the name of
@@ -77,8 +76,7 @@ class ReportGroup:
     opted_out: ReportShare
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignReport:
+class CampaignReport(Struct, frozen=True, kw_only=True):
     """What came of a campaign: all who were written to, the groups of them, and who was not."""
 
     total: ReportGroup | None
@@ -95,8 +93,7 @@ class ComparisonVerdict(StrEnum):
     SECOND_HIGHER = "second_higher"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedShare:
+class ComparedShare(Struct, frozen=True, kw_only=True):
     """What came of two campaigns at one stage, of those who were written to.
 
     ``difference`` is the first share less the second, with its 95 % interval; None where one of
@@ -112,8 +109,7 @@ class ComparedShare:
     verdict: ComparisonVerdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedCampaign:
+class ComparedCampaign(Struct, frozen=True, kw_only=True):
     """One of two campaigns: how many people reached each stage."""
 
     id: str
@@ -121,8 +117,7 @@ class ComparedCampaign:
     stages: Mapping[CampaignStage, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignComparison:
+class CampaignComparison(Struct, frozen=True, kw_only=True):
     """Two campaigns side by side; ``differs`` has what was not the same: text, audience, phone."""
 
     first: ComparedCampaign

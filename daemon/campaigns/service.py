@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.campaigns.audience import count_audience, list_audience
@@ -51,8 +52,7 @@ CLOSED_SENTENCES: Final = {
 _LIST_HINT: Final = "List them: leadmaster campaigns list"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignView:
+class CampaignView(Struct, frozen=True, kw_only=True):
     """A campaign with what became of its people.
 
     ``will_leave`` are those whose turn would still come; none while it does not run.
@@ -68,8 +68,7 @@ class CampaignView:
     breaker: BreakerTrip | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignChange:
+class CampaignChange(Struct, frozen=True, kw_only=True):
     """What a person changed of a draft; what is None stays, and '' takes it out."""
 
     name: str | None = None
@@ -82,8 +81,7 @@ class CampaignChange:
     ends_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudienceCounts:
+class AudienceCounts(Struct, frozen=True, kw_only=True):
     """Who a filter finds, exactly; those who opted out or are left out count apart.
 
     ``permissions`` counts the others; ``reachable`` are those of them who gave or may give one.

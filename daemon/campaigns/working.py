@@ -7,12 +7,12 @@ stored once, under a key of its own, so that nobody gets a second one whatever h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.campaigns.pace import read_pace
@@ -58,8 +58,7 @@ _WAITS_OF_ONE_PERSON: Final = frozenset(
 _WAITS_OF_NUMBERS: Final = frozenset({WaitsFor.CHECKED, WaitsFor.REGISTER})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignTurn:
+class CampaignTurn(Struct, frozen=True, kw_only=True):
     """Whose turn it is for an operator, or why nobody's, and until when if that is known.
 
     ``per_day`` and ``left_today`` are the number's first contacts by hand. ``left`` are people who
@@ -75,8 +74,7 @@ class CampaignTurn:
     left: Sequence[CampaignPerson]
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(Struct, frozen=True):
     """Why somebody was not taken; with ``stops``, nobody else would be."""
 
     sentence: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.api.effects import Intent
@@ -58,8 +59,7 @@ _CLASSIFIES: Final[Mapping[Outcome, Meaning]] = {
 _CONSENTS: Final = frozenset({"opted_in", "relationship"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeCommand:
+class OutcomeCommand(Struct, frozen=True, kw_only=True):
     """What a person says of a conversation: who, when, and by which message of theirs.
 
     ``refuse``: of somebody who is not interested, that nothing commercial is written to them again.
@@ -78,8 +78,7 @@ class OutcomeCommand:
         return f"classified by {self.who}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeResult:
+class OutcomeResult(Struct, frozen=True, kw_only=True):
     """A stored outcome; ``id`` is None and ``erased`` true for a minor, of whom nothing is kept.
 
     ``undo_until``: until then it can be taken back.

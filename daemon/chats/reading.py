@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import StrEnum
 from typing import Any, Final, Literal
+
+from msgspec import Struct
 
 from daemon.api import numbers
 from daemon.api.effects import Intent
@@ -59,8 +60,7 @@ class ReplyMode(StrEnum):
     STRANGER = "stranger"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatSummary:
+class ChatSummary(Struct, frozen=True, kw_only=True):
     """One chat in a list. Of a stranger neither text nor the whole number is in it.
 
     ``since`` is when the first message without an answer was written. ``waits``: an answer is
@@ -92,8 +92,7 @@ class ChatSummary:
         return f"ChatSummary({self.contact!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeProposal:
+class OutcomeProposal(Struct, frozen=True, kw_only=True):
     """The outcome that the reading of their words proposes; a person confirms it.
 
     ``inbound`` is the message that shows it, and ``quote`` its words.
@@ -109,8 +108,7 @@ class OutcomeProposal:
         return f"OutcomeProposal({self.outcome.value}, {self.intent.value})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatDetail:
+class ChatDetail(Struct, frozen=True, kw_only=True):
     """One chat: its lines, oldest first, what may be written now, and the reader's draft.
 
     ``last_seen`` is the newest line; a reply names the one that its writer saw. ``refused_at`` and

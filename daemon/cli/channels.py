@@ -90,7 +90,8 @@ def _run_checks(
     channel: Channel, probe: ChannelProbe, only: tuple[str, ...], *, json_: bool
 ) -> int:
     import asyncio
-    from dataclasses import asdict
+
+    from msgspec.structs import asdict
 
     from daemon.conformance import ConformanceOutcome
 
@@ -135,7 +136,7 @@ def _load_channels(cli: CliContext) -> Mapping[str, Channel]:
 
 
 def _describe_channel(channel: Channel) -> dict[str, object]:
-    from dataclasses import asdict
+    from msgspec.structs import asdict
 
     declared = asdict(channel.capabilities)
     words = [name for name, value in declared.items() if value is True]

@@ -6,9 +6,10 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from daemon.cli.command_hints import expand_commands
 from daemon.severity import (
@@ -27,8 +28,7 @@ READABLE_WIDTH: Final = 24
 """The least number of columns for a readable sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextCell:
+class TextCell(Struct, frozen=True):
     """A value of a table. A whole one (an id, a time) is never wrapped."""
 
     text: str

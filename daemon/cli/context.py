@@ -6,11 +6,11 @@ import json
 import os
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from daemon.cli.client import ControlClient
@@ -21,8 +21,7 @@ _LONGEST_SENTENCE: Final = 200  # characters; more than any of our first sentenc
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class CliContext:
+class CliContext(Struct, frozen=True):
     """The global options."""
 
     config: Path | None = None

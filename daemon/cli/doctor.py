@@ -88,7 +88,7 @@ def run_doctor(
 
 def _report_checks(found: list[DoctorFinding], *, json_: bool) -> int:
     """Print the findings; return the exit status: 1 where one is ill."""
-    from dataclasses import asdict
+    from msgspec.structs import asdict
 
     well = all(finding.ok for finding in found)
     if json_:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class DoctorFinding:
+class DoctorFinding(Struct, frozen=True):
     """One result: whether it is ok, what was found, and what to do if it is not.
 
     `command` heals it, or shows what a person has to know to heal it; words in capitals are theirs

@@ -10,10 +10,11 @@ import shutil
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from daemon import subprocesses
 from daemon.cli.doctor_finding import DoctorFinding
@@ -115,8 +116,7 @@ class _ClockState(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ClockDiscipline:
+class ClockDiscipline(Struct, frozen=True):
     """Whether something keeps the machine's clock, and by how many milliseconds it was off."""
 
     kept: bool

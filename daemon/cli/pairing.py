@@ -8,10 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import segno
+from msgspec import Struct
 
 from daemon.cli.console import get_screen_width, print_raw, print_text
 
@@ -38,8 +38,7 @@ def render_pairing_code(code: str, steps: Sequence[str]) -> str:
     return f"\n      {' '.join(code)}\n\n{listed}\n"
 
 
-@dataclass(slots=True)
-class PairingDisplay:
+class PairingDisplay(Struct):
     """The state of one pairing: the current code and the session's state.
 
     ``is_drawn``: the code is a drawing that has to be wide enough to be scanned.

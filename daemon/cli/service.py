@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
+from msgspec import Struct
 
 from daemon.cli.console import print_hint, print_text
 from daemon.cli.context import CommandGroup
@@ -56,8 +56,7 @@ class ServiceNotInstalled(LeadMasterError):
     hint = "See docs/how-to/install-on-debian.md"
 
 
-@dataclass(frozen=True, slots=True)
-class UnitFiles:
+class UnitFiles(Struct, frozen=True):
     """The units as they are shipped, in one folder."""
 
     folder: Path

@@ -10,13 +10,15 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from daemon.cli.doctor_finding import DoctorFinding
 
@@ -27,8 +29,7 @@ WARN_SKEW_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class WayToWhatsApp:
+class WayToWhatsApp(Struct, frozen=True):
     """What one request to WhatsApp showed: its certificate, the TLS version, and its clock."""
 
     certificate: dict[str, Any]

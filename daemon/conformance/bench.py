@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from daemon.api.clock import Clock, SystemClock
 from daemon.api.conformance import ChannelProbe, ProbeScenario, WireMessage
@@ -44,8 +46,7 @@ class NotTestable(Exception):
     """A promise can't be tested with this channel or probe; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class TimeLimits:
+class TimeLimits(Struct, frozen=True):
     """How many seconds a channel may take to report a signal, to answer a send, to close."""
 
     signal: float = 10.0
@@ -53,8 +54,7 @@ class TimeLimits:
     close: float = 10.0
 
 
-@dataclass
-class OpenLine:
+class OpenLine(Struct):
     """One open transport; its signals are read and checked as the daemon does it."""
 
     transport: Transport
@@ -141,8 +141,7 @@ async def limit_time(call: Awaitable[T], seconds: float, what: str) -> T:
         task.cancel()
 
 
-@dataclass
-class ConformanceBench:
+class ConformanceBench(Struct):
     """What a check works with: a channel, a probe, permits, and a folder for its session."""
 
     channel: Channel

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from daemon.api.permit import Permit, PermitRefused, PermitSigner, hash_body
 from daemon.api.transport import (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from daemon.api.conformance import ChannelProbe
 from daemon.api.transport import Channel
@@ -77,8 +78,7 @@ class ConformanceOutcome(StrEnum):
     """It does not apply, or the probe can't do or see what it needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConformanceResult:
+class ConformanceResult(Struct, frozen=True):
     """The result of a check: its name, the promise, the outcome, and why it did not pass."""
 
     check: str

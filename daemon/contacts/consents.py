@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.api.effects import ContactRequest
@@ -53,8 +54,7 @@ class ConsentMethod(StrEnum):
     PAPER = "paper"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentInput:
+class ConsentInput(Struct, frozen=True, kw_only=True):
     """A consent as a person enters it.
 
     ``when`` is a day (2026-11-28: its beginning in the daemon's zone) or a moment with its zone.
@@ -67,8 +67,7 @@ class ConsentInput:
     words: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvidenceResult:
+class EvidenceResult(Struct, frozen=True, kw_only=True):
     """The result of recording or withdrawing a piece of evidence."""
 
     prospect: ProspectRecord

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.contacts.aliases import Aliases
@@ -40,8 +40,7 @@ _DELETED_ROWS: Final = 2_000
 _MAX_REJECTS: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterImportResult:
+class RegisterImportResult(Struct, frozen=True):
     """The result of importing a register: what is in force now, and what was not read.
 
     ``rejects`` are the first of the ``rejected`` records.
@@ -57,8 +56,7 @@ class RegisterImportResult:
     rejects: Sequence[RejectedListRecord]
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterPreview:
+class RegisterPreview(Struct, frozen=True):
     """What an import of a register would read; ``numbers`` counts one that repeats each time.
 
     ``rejects`` are the first of the ``rejected`` records; each number of a record is its row.

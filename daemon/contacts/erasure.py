@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from daemon.contacts.suppression import SuppressionService
 from daemon.errors import Conflict
@@ -12,8 +13,7 @@ from storage.suppressions import SuppressionSource
 from storage.tx import Tx
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureCommand:
+class ErasureCommand(Struct, frozen=True, kw_only=True):
     """Who erases a person, when, and why.
 
     ``reason`` is kept beside the hash and in the audit; ``sentence`` is what the messages say that

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from daemon.api.transport import Channel
 from daemon.numbers.budgets import Budgets
@@ -33,8 +34,7 @@ CHECK_BLOCK_SENTENCES: Final[Mapping[NumberCheckBlock, str]] = MappingProxyType(
 """The sentence for each reason why no session may check a number, with what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckObstacle:
+class CheckObstacle(Struct, frozen=True):
     """Why no session may check numbers; `at` is when one may, None where time alone won't help."""
 
     block: NumberCheckBlock

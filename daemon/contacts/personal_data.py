@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.contacts.erasure import ErasureCommand, erase_person
@@ -32,16 +33,14 @@ class Remainder(StrEnum):
     PHONE = "phone"
 
 
-@dataclass(frozen=True, slots=True)
-class RemainingData:
+class RemainingData(Struct, frozen=True):
     """One place, and when its data is gone there; None: only a person can delete it."""
 
     place: Remainder
     until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Dossier:
+class Dossier(Struct, frozen=True):
     """All that is stored of a person at a moment, where it is kept besides, and for how long."""
 
     at: datetime
@@ -50,8 +49,7 @@ class Dossier:
     elsewhere: Sequence[RemainingData]
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetResult:
+class ForgetResult(Struct, frozen=True):
     """What forgetting a person did, and where their data is for a while yet."""
 
     prospect: str

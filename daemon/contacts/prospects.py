@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api import numbers
 from daemon.api.clock import Clock
@@ -40,8 +41,7 @@ _PERMISSION_KINDS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProspectInput:
+class ProspectInput(Struct, frozen=True, kw_only=True):
     """A prospect as a person enters it. ``phone`` is as people write it."""
 
     phone: str

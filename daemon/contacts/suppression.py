@@ -7,9 +7,10 @@ own opt-in, or by an audited correction of an operator's or an import's mistake.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.api.identity import parse_identity
@@ -27,8 +28,7 @@ OPTED_IN_REASON = "opted in again, in a message"
 _REPLAYED_REASON = "restored from the opt-out journal"
 
 
-@dataclass(frozen=True, slots=True)
-class SuppressionTarget:
+class SuppressionTarget(Struct, frozen=True):
     """The person that a suppression is about: every alias hash, and the contact if there is one."""
 
     hashes: tuple[str, ...]
@@ -40,8 +40,7 @@ class SuppressionTarget:
         return self.contact or self.hashes[0]
 
 
-@dataclass(frozen=True, slots=True)
-class SuppressionResult:
+class SuppressionResult(Struct, frozen=True):
     """The result of a suppression. ``new`` counts aliases that were not suppressed before."""
 
     contact: str | None
@@ -49,8 +48,7 @@ class SuppressionResult:
     cancelled_messages: int
 
 
-@dataclass(frozen=True, slots=True)
-class SuppressionEntry:
+class SuppressionEntry(Struct, frozen=True):
     """One suppression of a list: a number, a hidden id or the hash of an alias, and the reason.
 
     ``said_at`` is when they asked for it, where the list says so.

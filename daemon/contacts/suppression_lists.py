@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from daemon.contacts.number_lists import (
     NumberListOptions,
@@ -33,8 +34,7 @@ _OTHER_KEY: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedListRecord:
+class RejectedListRecord(Struct, frozen=True):
     """A record of which something was not read: its number in the file, and the reason.
 
     ``partly`` is set where its other numbers were taken.
@@ -46,8 +46,7 @@ class RejectedListRecord:
     partly: bool = False
 
 
-@dataclass(slots=True)
-class SuppressionImportResult:
+class SuppressionImportResult(Struct):
     """The result of importing a list; ``added`` and ``already`` count numbers.
 
     ``phones`` are the headers that numbers were read from, and ``unused`` those that were not read.

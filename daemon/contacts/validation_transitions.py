@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.transport import NumberAnswer, OnWhatsApp
 from daemon.contacts.aliases import Aliases
@@ -51,8 +52,7 @@ _BOUNCE_SENTENCES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ValidationReason:
+class ValidationReason(Struct, frozen=True):
     """The reason of a transition: a code for programs, a sentence for people."""
 
     reason_code: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from daemon.api.numbers import format_phone_groups
 from daemon.lists.csv_export import format_csv
@@ -33,16 +34,14 @@ _FACT_COLUMNS: Final[Mapping[DeliveryColumn, DeliveryFact]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileRow:
+class FileRow(Struct, frozen=True, kw_only=True):
     """A row of the file by its number; None for a person who was erased since."""
 
     number: int
     person: NewDeliveryRow | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilePlan:
+class FilePlan(Struct, frozen=True, kw_only=True):
     """What a file is made of; the same plan gives the same bytes."""
 
     title: str
@@ -52,8 +51,7 @@ class FilePlan:
     rows: Sequence[FileRow]
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
+class WrittenFile(Struct, frozen=True):
     """A file and the SHA-256 of its bytes, as hexadecimal digits."""
 
     format: DeliveryFormat

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.api.effects import Intent
 from daemon.gate.consent import Permission
@@ -62,8 +64,7 @@ _SENTENCES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOutPerson:
+class LeftOutPerson(Struct, frozen=True, kw_only=True):
     """Somebody who does not qualify. ``decidable``: a person may hand them over by a decision."""
 
     id: str
@@ -78,16 +79,14 @@ class LeftOutPerson:
         return f"LeftOutPerson({self.id!r}, {self.reason.value})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QualifiedPerson:
+class QualifiedPerson(Struct, frozen=True, kw_only=True):
     """Somebody who can be handed over, with the row as it would be frozen."""
 
     id: str
     row: NewDeliveryRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Qualification:
+class Qualification(Struct, frozen=True, kw_only=True):
     """For which client and day people are judged, and who is handed over by a decision.
 
     ``decided_by`` is who decides, and ``decision`` why.

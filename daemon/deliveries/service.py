@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Struct, field
 
 from daemon.api.clock import Clock
 from daemon.chats.sharing import require_client
@@ -51,8 +51,7 @@ MAX_CANDIDATES: Final = 1000
 _DELIVERIES_HINT: Final = "List them: leadmaster deliveries list"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRequest:
+class DeliveryRequest(Struct, frozen=True, kw_only=True):
     """Who is to be handed to a client: prospects by their ids, or all that a filter finds.
 
     Without ids, only people who have shown a clear intent to buy are looked at. ``decided`` are
@@ -66,8 +65,7 @@ class DeliveryRequest:
     decided: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryPreview:
+class DeliveryPreview(Struct, frozen=True, kw_only=True):
     """A delivery as it would be frozen now, and everybody who is left out, with the reason.
 
     ``hash`` goes with the freezing, which is refused where it would be another delivery by then.
@@ -80,8 +78,7 @@ class DeliveryPreview:
     hash: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryDetail:
+class DeliveryDetail(Struct, frozen=True, kw_only=True):
     """A delivery with its rows, what became of each, and the files that were handed over."""
 
     delivery: DeliveryRecord
@@ -90,8 +87,7 @@ class DeliveryDetail:
     files: Sequence[DeliveryFile]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DownloadedFile:
+class DownloadedFile(Struct, frozen=True, kw_only=True):
     """A file for the client; ``whole`` is false where somebody in it was erased since."""
 
     name: str
@@ -99,8 +95,7 @@ class DownloadedFile:
     whole: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryDraft:
+class DeliveryDraft(Struct, frozen=True, kw_only=True):
     """What was judged, and when; ``number`` is the one that the delivery would have."""
 
     request: DeliveryRequest

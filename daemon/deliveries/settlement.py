@@ -6,10 +6,11 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.api.numbers import format_phone_groups
@@ -56,8 +57,7 @@ _MONEY_COLUMNS: Final = (
 _OPT_OUT_COLUMNS: Final = ("delivery", "row", "name", "phone", "opted_out_on")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryMoney:
+class DeliveryMoney(Struct, frozen=True, kw_only=True):
     """What a client pays for the rows of one delivery that were accepted in a month."""
 
     client: str

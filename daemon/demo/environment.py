@@ -12,10 +12,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
+
+from msgspec import Struct
 
 from daemon import subprocesses
 from daemon.cli.client import ControlClient
@@ -29,8 +30,7 @@ START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class DemoEnvironment:
+class DemoEnvironment(Struct, frozen=True):
     """The daemon of a demonstration: its folder, and a client of it."""
 
     folder: Path

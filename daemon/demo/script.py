@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from daemon.errors import NotFound
 
@@ -19,8 +20,7 @@ ANSWERS: Final = {"asks": "Sí, me interesa. ¿Cuánto sale?", "opts out": "BAJA
 _PAGE_SIZE: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class DemoMessage:
+class DemoMessage(Struct, frozen=True):
     """One message of the demonstration: recipient, text and session."""
 
     role: str

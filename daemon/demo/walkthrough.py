@@ -6,12 +6,12 @@ import contextlib
 import sys
 import threading
 from collections import Counter
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from msgspec.structs import replace
 
 from daemon.cli.command_hints import program_name
 from daemon.cli.console import print_hint, print_raw, print_text

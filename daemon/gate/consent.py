@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.effects import ContactRequest
 from storage.evidence import Evidence, EvidenceKind, drop_withdrawn
@@ -48,8 +49,7 @@ class Permission(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class PermissionState:
+class PermissionState(Struct, frozen=True):
     """A permission at any time: ``conversation`` until a moment, then the ``lasting`` one.
 
     Time changes nothing else about it, so that these two can be stored and searched.

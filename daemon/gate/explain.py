@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 import rules
 from daemon.errors import BadRequest, NotFound
@@ -22,8 +24,7 @@ from storage.tx import Reader
 _SCORE = "prospect.score_contactabilidad"
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictExplanation:
+class VerdictExplanation(Struct, frozen=True):
     """The explanation of a verdict: lines for people, and the values that they are made from.
 
     `decision` is None for a prospect without decisions. `changed` are the facts of a what-if.

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 import rules
 from daemon.api.clock import Clock
@@ -49,8 +50,7 @@ class EvaluationPhase(StrEnum):
     RELEASE = "release"
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationFault:
+class EvaluationFault(Struct, frozen=True):
     """The gate could not decide: a code, a sentence for people, and values to keep for repair."""
 
     reason_code: str
@@ -58,8 +58,7 @@ class EvaluationFault:
     dump: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True):
     """The result of evaluating one message: a decision or a fault, and the facts that it used.
 
     ``deferred_until`` is when the last timed deferral ends, or None. ``shadow`` is the decision of

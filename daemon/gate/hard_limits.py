@@ -6,8 +6,9 @@ The release transaction checks the same promises once more, by the rows of its o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from daemon.gate.consent import REFUSED_SENTENCE, Permission
 from rules import Decision, Defer, Verdict

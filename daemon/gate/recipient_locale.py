@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache, partial
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from daemon.late_imports import LateImport
 from rules import Ruleset, windows
@@ -27,8 +28,7 @@ async def load_libraries() -> None:
     await _LIBRARIES.ensure_loaded()
 
 
-@dataclass(frozen=True, slots=True)
-class RecipientLocale:
+class RecipientLocale(Struct, frozen=True):
     """The IANA zones that a number may be in, its country, and the zone to use without any."""
 
     zones: tuple[str, ...]

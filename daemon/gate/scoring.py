@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import structlog
+from msgspec import Struct
 
 import rules
 from daemon.events import ProspectChanged
@@ -28,8 +28,7 @@ _MAX_KNOWN: Final = 4096
 log = structlog.get_logger("scoring")
 
 
-@dataclass(frozen=True, slots=True)
-class DerivedColumns:
+class DerivedColumns(Struct, frozen=True):
     """The columns of a prospect that follow from evidence, and the score's explanation as JSON.
 
     After a fault of the engines ``document`` is None, and nothing is known of the score.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
+
+from msgspec import Struct
 
 VARIABLES: Final = ("nombre", "empresa", "rubro", "ciudad", "origen_en_palabras", "quien")
 """Variables of every text; fields of lists come beside them, by their headers."""
@@ -16,8 +17,7 @@ MAX_FILLED_LENGTH: Final = 200
 """Longer than this no value of a variable is: what is longer is another text."""
 
 
-@dataclass(frozen=True, slots=True)
-class VariableProblem:
+class VariableProblem(Struct, frozen=True):
     """A variable that can't be filled in: where it begins, counted from 1, and a sentence."""
 
     place: int

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Struct, field
 
 from daemon.api.effects import ContactRequest
 from daemon.api.identity import Identity, parse_identity
@@ -67,8 +67,7 @@ class _Unreadable(Exception):
         self.sentence = sentence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineParser:
+class LineParser(Struct, frozen=True, kw_only=True):
     """Parses records by the plan of their columns; ``unknown_words`` counts what it could not read.
 
     ``default_kind`` is that of a record without a cell on it.

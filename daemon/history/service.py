@@ -6,12 +6,12 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.api.effects import ContactRequest
@@ -43,8 +43,7 @@ INSTALLATION: Final = "installation"
 """The subject of a declaration, in audit and events."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryPreview:
+class HistoryPreview(Struct, frozen=True):
     """The expected result of an import. ``plan`` is the hash of what was previewed.
 
     ``kinds`` counts the records by what they are, ``requests`` the received ones by what they were
@@ -67,8 +66,7 @@ class HistoryPreview:
     remarks: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryReport:
+class HistoryReport(Struct, frozen=True):
     """The result of an import. ``repeated``: the file was imported before, nothing changed.
 
     ``new`` counts the lines that were not known before, by kind.
@@ -83,8 +81,7 @@ class HistoryReport:
     repeated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryStatus:
+class HistoryStatus(Struct, frozen=True):
     """What is known of the past: ``settled`` once it was imported, or declared not to be."""
 
     settled: bool

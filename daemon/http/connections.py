@@ -6,7 +6,6 @@ import asyncio
 import resource
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
+from msgspec import Struct
 
 from daemon.errors import (
     LeadMasterError,
@@ -43,8 +43,7 @@ _OWN_DESCRIPTORS: Final = Path("/proc/self/fd")
 _COUNT_SECONDS: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
+class ConnectionLimits(Struct, frozen=True):
     """The limits of one server's connections; times are seconds."""
 
     connections: int

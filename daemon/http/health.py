@@ -7,11 +7,11 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal
 
 from aiohttp import web
+from msgspec import Struct, field
 
 from daemon.background import run_in_background
 from daemon.backup.status import BackupConcern
@@ -69,8 +69,7 @@ WRITER_LIMIT_SECONDS: Final = 10.0
 OUTBOX_LIMIT_SECONDS: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class ReadinessBlocker:
+class ReadinessBlocker(Struct, frozen=True):
     """One reason why the daemon can't do its work.
 
     For a session that can't send, `messages` is how many wait for it.
@@ -82,8 +81,7 @@ class ReadinessBlocker:
     messages: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HealthWarning:
+class HealthWarning(Struct, frozen=True):
     """Something that a person should know although the daemon does its work."""
 
     code: str
@@ -117,8 +115,7 @@ HALT_NOT_STORED_WARNING: Final = HealthWarning(
 )
 
 
-@dataclass(slots=True)
-class DaemonHealth:
+class DaemonHealth(Struct):
     """Finds what blocks the daemon. `lag` returns by how many seconds the event loop is late.
 
     `services` is None until they are open, and again when they close.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.api.effects import ContactRequest
@@ -67,8 +68,7 @@ REVOCABLE: Final = frozenset(_ANSWERS)
 """Meanings that can be changed into each other later, except in what is answered once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingInbound:
+class WaitingInbound(Struct, frozen=True, kw_only=True):
     """A message that a person reads, and what it may mean."""
 
     message: InboundForReview

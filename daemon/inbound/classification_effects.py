@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.effects import ContactRequest, Intent
 from daemon.api.signals import Origin
@@ -41,8 +42,7 @@ _CANCELS: Final = frozenset(Meaning) - {Meaning.WELCOME, Meaning.NEITHER}
 _HOLDS_ALL: Final = ReviewCause.COMPLAINT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassificationCommand:
+class ClassificationCommand(Struct, frozen=True, kw_only=True):
     """What a person says that a message means: who says it, when, and for what reason.
 
     ``reason`` is empty where none is needed and none was given.
@@ -65,8 +65,7 @@ class ClassificationCommand:
         return f"classified by {self.who}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassificationResult:
+class ClassificationResult(Struct, frozen=True, kw_only=True):
     """What followed from a classification; all is 0 or false for one that was stored before."""
 
     inbound: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.signals import Origin
 from daemon.inbound.reading import InboundReading
@@ -13,8 +14,7 @@ from storage.inbound import InboundRecord
 THEIR_MESSAGE: Final = "their own message"
 
 
-@dataclass(frozen=True, slots=True)
-class InboundContext:
+class InboundContext(Struct, frozen=True):
     """The message as stored, what it asks and may change, and where an answer goes."""
 
     record: InboundRecord

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import structlog
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from storage.db import Database
@@ -19,8 +19,7 @@ log = structlog.get_logger("inbound")
 RETRY_SECONDS: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class DurableWriter:
+class DurableWriter(Struct, frozen=True):
     """Writes in the urgent lane and into the ballast's room; while the disk refuses, tries again.
 
     The session that reported waits meanwhile, so that no opt-out is lost. What a job itself

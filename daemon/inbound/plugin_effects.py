@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from datetime import datetime, timedelta
 
 import structlog
@@ -66,7 +65,7 @@ def _find_fault(effects: object) -> str:
 
 def _is_storable(effect: InboundEffect) -> bool:
     """Tell whether each value of an effect is of its type and fits into a column."""
-    values = {each.name: getattr(effect, each.name) for each in fields(effect)}
+    values = {name: getattr(effect, name) for name in effect.__struct_fields__}
     return all(
         isinstance(value, Intent if name == "intent" else str) and _is_whole(value)
         for name, value in values.items()

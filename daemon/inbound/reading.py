@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.effects import ContactRequest
 from daemon.api.signals import InboundKind, InboundMessage, Origin
@@ -64,8 +65,7 @@ _NO_WORDS: Final = Reading(frozenset({Finding(ContactRequest.UNCLEAR, "")}))
 _NO_EFFECTS: Final = RequestEffects()
 
 
-@dataclass(frozen=True, slots=True)
-class InboundReading:
+class InboundReading(Struct, frozen=True):
     """What a message says, and what it may change.
 
     ``past``: it is told as part of the past, and changes facts by its date and nothing else.

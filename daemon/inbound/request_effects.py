@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.effects import ContactRequest, Intent
 from daemon.inbound.contact_requests import Finding, Reading
@@ -14,8 +15,7 @@ from storage.contacts import HoldScope
 _COMMERCIAL, _ALL = HoldScope.COMMERCIAL, HoldScope.ALL
 
 
-@dataclass(frozen=True, slots=True)
-class RequestEffects:
+class RequestEffects(Struct, frozen=True):
     """What a message does to permission, queue and intent, and whether a person looks at it.
 
     ``refuses``: it is a no. ``cancels`` and ``holds``: which waiting messages. ``stops``: nothing

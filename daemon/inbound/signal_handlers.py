@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.contacts.aliases import Aliases
@@ -19,8 +19,7 @@ from daemon.settings import Settings
 from storage.db import Database
 
 
-@dataclass(frozen=True, slots=True)
-class SignalHandlers:
+class SignalHandlers(Struct, frozen=True):
     """Each method of these returns once its transaction is on the disk."""
 
     inbound: InboundHandler

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from daemon.api.signals import Signal
 from daemon.api.transport import KnownContact, NumberAnswer, SendResult
@@ -18,8 +19,7 @@ class DriverUnavailable(Exception):
     """A driver's library can't be used here; the message says why, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class DriverEnvironment:
+class DriverEnvironment(Struct, frozen=True):
     """What a driver is opened with.
 
     ``folder`` is the session's own. ``report`` may be called from any thread, and ``report_past``

@@ -8,7 +8,6 @@ once it is stored, which alone is not answered; without that it comes again from
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -213,7 +212,7 @@ _SIGNAL_TYPES: Final = MappingProxyType(
     {
         kind.__name__: kind
         for kind in vars(signals).values()
-        if isinstance(kind, type) and issubclass(kind, Signal) and is_dataclass(kind)
+        if isinstance(kind, type) and issubclass(kind, Signal) and kind is not Signal
     }
 )
 
@@ -223,10 +222,7 @@ def encode_signal(signal: Signal) -> SignalReport:
     kind = type(signal)
     if _SIGNAL_TYPES.get(kind.__name__) is not kind:
         raise TypeError(f"{kind.__name__} is no signal of the port.")
-    values = {
-        each.name: getattr(signal, each.name) for each in fields(_SIGNAL_TYPES[kind.__name__])
-    }
-    return SignalReport(kind.__name__, msgspec.to_builtins(values))
+    return SignalReport(kind.__name__, msgspec.to_builtins(signal))
 
 
 def decode_signal(report: SignalReport) -> Signal:

@@ -15,12 +15,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import Struct
 
 from daemon.api.permit import PermitRefused, PermitVerifier, hash_body
 from daemon.api.signals import Signal, TransportDied
@@ -100,8 +100,7 @@ _ORDERLY, _UNAVAILABLE, _CRASHED = 0, 69, 70
 LinkedFrame: TypeAlias = Frame[LinkedAnswer, None, LinkedEvent]
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
+class WorkerSettings(Struct, frozen=True):
     """The session that the worker serves, and what it needs for that.
 
     ``folder`` is the session's own; ``permit_key`` verifies the gate's signature. ``spool_bytes``

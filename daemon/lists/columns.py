@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.imports import normalise_text
 from daemon.api.phone_text import find_line_kind
@@ -30,8 +32,7 @@ _NAME_PARTS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedColumn:
+class PlannedColumn(Struct, frozen=True):
     """A column, and its use; ``mapped`` is whether a person said so."""
 
     header: str
@@ -39,8 +40,7 @@ class PlannedColumn:
     mapped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneColumn:
+class PhoneColumn(Struct, frozen=True):
     """A column with phone numbers; ``label`` is the header of the column that says their kind."""
 
     header: str
@@ -48,8 +48,7 @@ class PhoneColumn:
     label: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneCandidate:
+class PhoneCandidate(Struct, frozen=True):
     """A filled phone cell of a record.
 
     ``says_mobile`` is what header or label say on the kind of line; None: nothing.
@@ -61,8 +60,7 @@ class PhoneCandidate:
     says_mobile: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnPlan:
+class ColumnPlan(Struct, frozen=True, dict=True):
     """The use of each column of a list, in the order of the file; ``phones`` are best first.
 
     ``inverted`` are headers that were mapped to permission, and whose yes means no.
@@ -71,14 +69,14 @@ class ColumnPlan:
     columns: tuple[PlannedColumn, ...]
     phones: tuple[PhoneColumn, ...]
     inverted: tuple[str, ...] = ()
-    _headers: Mapping[ColumnUse, tuple[str, ...]] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        """Collect the headers of each use once: every record asks for them."""
+    @cached_property
+    def _headers(self) -> Mapping[ColumnUse, tuple[str, ...]]:
+        """The headers of each use, collected once: every record asks for them."""
         found: dict[ColumnUse, tuple[str, ...]] = dict.fromkeys(ColumnUse, ())
         for each in self.columns:
             found[each.use] += (each.header,)
-        object.__setattr__(self, "_headers", found)
+        return found
 
     @property
     def unused(self) -> tuple[str, ...]:

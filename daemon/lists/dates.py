@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 _TIME: Final = r"(?:[T ,]+\d{1,2}[:.h]\d{2}(?::?\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?\s?m\.?)?)?"
 _ZONE: Final = r"\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})?"
@@ -54,8 +55,7 @@ class DateOrder(StrEnum):
     MONTH_FIRST = "month_first"
 
 
-@dataclass(frozen=True, slots=True)
-class DateColumn:
+class DateColumn(Struct, frozen=True):
     """What the cells of a column show about their order.
 
     ``order`` is None where no cell decides it, or where cells contradict each other; ``open`` is

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.lists.dates import DateOrder, read_date
 
@@ -19,8 +20,7 @@ _UNIX_MILLISECONDS: Final = re.compile(r"\d{13}")
 _HALF_DAY: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """A moment in UTC; of a ``whole_day``, the first one of the day."""
 
     at: datetime

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from daemon.api.numbers import (
     NumberUnusable,
@@ -24,8 +25,7 @@ class MobileAnswer(StrEnum):
     """Nobody has answered: header and cell decide, and what they leave open is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneCell:
+class PhoneCell(Struct, frozen=True):
     """A phone cell as read. Where a part of it is no number, ``reason_code`` says why.
 
     ``numbers`` are all that were read, so a list that means each of them can take them even then.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count, islice
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.imports import OpenedSource, SourceRow, SourceUnreadable
 from daemon.lists.columns import is_phone_header
@@ -15,8 +16,7 @@ HEADER_ROWS: Final = 20
 _MAX_TITLE: Final = 80
 
 
-@dataclass(frozen=True, slots=True)
-class ListRecord:
+class ListRecord(Struct, frozen=True):
     """One record: its number in the file, and its cells by header.
 
     ``problem`` is a sentence on a record that can't be read.

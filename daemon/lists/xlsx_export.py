@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from daemon.late_imports import LateImport
 
@@ -16,8 +17,7 @@ _MAX_CELL_LENGTH: Final = 32_767
 """What a cell takes; the library leaves out a longer one without a word."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class Sheet(Struct, frozen=True, kw_only=True):
     """A sheet of a workbook; its first row is the header, and stays in sight.
 
     None is an empty cell, anything else its text; `widths` are those of the first columns.

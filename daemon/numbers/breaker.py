@@ -6,10 +6,11 @@ Replies go on. What it counts are the number's first contacts since a person las
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.errors import Conflict, NotFound, require_reason
@@ -45,8 +46,7 @@ STOP_SENTENCES: Final[Mapping[BreakerCause, str]] = MappingProxyType(
 WARNING_SENTENCE: Final = "Few of the latest first contacts answered. Nothing is stopped."
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerFinding:
+class BreakerFinding(Struct, frozen=True):
     """Why the counts of a number stop its new chats."""
 
     cause: BreakerCause

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.errors import NotFound
 from daemon.outbox.number_status import build_breaker_figures
@@ -31,8 +33,7 @@ LOWEST_IS_WORST: Final = frozenset({"answered", "new_chat_gap"})
 """Figures that a limit keeps from falling; the others are kept from growing."""
 
 
-@dataclass(frozen=True, slots=True)
-class BanFigure:
+class BanFigure(Struct, frozen=True):
     """One figure before a ban, beside its limit; None where it says nothing.
 
     ``last`` is its value right before the last first contact, and so the limit at which that one
@@ -53,8 +54,7 @@ class BanFigure:
         return self.last is not None and (self.unit not in {"people", "percent"} or self.last > 0)
 
 
-@dataclass(frozen=True, slots=True)
-class BanReport:
+class BanReport(Struct, frozen=True):
     """A ban, the figures of the 72 hours before it, and the people with open conversations.
 
     ``first_contacts`` is how many there were in these hours, ``last_first_contact_at`` when the

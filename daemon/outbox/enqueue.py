@@ -7,11 +7,12 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.api import numbers
 from daemon.api.clock import Clock
@@ -101,8 +102,7 @@ def build_message(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendRequest:
+class SendRequest(Struct, frozen=True, kw_only=True):
     """A request to send a message. ``to`` is a number as people write it; times are aware.
 
     ``typed`` is what a person typed of a text that is made with ``template``; None: all of it. Both

@@ -7,12 +7,13 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, TypeAlias
 
 import structlog
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from daemon.api.clock import Clock
 from daemon.contacts.number_checks import NumberCheckPolicy
@@ -48,8 +49,7 @@ _WAITS_FOR: Mapping[DeferKind, WaitsFor] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationTransition:
+class EvaluationTransition(Struct, frozen=True):
     """The transition that follows from an evaluation: target state, reason, further columns."""
 
     target: MessageState
@@ -58,8 +58,7 @@ class EvaluationTransition:
     columns: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluatedBatch:
+class EvaluatedBatch(Struct, frozen=True):
     """How many evaluations were stored, and how many were stale, as their facts had changed."""
 
     stored: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.outbox.pacing import Pacing
 from daemon.sessions import Sessions
@@ -16,8 +17,7 @@ from storage.messages import MessageRecord
 from storage.tx import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class SendForecast:
+class SendForecast(Struct, frozen=True):
     """What a message waits for first; `at` is when that ends, if known. More waits may follow."""
 
     code: str

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.api.clock import Clock
 from daemon.errors import LeadMasterError
@@ -50,8 +52,7 @@ class SendOutlook(StrEnum):
     NO = "no"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageCheckResult:
+class MessageCheckResult(Struct, frozen=True, kw_only=True):
     """What would become of a message now; it is judged again when it is sent.
 
     ``kind`` is derived, as at the send. ``sentence`` says why it waits or can't go, and ``at`` when
@@ -70,8 +71,7 @@ class MessageCheckResult:
     similarity: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedCheck:
+class ListedCheck(Struct, frozen=True, kw_only=True):
     """What would become of one of many messages by hand, and the facts that this rests on.
 
     ``due_at`` is when a wait for a time ends, and ``waits_for`` what ends another wait.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.errors import BadRequest, Conflict, NotFound, require_reason
@@ -31,8 +32,7 @@ _LIMITS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
 _USUAL_LIMITS: Final = (0, 10_000)
 
 
-@dataclass(frozen=True, slots=True)
-class NumberBudget:
+class NumberBudget(Struct, frozen=True):
     """A budget of a number: its limit, what the settings allow, what is used, and who set it.
 
     ``used`` is None for what is no count of 24 hours. ``change`` is None where the settings hold.
@@ -46,8 +46,7 @@ class NumberBudget:
     change: NumberBudgetChange | None
 
 
-@dataclass(frozen=True, slots=True)
-class NumberBudgets:
+class NumberBudgets(Struct, frozen=True):
     """A number's budgets with what its breaker counts, and what was set before, latest first."""
 
     phone: str
@@ -57,8 +56,7 @@ class NumberBudgets:
     history: Sequence[NumberBudgetChange]
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetDecision:
+class BudgetDecision(Struct, frozen=True):
     """Why a budget may be raised, what would lower it again, and until when it is raised."""
 
     reason: str

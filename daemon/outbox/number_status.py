@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.numbers import breaker
 from daemon.outbox.pacing import Pacing, get_day_start, list_new_chat_stops
@@ -22,8 +23,7 @@ from storage.tx import Reader
 _DAY: Final = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True)
-class NewChatStop:
+class NewChatStop(Struct, frozen=True):
     """Why a number begins no new chats; ``until`` is None where a person has to change something.
 
     ``detail`` has what was counted, or what the platform announced.
@@ -35,8 +35,7 @@ class NewChatStop:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetUse:
+class BudgetUse(Struct, frozen=True):
     """How much of a budget is used: in 24 hours, or in a day of the number's time zone."""
 
     budget: str
@@ -44,8 +43,7 @@ class BudgetUse:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerFigure:
+class BreakerFigure(Struct, frozen=True):
     """A count of the breaker, out of so many first contacts, beside its limit.
 
     With ``in_percent`` the limit is a share. ``at_least`` is how many first contacts it takes
@@ -67,8 +65,7 @@ class BreakerFigure:
         return None if self.total < max(1, self.at_least) else 100 * self.count / self.total
 
 
-@dataclass(frozen=True, slots=True)
-class NumberStatus:
+class NumberStatus(Struct, frozen=True):
     """A phone number, what it may begin, and why not. ``ban``: the id of its latest ban.
 
     ``trips`` are the stops of the breaker, the latest first, with who resumed them and why.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from daemon.numbers.budgets import Budgets
 from daemon.settings import PacingSettings
@@ -23,8 +24,7 @@ NEW_CHATS_STOPPED_SENTENCE: Final = "New chats of this number are stopped."
 NUMBER_BANNED_SENTENCE: Final = "WhatsApp banned this number."
 
 
-@dataclass(frozen=True, slots=True)
-class PacingSlot:
+class PacingSlot(Struct, frozen=True):
     """The moment from which a message may be sent; None: a person has to change something first."""
 
     at: datetime | None

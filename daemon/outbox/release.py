@@ -7,11 +7,11 @@ evaluation is stale, nothing is stored, and the message is evaluated again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 import rules
 from daemon.api.permit import Permit
@@ -87,8 +87,7 @@ def _build_decision_record(evaluation: Evaluation, decision: str) -> DecisionRec
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """An allowed message to be sent: its evaluation, the decision's id, and the signed permit."""
 
     evaluation: Evaluation

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
 import structlog
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.api.identity import parse_phone_identity
@@ -158,8 +158,7 @@ _STALE_SECONDS = 1.0
 _WRITE_RETRY_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class NextMessage:
+class NextMessage(Struct, frozen=True):
     """The message to send next, or None and the seconds to ``wait`` until there may be one."""
 
     message: MessageRecord | None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+
+from msgspec import Struct
 
 import rules
 from daemon.errors import RulesRejected
@@ -17,8 +18,7 @@ from storage.rulesets import RulesetActivationKind, RulesetFile
 from storage.tx import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledRulesets:
+class CompiledRulesets(Struct, frozen=True):
     """The compiled rulesets of gate and score, which an evaluation uses together to its end."""
 
     gate: rules.RuleEvaluator

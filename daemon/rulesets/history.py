@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 import rules
 from daemon.errors import Conflict, NotFound
@@ -14,8 +15,7 @@ from storage.rulesets import RulesetActivation, RulesetActivationKind, RulesetRe
 from storage.tx import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetHistoryEntry:
+class RulesetHistoryEntry(Struct, frozen=True):
     """One activation, and what it changed in its format.
 
     `changes` is None for the first, and where this version can't read one of the two rulesets.

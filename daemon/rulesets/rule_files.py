@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 import rules
 from daemon.errors import Conflict, Unavailable
@@ -18,8 +18,7 @@ from daemon.settings import RulesSettings
 _SHIPPED_NAMES = {rules.RuleFormat.GATE: "gate.yaml", rules.RuleFormat.SCORE: "score.yaml"}
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetPair:
+class RulesetPair(Struct, frozen=True):
     """One ruleset of each format: the gate's and the score's."""
 
     gate: rules.Ruleset

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import structlog
+from msgspec import Struct
 
 import rules
 from daemon.api.clock import Clock
@@ -42,8 +42,7 @@ log = structlog.get_logger("rules")
 _SHOWN_PROBLEMS = 50  # bounds the event and the status where a folder has very many
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(Struct, frozen=True):
     compiled: CompiledRulesets
     pending: PendingRulesets
     changes: tuple[RulesetChange, ...]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 import rules
 from daemon.rulesets.active import CompiledRulesets
@@ -11,8 +12,7 @@ from rules.diff import RulesetChange, compare_rulesets
 from rules.edits import RampEnds, UpdatedExample
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetSummary:
+class RulesetSummary(Struct, frozen=True):
     """One ruleset: its hash, format, engines and files."""
 
     hash: str
@@ -21,8 +21,7 @@ class RulesetSummary:
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PendingRulesets:
+class PendingRulesets(Struct, frozen=True):
     """Valid rulesets that wait for a person's acceptance, by `hash`.
 
     `differs` are the files that differ from the live ones. `undone`: a person rolled these rulesets
@@ -39,16 +38,14 @@ class PendingRulesets:
     undone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedRulesets:
+class RejectedRulesets(Struct, frozen=True):
     """The problems of files that can't go live, each as `file:line:column: sentence`."""
 
     at: datetime
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetStatus:
+class RulesetStatus(Struct, frozen=True):
     """The status of all rulesets. `shadow` is the gate whose verdicts are only counted.
 
     `channels` are those that a rule may route to.
@@ -65,8 +62,7 @@ class RulesetStatus:
     shadow_problems: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RuleChangePreview:
+class RuleChangePreview(Struct, frozen=True):
     """The effect of an edit by form: all `files` after it, and those that would be `written`.
 
     `changes` are the differences from the live rulesets, `waits` whether a person must accept them,

@@ -5,9 +5,10 @@ Each runs in the session's mailbox, and returns when its effect is stored.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from daemon.errors import BadRequest, Conflict
 from daemon.sessions.connection import CLOSE_SECONDS, run_with_timeout, unlink_device

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -64,8 +63,7 @@ GRACE_SECONDS = 1.5
 """How long an orderly close waits for calls to the transport that are under way, in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionUnavailable(Refused):
+class SessionUnavailable(Refused, frozen=True):
     """The session could not send: nothing reached its channel, and the message waits for it."""
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
+
+from msgspec import Struct, field
 
 from daemon.api.clock import Clock
 from daemon.api.permit import PermitVerifier
@@ -23,8 +24,7 @@ SignalSink: TypeAlias = Callable[[str, Any], Awaitable[object]]
 """Stores a signal of the session named; awaited before the next signal is read."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDependencies:
+class SessionDependencies(Struct, frozen=True):
     """What every session is built with. ``sinks`` store signals that must not be lost, by class."""
 
     clock: Clock

@@ -6,9 +6,10 @@ Both are secrets: they are held in memory while they are needed, and never store
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
+
+from msgspec.structs import replace
 
 from daemon.api.numbers import list_phone_spellings
 from daemon.api.signals import PairingCodeIssued, QrIssued

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
+from msgspec import Struct
 
 from daemon.errors import Unavailable
 
@@ -17,8 +17,7 @@ log = structlog.get_logger("sessions")
 QUEUE_LIMIT = 256
 
 
-@dataclass(frozen=True, slots=True)
-class _MailboxJob:
+class _MailboxJob(Struct, frozen=True):
     """A job, and the future that its caller waits for; None where nobody waits."""
 
     work: Callable[[], Awaitable[Any]]

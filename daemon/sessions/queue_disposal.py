@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from daemon.errors import BadRequest, Conflict, NotFound, SessionQueueNotEmpty
 from statemachines.vocabulary import BuiltinChannel
@@ -21,8 +22,7 @@ class QueueChoice(StrEnum):
     MOVE = "move"
 
 
-@dataclass(frozen=True, slots=True)
-class QueueDisposal:
+class QueueDisposal(Struct, frozen=True):
     """What to do with the unsent messages of a session that is deleted; None: nothing was chosen.
 
     ``to`` names the session that takes them over.

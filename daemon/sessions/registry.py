@@ -6,13 +6,14 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 from zoneinfo import available_timezones
+
+from msgspec.structs import replace
 
 from daemon.api.clock import Clock
 from daemon.api.permit import Permit, PermitVerifier

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
+from msgspec.structs import replace
 
 from daemon.api.permit import Permit
 from daemon.api.signals import (

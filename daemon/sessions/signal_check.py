@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, Final, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+
+from msgspec import Struct
 
 from daemon.api import signals
 from daemon.api.identity import Identity, IdentityKind, NotAContact, parse_identity
@@ -72,8 +73,7 @@ class ValueRejected(Exception):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedSignal:
+class RejectedSignal(Struct, frozen=True):
     """A signal that can't be stored or understood, and what can be kept of it.
 
     ``sentence`` names channel, signal and field, but no person. ``kept`` holds the fields by name
@@ -85,11 +85,14 @@ class RejectedSignal:
     signal: str
     reason_code: str
     sentence: str
-    kept: Mapping[str, KeptValue] = field(repr=False)
+    kept: Mapping[str, KeptValue]
+
+    def __repr__(self) -> str:
+        """Keep the signal's fields out of logs."""
+        return f"RejectedSignal({self.session}, {self.channel}, {self.signal}, {self.reason_code})"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedSignal:
+class CheckedSignal(Struct, frozen=True):
     """The result of checking one signal.
 
     ``signal`` is the accepted part, or None; ``rejected`` is the fault that was found, if any;
@@ -101,8 +104,7 @@ class CheckedSignal:
     nobody: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SignalChecker:
+class SignalChecker(Struct, frozen=True):
     """Checks the signals of one session against their types and the channel's capabilities."""
 
     session: str
@@ -334,12 +336,13 @@ def _join_surrogates(text: str, errors: str) -> str:
 
 def _keep_fields(signal: object, kind: type) -> dict[str, KeptValue]:
     """Return the readable fields of a signal by name, as JSON values; never raises."""
-    declared: object = getattr(kind, "__dataclass_fields__", {})
-    names = (
-        [name for name in declared if isinstance(name, str)] if isinstance(declared, dict) else []
+    # A channel's own class may be a dataclass, or anything else.
+    declared: object = getattr(kind, "__struct_fields__", None) or getattr(
+        kind, "__dataclass_fields__", ()
     )
+    names = declared if isinstance(declared, tuple | dict) else ()
     kept: dict[str, KeptValue] = {}
-    for name in names:
+    for name in filter(lambda each: isinstance(each, str), names):
         if kind in _KINDS_WITH_SECRETS and name in _SECRET_WORDS:
             continue
         # An attribute that raises is left out: a class of the channel's own may do anything.

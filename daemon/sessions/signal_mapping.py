@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from daemon.api.signals import (
     Connected,
@@ -27,8 +28,7 @@ from daemon.api.signals import (
 from statemachines.session import ConnectionEvent, ConnectionState
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionTrigger:
+class ConnectionTrigger(Struct, frozen=True):
     """An event for the connection's machine, its reason, and its end where that is known."""
 
     event: ConnectionEvent
@@ -36,13 +36,11 @@ class ConnectionTrigger:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionOpened(Signal):
+class ConnectionOpened(Signal, frozen=True):
     """The transport was opened (a signal of the session's connection, not of a transport)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionNotOpened(Signal):
+class ConnectionNotOpened(Signal, frozen=True):
     """The channel can't be opened as it is configured, or not now; ``sentence`` says why."""
 
     sentence: str

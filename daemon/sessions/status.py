@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from daemon.events import SessionChanged
 from statemachines.qr import PairingMethod, QrState
@@ -35,8 +36,7 @@ class UserAction(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class StatusText:
+class StatusText(Struct, frozen=True):
     """A state as WAHA's status word, as a sentence, and as what a person should do."""
 
     status: str
@@ -316,8 +316,7 @@ def _format_date(at: datetime, record: SessionRecord) -> str:
     return at.astimezone(ZoneInfo(record.time_zone)).strftime("%Y-%m-%d")
 
 
-@dataclass(frozen=True, slots=True)
-class SessionView:
+class SessionView(Struct, frozen=True):
     """The present state of one session. Moments are aware UTC; ``status`` is WAHA's term.
 
     ``pairing`` is the state of the latest attempt to link a phone, ``pairing_method`` how: by QR

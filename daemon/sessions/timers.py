@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.sessions.signal_mapping import ConnectionTrigger
@@ -56,8 +57,7 @@ class ClockTimer:
 TimerAction: TypeAlias = Callable[[SessionTransitions, datetime], SessionRecord | None]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionTimer:
+class SessionTimer(Struct, frozen=True):
     """At ``due``, ``action`` returns the next record; None: store the present one again."""
 
     due: datetime

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.sessions.signal_mapping import DEADLINE_REASONS, ConnectionTrigger
 from daemon.settings import SessionSettings
@@ -65,8 +67,7 @@ _PAIRING_STATES = frozenset({ConnectionState.AWAITING_SCAN, ConnectionState.PAIR
 _PAIRING_EVENTS = {event.value for event in QrEvent} - {QrEvent.CANCELLED.value}
 
 
-@dataclass(frozen=True, slots=True)
-class SessionMachines:
+class SessionMachines(Struct, frozen=True):
     """The state machines of a session's three regions."""
 
     connection: ConnectionMachine

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.text import fold_text
 from daemon.gate.text_templates import (
@@ -25,8 +26,7 @@ _COMPANY_HEADERS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonalText:
+class PersonalText(Struct, frozen=True, kw_only=True):
     """A text as one person would get it.
 
     ``missing``: variables without a value for them and without words in its place; ``text`` is

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.errors import LeadMasterError
 from daemon.outbox.enqueue import SendRequest
@@ -19,8 +21,7 @@ _MAX_PEOPLE: Final = 2000
 _SHOWN: Final = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewFilter:
+class PreviewFilter(Struct, frozen=True, kw_only=True):
     """The people on which a text is shown; ``page`` counts the threes of them from 0."""
 
     text: str = ""
@@ -30,8 +31,7 @@ class PreviewFilter:
     page: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewedText:
+class PreviewedText(Struct, frozen=True, kw_only=True):
     """A text as one person would get it, and what would become of that message now.
 
     ``missing``: variables without a value for them and without words in its place; ``text`` is
@@ -52,8 +52,7 @@ class PreviewedText:
         return f"PreviewedText({self.prospect!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextPreview:
+class TextPreview(Struct, frozen=True, kw_only=True):
     """A text on real people of a filter.
 
     ``people`` are up to three: one who has everything, one who lacks something, and the one with
@@ -70,8 +69,7 @@ class TextPreview:
     people: tuple[PreviewedText, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewDraft:
+class PreviewDraft(Struct, frozen=True):
     """A preview whose messages were not checked yet, and the number of each person in it."""
 
     preview: TextPreview

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.api.effects import ContactRequest
@@ -45,16 +46,14 @@ _WORD: Final = re.compile(r"\w+")
 _TEXTS_HINT: Final = "List them: leadmaster texts list"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedText:
+class PreparedText(Struct, frozen=True, kw_only=True):
     """A text for one person, and the reference by which a message names its version."""
 
     template: str
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextChoice:
+class TextChoice(Struct, frozen=True, kw_only=True):
     """An approved text that fits one person now, as they would get it.
 
     ``missing``: variables that they lack, because of which it leaves them out.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from rules import DEFAULTS, GateFault, RuleEvaluator, load_ruleset
 from rules.compiler import Shard, compile_rules

@@ -7,8 +7,9 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from daemon.api.conformance import ChannelProbe, ProbeScenario, SampleMessage, WireMessage
 from daemon.api.identity import Identity, IdentityKind

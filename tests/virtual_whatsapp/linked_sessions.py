@@ -8,13 +8,15 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from daemon.api.clock import SystemClock
 from daemon.api.launcher import Worker

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.lists.columns import PlannedColumn
@@ -40,8 +41,7 @@ _PLAIN_MEANINGS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CellReading:
+class CellReading(Struct, frozen=True):
     """A filled cell, and what was read from it; ``value`` is empty where it stays as it is."""
 
     header: str

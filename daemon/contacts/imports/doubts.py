@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+from msgspec import Struct, field
 
 from daemon.contacts.imports.row_parser import WITHOUT_EVIDENCE, ParsedImportRow
 from daemon.lists.consent_cells import ConsentAnswer, fold_consent
@@ -66,15 +66,13 @@ class ImportDoubts(msgspec.Struct, frozen=True):
     without_evidence: int = 0
 
 
-@dataclass(slots=True)
-class _MobileCount:
+class _MobileCount(Struct):
     open: int = 0
     assumed: int = 0
     examples: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _WordCount:
+class _WordCount(Struct):
     word: str
     answer: ConsentAnswer | None
     count: int = 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.numbers import REACHABLE_LINE_TYPES
 from daemon.contacts.imports.options import ImportPermission
@@ -40,16 +41,14 @@ class PermissionEffect(StrEnum):
     """It says yes, but they refused or opted out, which no list overwrites."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownPermission:
+class KnownPermission(Struct, frozen=True):
     """The permission that a record gives to a known person as evidence, and its effect."""
 
     granted: ImportPermission
     effect: PermissionEffect
 
 
-@dataclass(frozen=True, slots=True)
-class KnownPerson:
+class KnownPerson(Struct, frozen=True):
     """A person of a list who is a prospect already.
 
     ``adds`` are columns that they have no value of yet, ``fields`` headers that are kept as data;
@@ -71,8 +70,7 @@ class KnownPerson:
         return bool(self.adds or self.fields) or self.effect is not PermissionEffect.UNCHANGED
 
 
-@dataclass(frozen=True, slots=True)
-class KnownPeople:
+class KnownPeople(Struct, frozen=True):
     """How many records are about people who are here already, and the first of each effect.
 
     ``adding`` is how many records add something to them.

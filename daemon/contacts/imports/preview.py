@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from daemon.contacts.imports.cell_readings import CellReading, read_cells
 from daemon.contacts.imports.doubts import DoubtCounter, ImportDoubts
@@ -21,8 +22,7 @@ from storage.imports import ImportRowOutcome
 from storage.tx import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class ImportRow:
+class ImportRow(Struct, frozen=True):
     """One record of a file: its number there, its cells by header, and what each became.
 
     ``permission`` is what all of them give.
@@ -35,8 +35,7 @@ class ImportRow:
     permission: ImportPermission = ImportPermission.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRecord:
+class PlannedRecord(Struct, frozen=True):
     """A record that is rejected or in doubt: its number, name and phone cell, and why."""
 
     record: int
@@ -45,8 +44,7 @@ class PlannedRecord:
     remarks: Sequence[RowRemark]
 
 
-@dataclass(frozen=True, slots=True)
-class ImportPreview:
+class ImportPreview(Struct, frozen=True):
     """The expected result of an import. ``plan`` is the hash of what was previewed.
 
     ``mapping`` is from our column to the file's header.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from storage import import_undo, imports
 from storage.import_undo import StayingPerson, UndoOutcome
@@ -17,8 +18,7 @@ MAX_LISTED: Final = 100
 """The most people who stay after an undoing that an answer names."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImportUndo:
+class ImportUndo(Struct, frozen=True):
     """How far the undoing of an import is; ``done_at`` is None until it has ended.
 
     ``removed`` and ``left`` are records; ``stayed`` counts the others by their reason, and
@@ -35,8 +35,7 @@ class ImportUndo:
     people: Sequence[StayingPerson]
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierImport:
+class EarlierImport(Struct, frozen=True):
     """Another import of a file with the same bytes; ``finished_at`` is None where it was cut."""
 
     id: str
@@ -57,8 +56,7 @@ def list_earlier_imports(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ImportReport:
+class ImportReport(Struct, frozen=True):
     """The result of an import. ``repeated``: the file was imported before, nothing changed.
 
     ``unused`` are the headers of its columns that nothing was read from; ``same_file`` are other

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from typing import Final
 
 import msgspec
+from msgspec import Struct, field
 
 from daemon.api.numbers import PhoneNumber, list_phone_spellings
 from daemon.contacts.imports.options import ImportOptions, ImportPermission
@@ -98,8 +98,7 @@ class ParsedImportRow(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an earlier record of the list has the same line."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowParser:
+class RowParser(Struct, frozen=True):
     """Parses the records of one list. ``consent_words`` are answers by their folded word."""
 
     plan: ColumnPlan

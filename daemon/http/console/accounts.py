@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.auth import ROLE_SCOPES, Role, Scope
 from daemon.errors import NotFound
@@ -25,8 +25,7 @@ _MOST_TOKENS: Final = 500
 _TOKEN_DAYS: Final = (1, 7, 30, 90, 365)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRow:
+class TokenRow(Struct, frozen=True):
     """A token as the page shows it: what it may do by its user's present role, and what no more."""
 
     record: TokenRecord

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.api import numbers
 from daemon.campaigns.pace import read_pace
@@ -33,8 +33,7 @@ _SHOWN_LEFT: Final = timedelta(minutes=15)
 _MAX_CLAIMED: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignDesk:
+class CampaignDesk(Struct, frozen=True):
     """What one operator has in hand: a person with the text, and the budgets that are left.
 
     `left` are people who opted out while this operator had them. `sentence` says why it is nobody's

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.campaigns.audience import list_audience
 from daemon.campaigns.dry_runs import DryRunView
@@ -63,16 +63,14 @@ class CampaignNamesQuery(RequestQuery, frozen=True):
     after: Annotated[int, msgspec.Meta(ge=0, le=999_999_999)] = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignAudience:
+class CampaignAudience(Struct, frozen=True):
     """Who a draft is for: exact counts, or why there are none."""
 
     counts: AudienceCounts | None
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
-class AudiencePerson:
+class AudiencePerson(Struct, frozen=True):
     """A person of an audience; `left_out` is by hand."""
 
     prospect: ProspectRecord

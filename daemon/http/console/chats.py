@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.chats.reading import ChatDetail, ChatSummary, ChatTab, ReplyMode
 from daemon.errors import NotFound
@@ -42,16 +42,14 @@ _SOON: Final = timedelta(hours=2)
 MessagesTab = Literal["messages"]
 
 
-@dataclass(frozen=True, slots=True)
-class SnoozeChoice:
+class SnoozeChoice(Struct, frozen=True):
     """A moment until which a chat can be snoozed; ``key`` says which one."""
 
     key: str
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ChatView:
+class ChatView(Struct, frozen=True):
     """One chat as the page shows it, with what is known of the person.
 
     ``meanings`` are messages of theirs that a person reads, or an opt-out that may be a misreading.

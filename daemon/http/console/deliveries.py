@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.chats.sharing import require_client
 from daemon.deliveries.qualification import LeftOutPerson
@@ -56,8 +56,7 @@ class NewDeliveryQuery(RequestQuery, frozen=True):
     decided: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientView:
+class ClientView(Struct, frozen=True):
     """A client with its terms, and how many later opt-outs there are, and are not reported."""
 
     client: ClientRecord
@@ -66,8 +65,7 @@ class ClientView:
     unreported: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryView:
+class DeliveryView(Struct, frozen=True):
     """A delivery, with the money of the accepted rows and what each row's history says last."""
 
     detail: DeliveryDetail

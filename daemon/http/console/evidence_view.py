@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.gate.consent import (
     CLASSIFIED_REFUSALS,
@@ -89,8 +90,7 @@ _CLASSIFIED_GROUNDS: Mapping[Permission, frozenset[str]] = MappingProxyType(
 _GIVEN_NUMBER: Final = re.compile(r"(?P<where>.*): (?P<how>call|form|in_person|paper)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceItem:
+class EvidenceItem(Struct, frozen=True):
     """One piece of evidence. `key` is its catalogue key; `source` and `quote` are as stored."""
 
     at: datetime

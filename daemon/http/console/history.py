@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from daemon import validation_errors
 from daemon.errors import ImportRejected, LeadMasterError
@@ -26,8 +26,7 @@ _COLUMN_ORDER: Final = ("phone", "written_at", "direction", "body")
 _LEAVE_OUT: Final = "leave_out_rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryPreviewView:
+class HistoryPreviewView(Struct, frozen=True):
     """A preview, or the problem because of which there is none."""
 
     upload: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from daemon import validation_errors
 from daemon.contacts.imports.doubts import ImportDoubts
@@ -38,8 +38,7 @@ _KEPT_FIELDS: Final = "fields"
 _MAX_SHOWN_REJECTS: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class ImportPreviewView:
+class ImportPreviewView(Struct, frozen=True):
     """A preview, or the problem because of which there is none."""
 
     upload: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from markupsafe import Markup
+from msgspec import Struct
 
 from daemon import severity
 from daemon.api import numbers
@@ -44,8 +44,7 @@ PAGE_HEADERS: Final[Mapping[str, str]] = {
 THEMES: Final = ("auto", "light", "dark")
 
 
-@dataclass(frozen=True, slots=True)
-class PageContext:
+class PageContext(Struct, frozen=True):
     """What every template knows of its reader: identity, language, zone and rights."""
 
     identity: Principal

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.api import numbers
 from daemon.gate.consent import Permission
@@ -41,16 +41,14 @@ class ManualPageQuery(RequestQuery, frozen=True):
 _NO_PERMISSION: Final = frozenset({Permission.NONE, Permission.REFUSED})
 
 
-@dataclass(frozen=True, slots=True)
-class ManualQueueEntry:
+class ManualQueueEntry(Struct, frozen=True):
     """One message of the list, and the name of its recipient."""
 
     message: MessageRecord
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class OpenManualMessage:
+class OpenManualMessage(Struct, frozen=True):
     """The message that the reader has taken. `link` opens the chat, once it was revealed.
 
     `seconds_left` and `lease_seconds` are real seconds, whatever the daemon's clock does;
@@ -66,8 +64,7 @@ class OpenManualMessage:
     withdrawn: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ManualQueueView:
+class ManualQueueView(Struct, frozen=True):
     """The page: the message taken, those that can be taken, those of others, those in doubt.
 
     `stopped` is a message that was taken until its recipient opted out.

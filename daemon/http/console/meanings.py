@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.errors import NotFound
 from daemon.http.bodies import RequestQuery, read_query
@@ -33,8 +33,7 @@ _MAX_ANSWERED: Final = 10
 """How many of the latest answers the queue lists, to be changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class MeaningQueueView:
+class MeaningQueueView(Struct, frozen=True):
     """Messages to read, complaints first, opt-outs that may be corrected, and latest answers."""
 
     waiting: list[InboundForReview]
@@ -48,8 +47,7 @@ class MeaningQueueView:
         return self.waiting[0].id if self.waiting else ""
 
 
-@dataclass(frozen=True, slots=True)
-class MeaningCase:
+class MeaningCase(Struct, frozen=True):
     """A message of a contact with what is known of them, and what it may mean.
 
     ``before``, ``quote`` and ``after`` are its text around the words that show the cause.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.numbers import mask_phone
 from daemon.auth.identity import Scope
@@ -25,8 +26,7 @@ _TROUBLE_PAGES: Final = {
 _NO_TROUBLE: Final = "/messages"
 
 
-@dataclass(frozen=True, slots=True)
-class MorningLine:
+class MorningLine(Struct, frozen=True):
     """One line: `key` is that of its name, `path` the page of its work, empty where none is."""
 
     key: str

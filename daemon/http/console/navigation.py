@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.auth.identity import Scope
 from daemon.chats.reading import CHAT_TABS
@@ -18,8 +19,7 @@ from storage.tx import Reader
 from storage.waiting import count_waiting
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceTab:
+class PlaceTab(Struct, frozen=True):
     """One page of a place: `key` is that of its name; `letter` leads to it after g, if any."""
 
     key: str
@@ -28,8 +28,7 @@ class PlaceTab:
     letter: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """One entry of the navigation: `key` names word and icon, `letter` is its shortcut after g."""
 
     key: str
@@ -37,8 +36,7 @@ class Place:
     tabs: tuple[PlaceTab, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NavigationEntry:
+class NavigationEntry(Struct, frozen=True):
     """A place as one reader sees it: it leads to the first tab that they may open."""
 
     key: str
@@ -141,8 +139,7 @@ def find_place(page: str) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Badges:
+class Badges(Struct, frozen=True):
     """How much waits for a person in each place.
 
     `campaigns` counts those that the breaker paused, `deliveries` open disputes, `sessions` phones

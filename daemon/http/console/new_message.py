@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.api import numbers
 from daemon.api.permit import hash_body
@@ -60,24 +60,21 @@ class PeopleQuery(RequestQuery, frozen=True):
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOption:
+class SessionOption(Struct, frozen=True):
     """A phone to send by, and the new chats that its number has left."""
 
     name: str
     budget: NewChatBudget
 
 
-@dataclass(frozen=True, slots=True)
-class PeopleFound:
+class PeopleFound(Struct, frozen=True):
     """People whose name or number has a text in it; `unknown`: a number that nobody has."""
 
     people: list[ProspectRecord]
     unknown: str
 
 
-@dataclass(frozen=True, slots=True)
-class NextSteps:
+class NextSteps(Struct, frozen=True):
     """What a person may do about a message that does not go as it is.
 
     `checks_left`: how many numbers may be checked today, 0 where none may be now. `final`: only
@@ -97,8 +94,7 @@ class NextSteps:
         return self != NextSteps()
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessageCheck:
+class NewMessageCheck(Struct, frozen=True):
     """What would become of the message, and what to do about it; `rule` is its rule's name."""
 
     result: MessageCheckResult

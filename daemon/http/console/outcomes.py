@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.chats.sharing import require_client
 from daemon.http.console.error_translation import render_errors
@@ -23,8 +23,7 @@ OUTCOME_KEYS: Final = tuple(enumerate(READ_OUTCOMES, start=1))
 _SHOWN_LINES: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeView:
+class OutcomeView(Struct, frozen=True):
     """What came of a contact, and what a person may say of it.
 
     ``answered``: they wrote something that an outcome could be read from.

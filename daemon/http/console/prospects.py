@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.contacts.aliases import list_searched_spellings
 from daemon.contacts.consents import is_withdrawable
@@ -43,8 +43,7 @@ class ProspectsPageQuery(PageQuery, frozen=True):
     import_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WithdrawableItem:
+class WithdrawableItem(Struct, frozen=True):
     """A record that may be withdrawn: its number, and the key of its label."""
 
     record: int
@@ -52,8 +51,7 @@ class WithdrawableItem:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ProspectView:
+class ProspectView(Struct, frozen=True):
     """All that is shown of one prospect.
 
     `correctable`: suppressed, and not by their own request; `checkable`: a check may start.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.api.effects import ContactRequest
 from daemon.api.identity import IdentityKind, NotAContact, parse_identity
@@ -23,8 +23,7 @@ routes = web.RouteTableDef()
 MAX_ENTRIES: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class QuarantineEntry:
+class QuarantineEntry(Struct, frozen=True):
     """One signal for the page: its sender, its text, and what follows from it.
 
     ``name`` is the prospect's; ``phone`` the sender's number, empty where there is none.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.auth.identity import Scope
 from daemon.errors import NotFound
@@ -40,8 +40,7 @@ REVIEW_DECISIONS: Final = frozenset({"approve", "reject"})
 """Decisions on a message or a prospect; the dialogs about a contact are in `dialogs`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewQueueEntry:
+class ReviewQueueEntry(Struct, frozen=True):
     """One case of the queue; `reason` is a sentence in the reader's language.
 
     Of a number, `messages` are how many wait for it, and `expires_at` when the first expires.
@@ -57,8 +56,7 @@ class ReviewQueueEntry:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewQueueView:
+class ReviewQueueView(Struct, frozen=True, kw_only=True):
     """A queue: messages and prospects, or numbers; longest waiting first. The totals count all."""
 
     held: Sequence[ReviewQueueEntry] = ()

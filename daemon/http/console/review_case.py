@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from daemon.errors import NotFound
 from daemon.gate.consent import Permission, derive_permission
@@ -37,8 +38,7 @@ from storage.timeline_queries import ConversationEntry
 from storage.tx import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class ContactProfile:
+class ContactProfile(Struct, frozen=True):
     """What is known of one contact: prospect, permission with its proof, evidence, conversation.
 
     ``stopped`` is why nothing goes to them until a person has decided: `minor` or `deceased`, and
@@ -56,8 +56,7 @@ class ContactProfile:
     conversation: list[ConversationEntry]
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewCase:
+class ReviewCase(Struct, frozen=True):
     """A message or a prospect that waits for a decision, or a number to validate.
 
     `awaits_decision` says that the decision is on the prospect itself. `taken_by` is another

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.auth.identity import ROLE_SCOPES, Scope
 from daemon.backtest.messages import BacktestReport, VerdictFlip
@@ -51,8 +51,7 @@ _MAX_HISTORY = 8
 _MAX_DISAGREEMENTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetAdminView:
+class RulesetAdminView(Struct, frozen=True):
     """The state of the rules: what is live, what waits, and what may be done.
 
     `changes` are those that wait, `approvers` the names of those who may accept them.
@@ -169,8 +168,7 @@ class RuleChangeQuery(RequestQuery, frozen=True):
     to_points: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleChangeField:
+class RuleChangeField(Struct, frozen=True):
     """One number of the form: its bounds, the typed text, and the error in it."""
 
     number: EditableNumber
@@ -178,8 +176,7 @@ class RuleChangeField:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleChangeForm:
+class RuleChangeForm(Struct, frozen=True):
     """The form. `in_force` is the live value where it differs from the one in the file."""
 
     target: str
@@ -195,8 +192,7 @@ class RuleChangeForm:
         return next((name for name, field in self.fields.items() if field.problem), "")
 
 
-@dataclass(frozen=True, slots=True)
-class RuleChangePreviewView:
+class RuleChangePreviewView(Struct, frozen=True):
     """The effect of a change; `value` is what the confirmation sends, as JSON."""
 
     found: RuleChangePreview

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page
@@ -37,8 +37,7 @@ from storage.tx import Reader
 _MINUTES_PER_HOUR: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class RuleView:
+class RuleView(Struct, frozen=True):
     """One rule. `effect` is empty for a rule with points; `source` is its text in the file.
 
     `ramp` are both of its ends: points, and the value of its fact. `then` is where a routed message
@@ -56,8 +55,7 @@ class RuleView:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class WindowView:
+class WindowView(Struct, frozen=True):
     """A time window: ranges of days (first and last, Monday is 0), and times of day."""
 
     name: str
@@ -67,8 +65,7 @@ class WindowView:
     holidays: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ExampleView:
+class ExampleView(Struct, frozen=True):
     """An example of the rules: the facts given and the verdict expected."""
 
     name: str
@@ -206,8 +203,7 @@ SHORT_FIRING_PERIOD: Final = timedelta(days=7)
 LONG_FIRING_PERIOD: Final = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True)
-class GroupView:
+class GroupView(Struct, frozen=True):
     """Rules whose points count for at most `cap` together, by their reasons."""
 
     name: str
@@ -215,8 +211,7 @@ class GroupView:
     cap: int
 
 
-@dataclass(frozen=True, slots=True)
-class RulesetView:
+class RulesetView(Struct, frozen=True):
     """One set in force: its files, since when it is live, and all its rules."""
 
     kind: str
@@ -233,8 +228,7 @@ class RulesetView:
     examples: list[ExampleView]
 
 
-@dataclass(frozen=True, slots=True)
-class FiringCounts:
+class FiringCounts(Struct, frozen=True):
     """How often each rule fired: those of the gate on messages, those of the score on prospects."""
 
     gate: Mapping[str, RuleFirings]

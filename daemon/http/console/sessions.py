@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from aiohttp import web
 from markupsafe import Markup
+from msgspec import Struct
 
 from daemon.api.transport import Channel, Pairing
 from daemon.auth.identity import Scope
@@ -38,8 +38,7 @@ MAX_DOTS = 10
 """A larger budget is shown as a number."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewChatBudget:
+class NewChatBudget(Struct, frozen=True):
     """New chats of a number in 24 hours; `key` is the number, or the session's name without one."""
 
     key: str
@@ -80,8 +79,7 @@ _QUIET_ZONE_MODULES = 3
 """Light modules around the code; the card's padding is the rest of the quiet zone."""
 
 
-@dataclass(frozen=True, slots=True)
-class QrPicture:
+class QrPicture(Struct, frozen=True):
     """A QR code that links a phone. The seconds are real ones, whatever the daemon's clock does."""
 
     picture: Markup
@@ -106,8 +104,7 @@ async def build_pairing_code(shown: SessionQrShown, now: datetime, rate: float) 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TypedCode:
+class TypedCode(Struct, frozen=True):
     """A code to be typed on the phone. The seconds are real ones, as those of a QR code."""
 
     code: str
@@ -137,8 +134,7 @@ PAIRING_SHOWN_IN: Mapping[QrState, Collection[ConnectionState]] = {
 _MAX_TIMELINE_ENTRIES = 60
 
 
-@dataclass(frozen=True, slots=True)
-class SessionCard:
+class SessionCard(Struct, frozen=True):
     """One session as its card shows it; the codes are None for those who may not pair.
 
     `pairing` is the state of the linking, empty where the session is past that. `offers_code` and

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from daemon import severity
 from daemon.api.signals import InboundKind, Origin
@@ -25,8 +26,7 @@ from storage.timeline_queries import MessageHistoryRecord
 from storage.tx import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
+class TimelineEntry(Struct, frozen=True):
     """One thing that happened. `key` is its catalogue key; `quote` is what a person said or wrote.
 
     `kind` is that of a piece of evidence, whose quote may be ours.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.http.console import sessions, todo
 from daemon.http.console.error_translation import render_errors
@@ -38,8 +38,7 @@ _MIN_CHART_HEIGHT: Final = 2.0
 ChartPoint = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class FunnelStep:
+class FunnelStep(Struct, frozen=True):
     """One step of the funnel: its key, its count, and its share of the first step in percent."""
 
     key: str
@@ -47,8 +46,7 @@ class FunnelStep:
     share: int
 
 
-@dataclass(frozen=True, slots=True)
-class FunnelChart:
+class FunnelChart(Struct, frozen=True):
     """The steps, and the outline of the chart in a box of `width` by `height`."""
 
     steps: tuple[FunnelStep, ...]
@@ -59,7 +57,7 @@ class FunnelChart:
 
 def build_funnel_chart(found: MessageFunnel) -> FunnelChart:
     """Return the funnel of a day as a chart."""
-    counts = [(field.name, int(getattr(found, field.name))) for field in fields(found)]
+    counts = [(name, int(getattr(found, name))) for name in found.__struct_fields__]
     largest = max(1, *(count for _, count in counts))
     steps = tuple(
         FunnelStep(name, count, round(100 * count / found.asked) if found.asked else 0)
@@ -93,8 +91,7 @@ def _build_curve(points: Sequence[ChartPoint]) -> str:
 routes = web.RouteTableDef()
 
 
-@dataclass(frozen=True, slots=True)
-class TodayView:
+class TodayView(Struct, frozen=True):
     """Everything that the page shows, read at one moment."""
 
     condition: DaemonCondition

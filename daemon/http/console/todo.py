@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct, field
 
 from daemon import severity
 from daemon.http.health import HealthWarning, ReadinessBlocker
@@ -39,8 +40,7 @@ _PAGES: Final[Mapping[str, str]] = {"one_engine": "/rules", "budget_not_decided"
 """The page of a warning that has one."""
 
 
-@dataclass(frozen=True, slots=True)
-class TodoItem:
+class TodoItem(Struct, frozen=True):
     """One thing that is not fine. `key` is its catalogue key, `path` its page, empty without one.
 
     `since` is None for what has no beginning that is known. `sentence` is the server's, if there is
@@ -56,8 +56,7 @@ class TodoItem:
     code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonCondition:
+class DaemonCondition(Struct, frozen=True):
     """What the whole installation is like: its halt, what readiness names, and its rules."""
 
     halt: HaltRecord | None

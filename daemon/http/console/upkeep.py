@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.contacts.do_not_call import RegisterPreview
 from daemon.contacts.number_lists import NumberListOptions
@@ -35,8 +35,7 @@ RETENTION: Final = (
 _ALERTS_SHOWN: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterRow:
+class RegisterRow(Struct, frozen=True):
     """A do-not-call register and its age in days; `is_old` where the rules hold messages for it."""
 
     register: DoNotCallRegister
@@ -113,8 +112,7 @@ class RegisterQuery(RequestQuery, frozen=True):
     phone: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterPreviewView:
+class RegisterPreviewView(Struct, frozen=True):
     """What the import of a register would read, or the problem because of which there is none.
 
     `dated` is the day as it was chosen, None before that; `age_days` how old it is today.

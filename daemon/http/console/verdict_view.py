@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from daemon.severity import EFFECT_SEVERITY, VERDICT_SEVERITY, Severity
 from rules.decide import FACT_MISSING, SCORE_TOO_LOW
@@ -20,8 +21,7 @@ BUSINESS_WINDOW: Final = "business"
 """The window of the shipped rules, which has a word; one of an operator's has its own name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreThreshold:
+class ScoreThreshold(Struct, frozen=True):
     """A band of the score: its name, the points where it begins, and those as percent."""
 
     name: str
@@ -29,8 +29,7 @@ class ScoreThreshold:
     percent: float
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreBar:
+class ScoreBar(Struct, frozen=True):
     """Points of one rule as a bar of a waterfall chart: `start` and `width` in percent."""
 
     reason: str
@@ -39,8 +38,7 @@ class ScoreBar:
     width: float
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictObjection:
+class VerdictObjection(Struct, frozen=True):
     """A veto or a plugin's opinion: its effect, its reason, and the rule or plugin."""
 
     rule: str
@@ -50,16 +48,14 @@ class VerdictObjection:
     place: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictChange:
+class VerdictChange(Struct, frozen=True):
     """One thing that would change the verdict: a catalogue key and its values."""
 
     key: str
     values: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictView:
+class VerdictView(Struct, frozen=True):
     """A verdict for the page; `verdict` is empty where only a score is shown."""
 
     verdict: str

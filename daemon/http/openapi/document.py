@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.auth.access import RequiredAccess, get_required_scope, normalise_path_template
 from daemon.auth.errors import (
@@ -110,8 +110,7 @@ _PAGE_NAME: Final = re.compile(rf"{ResultPage.__name__}[_\[](\w+?)[_\]]$")
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class DescribedRoute:
+class DescribedRoute(Struct, frozen=True):
     """A route with its handler's declared operation."""
 
     method: str

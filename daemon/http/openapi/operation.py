@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
+from msgspec import Struct
 
 from daemon.errors import LeadMasterError
 
@@ -21,8 +21,7 @@ IDEMPOTENCY_KEY_HEADER: Final = "Idempotency-Key"
 Handled = TypeVar("Handled", bound=Callable[..., Awaitable[web.StreamResponse]])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(Struct, frozen=True, kw_only=True):
     """The public description of one route; its summary and text are the handler's docstring.
 
     `answer`, `body` and `query` are types that msgspec can describe; a tuple as `answer` means one

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.http.websocket.frames import CLOSE_TOO_SLOW, CloseReason
 
@@ -20,8 +21,7 @@ MAX_MISTAKES: Final = 8
 """How many unusable messages of a client are answered; the next one closes with 1008."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamLimits:
+class StreamLimits(Struct, frozen=True):
     """The limits of one server; times are seconds. Tests use smaller ones."""
 
     clients: int = 1000

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.bus import EventBus, PublishedEvent, SubscriberLagged
 from daemon.events import decode_event
@@ -35,8 +36,7 @@ GAP_SENTENCES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayPage:
+class ReplayPage(Struct, frozen=True):
     """The next events after a position, or why there are none to resume with."""
 
     events: list[CommittedEvent]

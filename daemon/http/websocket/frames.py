@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from aiohttp import WSCloseCode
+from msgspec import Struct
 
 from daemon.errors import LeadMasterError, Unavailable
 from daemon.events import DomainEvent, SessionPairingCodeShown, SessionQrShown, decode_event
@@ -21,8 +21,7 @@ from storage.db import Database
 from storage.events import CommittedEvent
 
 
-@dataclass(frozen=True, slots=True)
-class CloseReason:
+class CloseReason(Struct, frozen=True):
     """A close code (RFC 6455) and the reason that is sent with it, at most 123 bytes."""
 
     code: int
@@ -60,8 +59,7 @@ _SHORT_PAYLOAD: Final = 126
 _MEDIUM_PAYLOAD: Final = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class EventFrame:
+class EventFrame(Struct, frozen=True):
     """An encoded event; `seq` is None for one that is never stored."""
 
     seq: int | None

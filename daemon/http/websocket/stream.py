@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.auth import Scope
 from daemon.http.websocket import event_feed, frames
@@ -29,8 +31,7 @@ from storage.halts import HaltRecord
 from storage.tx import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class StreamSnapshot:
+class StreamSnapshot(Struct, frozen=True):
     """The state after the event `seq`."""
 
     seq: int

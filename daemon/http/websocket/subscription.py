@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from daemon import validation_errors
 from daemon.auth import Scope
@@ -30,8 +30,7 @@ class SubscriptionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     epoch: LogPosition | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
+class EventFilter(Struct, frozen=True):
     """The events that a client gets: of these topics, and where about a session, of these."""
 
     topics: frozenset[str]
@@ -52,8 +51,7 @@ class EventFilter:
         return self.sessions is not None and self.sessions <= other.sessions
 
 
-@dataclass(frozen=True, slots=True)
-class StreamStart:
+class StreamStart(Struct, frozen=True):
     """How a stream begins: after an event that the client has, or else with a snapshot."""
 
     event_filter: EventFilter

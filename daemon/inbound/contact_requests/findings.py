@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.effects import ContactRequest
 
@@ -24,8 +25,7 @@ STRICTEST_FIRST: Final = (
 """The order in which one class is shown for a message that says several things."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that a message says, and the words of it that show this, as they were written."""
 
     request: ContactRequest
@@ -38,8 +38,7 @@ class Finding:
     """The whole message is a word of the operator's list, so nobody read anything into it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What a message says; one finding at the least."""
 
     findings: frozenset[Finding]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 READ_CHARACTERS: Final = 4_000
 """A message is read so far; people say what they want at the beginning."""
@@ -57,8 +58,7 @@ _MARKED: Final = re.compile(
 what it is (see :func:`_classify_character`)."""
 
 
-@dataclass(slots=True, eq=False)
-class Token:
+class Token(Struct, eq=False):
     """One word, or one break between clauses, with its place in the message as it was written.
 
     It is never changed. A frozen class would be, and takes five times as long to make.

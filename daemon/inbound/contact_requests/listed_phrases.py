@@ -6,10 +6,11 @@ The lists are in a file that operators can edit; each hit counts, whatever the l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.api.effects import ContactRequest
 from daemon.errors import PhrasesRejected
@@ -42,8 +43,7 @@ def _list_words(tokens: Sequence[Token]) -> list[str]:
     return [word for word, _ in groupby(words)]
 
 
-@dataclass(frozen=True, slots=True)
-class ListedPhrases:
+class ListedPhrases(Struct, frozen=True):
     """The lists, each a set of folded phrases. The shipped file says what each means."""
 
     by_phrase: Mapping[str, ContactRequest]

@@ -26,9 +26,10 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.inbound.contact_requests.folding import BREAK, QUESTION, Token
 
@@ -89,8 +90,7 @@ def _list_keys(written: str) -> tuple[str, ...]:
     return (*keys, "<n>") if word.isdecimal() else keys
 
 
-@dataclass(slots=True, eq=False)
-class Match:
+class Match(Struct, eq=False):
     """Where a pattern was found: its label, and its tokens, end excluded."""
 
     label: str
@@ -147,8 +147,7 @@ class PatternSearch:
         return max(self.find_at(index, end), key=lambda each: each.end, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(Struct, frozen=True):
     """A pattern as a regular expression, and the keys of the words that it may begin with."""
 
     expression: str

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.inbound.contact_requests.key_slips import KeySlips, build_key_slips
 from daemon.inbound.contact_requests.patterns import PatternSet, WordLine
@@ -88,8 +89,7 @@ _COMMAND_ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-@dataclass(slots=True)
-class ReadWord:
+class ReadWord(Struct):
     """A word, or the words of a fixed phrase, with its kinds."""
 
     kinds: WordKinds

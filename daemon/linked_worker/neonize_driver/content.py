@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from daemon.api.signals import InboundKind
 from daemon.api.text import hash_folded_text
@@ -37,8 +38,7 @@ _REVOKED: Final = 0
 _EDITED: Final = 14
 
 
-@dataclass(frozen=True, slots=True)
-class MessageContent:
+class MessageContent(Struct, frozen=True):
     """What a message is. ``quoted_id`` is the message that it answers, changes or reacts to."""
 
     kind: InboundKind

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Final
+
+from msgspec import Struct
 
 from daemon.linked_worker.driver import DriverUnavailable
 
@@ -21,8 +22,7 @@ _ARCHITECTURES: Final[Mapping[str, str]] = {"x86_64": "amd64", "aarch64": "arm64
 _INSTALL: Final = "pip install 'leadmaster[linked]' && sudo apt-get install libmagic1"
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedLibrary:
+class LoadedLibrary(Struct, frozen=True):
     """The library's modules: its client, and its events."""
 
     client: ModuleType

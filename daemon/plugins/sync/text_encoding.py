@@ -11,10 +11,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from daemon.api.imports import MAX_FILE_BYTES, SourceUnreadable
 from daemon.plugins.sync.file_kinds import refuse_other_kinds
@@ -61,8 +62,7 @@ _MAX_NUL_SHARE: Final = 0.05
 _MAX_STRAY_BYTES: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class TextEncoding:
+class TextEncoding(Struct, frozen=True):
     """An encoding: the codec to open the file with, and its name for people."""
 
     codec: str
@@ -141,8 +141,7 @@ def _read_blocks(file: Iterable[bytes]) -> Iterator[bytes]:
     yield b""
 
 
-@dataclass(slots=True)
-class _Survey:
+class _Survey(Struct):
     """What one pass over the bytes of a file counts."""
 
     size: int = 0
@@ -189,8 +188,7 @@ def _recognise(path: Path) -> TextEncoding:
     return TextEncoding("utf-8", "utf-8") if survey.utf8 else _choose(_read_words(path))
 
 
-@dataclass(slots=True)
-class _Words:
+class _Words(Struct):
     """The words with letters beyond ASCII of a file that is not UTF-8, and some of its lines."""
 
     counts: Counter[bytes] = field(default_factory=Counter)

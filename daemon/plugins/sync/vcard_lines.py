@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, TextIO
+
+from msgspec import Struct, field
 
 MAX_PROPERTIES: Final = 500
 """The most lines of a card that are read: more are not one person's."""
@@ -30,8 +31,7 @@ _MAX_HEAD_CHARACTERS: Final = 1_000
 _MAX_EXTRA_VALUES: Final = 8
 
 
-@dataclass(slots=True)
-class RawCard:
+class RawCard(Struct):
     """A card before it is read: its number, the line where it begins, and the lines of it.
 
     ``properties`` are the wanted ones, each as its name and its unfolded line, and one more than

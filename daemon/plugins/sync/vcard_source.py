@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TextIO
+
+from msgspec import Struct, field
 
 from daemon.api.imports import MAX_CELL_CHARACTERS, SourceOptions, SourceRow, SourceUnreadable
 from daemon.plugins.sync.text_encoding import find_encoding
@@ -64,8 +65,7 @@ class VcardFile:
         yield from self._rows
 
 
-@dataclass(slots=True)
-class _Card:
+class _Card(Struct):
     """A card as read. Numbers are in order of preference, other texts by header.
 
     ``left_out`` counts texts of it that could not be read.

@@ -12,10 +12,11 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 from xml.parsers import expat
+
+from msgspec import Struct, field
 
 from daemon.api.imports import MAX_COLUMNS, SourceUnreadable
 
@@ -33,8 +34,7 @@ _DAMAGED: Final = (
 )
 
 
-@dataclass(slots=True)
-class SheetFacts:
+class SheetFacts(Struct):
     """A sheet: its name, whether it is visible, and what its rows are.
 
     ``filled_rows`` have a value in a cell; ``hidden_rows`` are those of them that are hidden or
@@ -186,8 +186,7 @@ def _survey_sheet(
     return sheet
 
 
-@dataclass(slots=True)
-class _SheetWalk:
+class _SheetWalk(Struct):
     """Goes through the elements of a sheet: rows, cells, and the values in them."""
 
     facts: SheetFacts

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+
+from msgspec import Struct
 
 from daemon.api.transport import CannotOpen
 
@@ -14,8 +15,7 @@ SLOT = "{slot}"
 """In the path of a worker's socket: the number of the session's slot."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkedOptions:
+class LinkedOptions(Struct, frozen=True):
     """The driver's name, the memory that a worker may use, and how long it may be silent.
 
     ``busy_timeout`` is how long a send waits for the call before it, in seconds: short, for a halt

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from daemon.api.signals import (
     Connected,
@@ -55,11 +56,9 @@ class EmitSignal(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class SimulatedConnection:
+class SimulatedConnection(Struct, kw_only=True):
     """Pairs, logs in, syncs and disconnects; ``is_up`` is whether messages can be sent."""
 
-    _: KW_ONLY
     context: OpenContext
     script: SimulationScript
     contacts: SimulatedContacts

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from daemon.api.identity import Identity, IdentityKind, parse_phone_identity
 from daemon.api.signals import InboundMessage, Receipt, ReceiptKind, Signal
@@ -25,8 +26,7 @@ OWN_DIGITS = 8
 LID_DIGITS = 14
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduledSignal:
+class ScheduledSignal(Struct, frozen=True):
     """A signal that is due at a moment. ``key`` is the same after every restart."""
 
     key: str

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from daemon.api.permit import Permit
 
@@ -63,8 +63,7 @@ TIMESTAMPS_FILE = "told.jsonl"
 LOGIN_FILE = "login.json"
 
 
-@dataclass(frozen=True, slots=True)
-class SentMessage:
+class SentMessage(Struct, frozen=True):
     """A message that reached its contact; ``body`` is the hash of its text."""
 
     wire_id: str

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
+
+from msgspec import Struct
 
 from daemon.api.identity import Identity, parse_phone_identity
 from daemon.api.signals import (
@@ -37,8 +38,7 @@ REFUSAL_CODES = {
 LOGIN_ENDING_ACTIONS = frozenset({ScriptedAction.BLOCK, ScriptedAction.LOG_OUT})
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptedEventScheduler:
+class ScriptedEventScheduler(Struct, frozen=True):
     """Schedules the events of the script's ``line``, each once in a session's whole life."""
 
     connection: SimulatedConnection

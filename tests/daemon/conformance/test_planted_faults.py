@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.api.conformance import ChannelProbe, ProbeScenario, SampleMessage, WireMessage
 from daemon.api.identity import Identity, NotAContact, parse_identity

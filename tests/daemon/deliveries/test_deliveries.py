@@ -7,12 +7,12 @@ import hashlib
 import io
 import sqlite3
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from python_calamine import CalamineWorkbook
 
 from daemon.api.effects import Intent
@@ -334,7 +334,7 @@ async def test_terms_that_make_no_sense_are_refused(
     with pytest.raises(BadRequest, match=named):
         await services.client_terms.set_terms(
             client.id,
-            replace(TERMS, **change),  # type: ignore[arg-type] # by name
+            replace(TERMS, **change),  # by name
             "eva",
         )
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.api.permit import Permit, PermitRefused, PermitSigner, PermitVerifier, hash_body
 from daemon.gate.gate import EvaluationPhase
@@ -109,7 +109,7 @@ def test_an_altered_permit_is_a_forgery(
     permit: Permit, verifier: PermitVerifier, change: dict[str, object]
 ) -> None:
     """Every field stands under the signature."""
-    assert refused(verifier, replace(permit, **change)) == "permit_forged"  # type: ignore[arg-type]
+    assert refused(verifier, replace(permit, **change)) == "permit_forged"
 
 
 def test_another_gates_permit_is_a_forgery(permit: Permit, verifier: PermitVerifier) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.api import hookimpl
 from daemon.gate.gate import EvaluationPhase
@@ -45,7 +45,7 @@ async def change_session(
     """Store a change of a session as the session itself does: in one transaction with all of it."""
     before = await services.database.read(lambda reader: sessions.get_session(reader, name))
     assert before is not None
-    after = replace(before, **columns)  # type: ignore[arg-type] # names are the record's own
+    after = replace(before, **columns)
     await SessionRepository(before, services.database).save(after, services.clock.now())
 
 

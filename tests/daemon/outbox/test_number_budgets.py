@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.numbers.budgets import Budgets

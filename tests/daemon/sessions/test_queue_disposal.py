@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.contacts.aliases import Aliases
 from daemon.errors import BadRequest, Conflict, LeadMasterError, NotFound, SessionQueueNotEmpty

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.api.identity import Identity, parse_identity
 from daemon.api.permit import PermitRefused, PermitVerifier
@@ -56,7 +56,7 @@ BAJA = InboundMessage(
 )
 
 
-class UnknownSignal(Signal):
+class UnknownSignal(Signal, frozen=True):
     """A signal that no session knows."""
 
 

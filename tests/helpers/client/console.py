@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from msgspec.structs import replace
 from yarl import URL
 
 from daemon.auth import ALL_SCOPES, Principal, SignInMethod

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from daemon.contacts.aliases import Aliases
 from daemon.outbox.enqueue import build_message
@@ -129,7 +130,7 @@ def build_session_record(
         since=at,
         created_at=at - timedelta(days=linked_days),
     )
-    return replace(record, **columns)  # type: ignore[arg-type] # names are the record's own
+    return replace(record, **columns)
 
 
 async def resolve_contact(database: Database, aliases: Aliases, phone: str, at: datetime) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from daemon.api.signals import SendingReopened, SendingRestricted
 from daemon.auth import AuthService
@@ -86,8 +87,7 @@ def build_phone(number: int) -> str:
     return f"+54911{45_560_000 + number}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessagingServices(Services):
+class MessagingServices(Services, frozen=True, kw_only=True):
     """The daemon's services, the channel that they send through, and every committed event.
 
     ``reactions`` are called with each event after its commit, before it is published.
@@ -153,7 +153,7 @@ class MessagingServices(Services):
         def job(tx: Tx) -> None:
             before = sessions.get_session(tx, name)
             assert before is not None
-            after = replace(before, **columns)  # type: ignore[arg-type] # the record's own names
+            after = replace(before, **columns)
             sessions.update_session(tx, before, after, self.clock.now())
             tx.emit(build_session_changed(after, self.clock.now()))
 

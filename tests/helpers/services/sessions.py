@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
+
+from msgspec.structs import replace
 
 from daemon.api.permit import PermitVerifier
 from daemon.api.signals import Connected, Paired, QrIssued, Scanned, Signal, Synced
@@ -207,7 +209,7 @@ def build_stored_session(state: ConnectionState, **columns: object) -> SessionRe
         reason_code="before",
         phone_seen_at=MIDDAY,
     )
-    return replace(record, **columns)  # type: ignore[arg-type] # names are the record's own
+    return replace(record, **columns)
 
 
 async def leave_stored_sessions(folder: Path, *records: SessionRecord) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from daemon.api.identity import parse_identity
 from daemon.api.signals import InboundMessage

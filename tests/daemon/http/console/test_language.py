@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -44,7 +43,7 @@ COMPARED = (ScoreBand, ScoreGroup, ScoreRule, Veto, TimeWindow, WordList)
 LISTS = ("thresholds", "vetoes", "scores")
 WRITTEN = {"start": "from", "opens": "from", "closes": "to", "fires_on_unknown": "if_missing"}
 FIELDS = sorted(
-    {WRITTEN.get(field.name, field.name) for kind in COMPARED for field in fields(kind)}
+    {WRITTEN.get(name, name) for kind in COMPARED for name in kind.__struct_fields__}
     - {"id", "name", "place", "used"}
 )
 ENGLISH, SPANISH = load_language("en"), load_language("es")

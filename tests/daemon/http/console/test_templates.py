@@ -235,7 +235,7 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     },
     "effect.": set(VetoEffect),
     "effect_short.": set(VetoEffect),
-    "funnel.": set(MessageFunnel.__dataclass_fields__),
+    "funnel.": set(MessageFunnel.__struct_fields__),
     "history.kind.": set(HistoryKind),
     "history.request.": set(ContactRequest),
     "imports.date_order_answer.": {"none", *DateOrder},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from daemon.auth import ALL_SCOPES
@@ -66,8 +66,7 @@ class FakeWriteTransport(asyncio.WriteTransport):
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class UnserialisableEvent(DomainEvent):
+class UnserialisableEvent(DomainEvent, frozen=True):
     """An event that no JSON can tell: a defect of ours."""
 
     thing: object

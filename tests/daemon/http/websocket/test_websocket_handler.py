@@ -6,11 +6,11 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from daemon.auth import Role, Scope
@@ -224,7 +224,7 @@ async def test_a_defect_of_ours_ends_one_connection_and_is_logged(
     """The client gets 1011, the log the whole story, and the others go on."""
     async with stream.subscribe(token) as other:
         health = stream.runner.app[DAEMON_HEALTH]
-        health.services = replace(stream.services, rulesets=None)  # type: ignore[arg-type]
+        health.services = replace(stream.services, rulesets=None)
         with capture_logs() as logged:
             async with stream.connect(token) as client:
                 assert (await client.read_close())[0] == 1011

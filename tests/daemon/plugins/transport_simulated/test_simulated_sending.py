@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.api.identity import IdentityKind, parse_identity
 from daemon.api.permit import Permit, PermitRefused, PermitSigner, hash_body
