@@ -44,7 +44,7 @@ class RulesetRecord(Struct, frozen=True):
     loaded_by: str
 
 
-class RulesetActivation(Struct, frozen=True):
+class RulesetActivationRecord(Struct, frozen=True):
     """One change of the live ruleset of a format; `previous` is None for the first."""
 
     at: datetime
@@ -111,7 +111,7 @@ def insert_activation(
     return True
 
 
-def get_latest_activation(reader: Reader, format_: str) -> RulesetActivation | None:
+def get_latest_activation(reader: Reader, format_: str) -> RulesetActivationRecord | None:
     """Return the last change of a format's live ruleset, None before the first."""
     row = reader.one(
         "SELECT * FROM ruleset_history WHERE format = ? ORDER BY id DESC LIMIT 1", (format_,)
@@ -125,7 +125,7 @@ def get_live_hash(reader: Reader, format_: str) -> str | None:
     return None if last is None else last.hash
 
 
-def list_activations(reader: Reader, limit: int) -> list[RulesetActivation]:
+def list_activations(reader: Reader, limit: int) -> list[RulesetActivationRecord]:
     """Return the changes of the live rulesets of all formats, newest first."""
     rows = reader.all("SELECT * FROM ruleset_history ORDER BY id DESC LIMIT ?", (limit,))
     return [_activation_from_row(row) for row in rows]
@@ -145,8 +145,8 @@ def _parse_files(text: str) -> tuple[RulesetFile, ...]:
     return tuple(RulesetFile(path, each, own) for path, each, own in json.loads(text))
 
 
-def _activation_from_row(row: sqlite3.Row) -> RulesetActivation:
-    return RulesetActivation(
+def _activation_from_row(row: sqlite3.Row) -> RulesetActivationRecord:
+    return RulesetActivationRecord(
         at=parse_timestamp(row["at"]),
         format=row["format"],
         hash=row["hash"],

@@ -11,7 +11,7 @@ from daemon.errors import Conflict, NotFound
 from daemon.rulesets.active import ActiveRulesets
 from rules.diff import RulesetChange, compare_rulesets
 from storage import rulesets
-from storage.rulesets import RulesetActivation, RulesetActivationKind, RulesetRecord
+from storage.rulesets import RulesetActivationKind, RulesetActivationRecord, RulesetRecord
 from storage.tx import Reader
 
 
@@ -22,7 +22,7 @@ class RulesetHistoryEntry(Struct, frozen=True):
     `is_newest`: nothing of that format went live after it.
     """
 
-    activation: RulesetActivation
+    activation: RulesetActivationRecord
     changes: tuple[RulesetChange, ...] | None
     is_newest: bool
 

@@ -71,14 +71,31 @@ def discard_rules(cli: CliContext, *, hash_: str, reason: str, json_: bool) -> N
 @json_option
 @pass_cli_context
 def list_rules_history(cli: CliContext, *, json_: bool) -> None:
-    """List which rules went live when, who activated them, and why."""
-    items = cli.client().get("rules", "history")["items"]
+    """List which rules went live when, who activated them and why, and what each changed."""
+    items = cli.client().get("rules", "history", changes="true")["items"]
     if json_:
         print_json(items)
         return
-    rows = [{**item, "hash": item["hash"][:_HASH_LENGTH]} for item in items]
-    columns = {key: key for key in ("at", "format", "hash", "how", "who", "reason")}
-    print_table(rows, columns, empty="No rules have been in force yet.")
+    if not items:
+        print_hint("No rules have been in force yet.")
+    for item in items:
+        side = item["format"].removeprefix("leadmaster/").partition("@")[0]
+        how = f"{item['how'].replace('_', ' ')} by {item['who']}"
+        reason = f": {item['reason']}" if item["reason"] else ""
+        print_text(f"{format_time(item['at'])} {side} {item['hash'][:_HASH_LENGTH]}: {how}{reason}")
+        for sentence in _list_changes(item):
+            print_text(f"  {sentence}")
+
+
+def _list_changes(item: Mapping[str, Any]) -> list[str]:
+    """Return what an entry of the history changed, or why that is not known."""
+    if item["changes"]:
+        return list(item["changes"])
+    if item["changes"] is not None:
+        return ["Only the order in the files changed."]
+    if item["previous"] is None:
+        return ["The first rules."]
+    return ["What changed can't be shown: another version of LeadMaster wrote these rules."]
 
 
 _NO_SHADOW: Final = "There is no shadow: name its folder in [rules] shadow."

@@ -31,7 +31,7 @@ from rules.ruleset import (
 )
 from storage import console_queries, rulesets
 from storage.console_queries import RuleFirings
-from storage.rulesets import RulesetActivation
+from storage.rulesets import RulesetActivationRecord
 from storage.tx import Reader
 
 _MINUTES_PER_HOUR: Final = 60
@@ -218,7 +218,7 @@ class RulesetView(Struct, frozen=True):
     hash: str
     engine: str
     files: list[str]
-    live: RulesetActivation | None
+    live: RulesetActivationRecord | None
     base: str
     thresholds: tuple[ScoreThreshold, ...]
     rules: list[RuleView]

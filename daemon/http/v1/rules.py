@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -21,10 +22,16 @@ from daemon.http.bodies import (
 )
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
+from daemon.rulesets.history import RulesetHistoryEntry, list_history
 from daemon.rulesets.status import RulesetStatus, RulesetSummary
 from storage import rulesets, shadow_decisions
-from storage.rulesets import RulesetActivation, RulesetRecord
+from storage.rulesets import (
+    RulesetActivationKind,
+    RulesetActivationRecord,
+    RulesetRecord,
+)
 from storage.shadow_decisions import ShadowDisagreement, ShadowStatistics
+from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
@@ -47,6 +54,29 @@ class LimitQuery(RequestQuery, frozen=True):
     """How many to return, newest first."""
 
     limit: PageLimit = 50
+
+
+class RulesetHistoryQuery(LimitQuery, frozen=True):
+    """How many to return, newest first; `changes`: and what each changed, in words."""
+
+    changes: bool = False
+
+
+class RulesetActivation(ResponseBody, frozen=True):
+    """One change of the live ruleset of a format; `previous` is null for the first.
+
+    `changes` are what it changed, in words: null where nobody asked, for the first, and where this
+    version can't read one of the two rulesets.
+    """
+
+    at: datetime
+    format: str
+    hash: str
+    previous: str | None
+    how: RulesetActivationKind
+    who: str
+    reason: str
+    changes: list[str] | None
 
 
 class RulesetHistory(ResponseBody, frozen=True):
@@ -75,14 +105,39 @@ async def get_rules(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/rules/history")
-@operation(RulesetHistory, query=LimitQuery)
+@operation(RulesetHistory, query=RulesetHistoryQuery)
 async def list_ruleset_activations(request: web.Request) -> web.Response:
-    """Return which ruleset went live when, who activated it, and why."""
-    asked = read_query(request, LimitQuery)
-    found = await get_services(request).database.read(
-        lambda reader: rulesets.list_activations(reader, asked.limit)
+    """Return which ruleset went live when, who activated it, why, and what it changed if asked."""
+    asked = read_query(request, RulesetHistoryQuery)
+
+    def read(reader: Reader) -> list[RulesetActivation]:
+        if asked.changes:  # only then: every ruleset in it is compiled anew
+            return [_describe_entry(each) for each in list_history(reader, asked.limit)]
+        return [
+            _describe_activation(each) for each in rulesets.list_activations(reader, asked.limit)
+        ]
+
+    return json_response(RulesetHistory(await get_services(request).database.read(read)))
+
+
+def _describe_entry(entry: RulesetHistoryEntry) -> RulesetActivation:
+    changes = None if entry.changes is None else [str(change) for change in entry.changes]
+    return _describe_activation(entry.activation, changes)
+
+
+def _describe_activation(
+    stored: RulesetActivationRecord, changes: list[str] | None = None
+) -> RulesetActivation:
+    return RulesetActivation(
+        at=stored.at,
+        format=stored.format,
+        hash=stored.hash,
+        previous=stored.previous,
+        how=stored.how,
+        who=stored.who,
+        reason=stored.reason,
+        changes=changes,
     )
-    return json_response(RulesetHistory(found))
 
 
 @routes.get("/v1/rules/sets/{hash}")

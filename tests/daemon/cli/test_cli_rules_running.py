@@ -120,7 +120,13 @@ def test_a_rollback_says_that_the_folder_still_differs(
     ]
     last = terminal.run_json_command("rules", "history")[0]
     assert (last["how"], last["reason"]) == ("rolled_back", "too strict")
-    assert "too strict" in terminal.run_command("rules", "history")
+    assert last["changes"] == ["vetoes many: is gone"]
+    told = terminal.run_command("rules", "history").splitlines()
+    assert told[0].endswith(f" gate {before}: rolled back by {last['who']}: too strict")
+    assert told[1] == "  vetoes many: is gone"
+    assert f"loaded by {last['who']}" in told[2]
+    assert told[3] == f"  vetoes many: is new ({own}:2)"
+    assert told[-1] == "  The first rules."
     again = terminal.run_command("rules", "rollback", before, "--reason", "twice", expect=2)
     assert again.splitlines()[0] == f"conflict: The rules {before} are in force already."
     command = ("rules", "discard", waiting(daemon)["hash"][:12], "--reason", "it was too strict")

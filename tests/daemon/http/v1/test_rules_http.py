@@ -66,6 +66,11 @@ async def test_a_change_waits_is_accepted_and_rolled_back(
         ("rolled_back", "no good"),
         ("accepted", "they asked"),
     ]
+    assert [each["changes"] for each in items] == [None, None]
+    items = (await api.get("/v1/rules/history?changes=true")).document["items"]
+    assert items[0]["changes"] == ["score max: 99 → 100", "vetoes many: is gone"]
+    assert items[1]["changes"][0] == "score max: 100 → 99"
+    assert [each["changes"] for each in items[2:]] == [None, None]  # the first ones
     stored = (await api.get(f"/v1/rules/sets/{waiting}")).document
     assert [file["own"] for file in stored["files"]] == [False, True]
     assert (await api.get("/v1/rules/sets/0000")).status == 404
