@@ -92,7 +92,7 @@ def _parse_text(path: str, text: str, problems: ProblemCollector) -> YamlMapping
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ReusedAnchorWarning)  # anchors are refused below
             # Nodes, not values: a problem needs the location of what it is about.
-            tree = YAML().compose(text)
+            tree = YAML(typ="safe", pure=True).compose(text)
     except RecursionError:  # nested thousands deep; `compose` calls itself
         problems.add(start, _TOO_DEEP)
     except (YAMLError, ValueError, NotImplementedError) as error:
