@@ -56,6 +56,13 @@ def read_memory(pid: int, name: str) -> float:
     return int(found[1]) / 1024
 
 
+def read_wakes(pid: int) -> int:
+    """Return how often the threads of the process have waited, and were woken."""
+    found = Path(f"/proc/{pid}/task").glob("*/status")
+    texts = "".join(each.read_text(encoding="ascii") for each in found)
+    return sum(map(int, re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", texts, re.MULTILINE)))
+
+
 def read_cpu(pid: int) -> float:
     """Return the seconds of CPU that the process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()

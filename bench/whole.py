@@ -20,7 +20,7 @@ from statistics import median
 from typing import Final
 
 from bench import linked
-from bench.daemon_process import read_cpu, read_memory, run_daemon
+from bench.daemon_process import read_cpu, read_memory, read_wakes, run_daemon
 from daemon.cli.client import ControlClient
 
 GOALS: Final[Mapping[str, float]] = {
@@ -34,6 +34,15 @@ STARTS: Final = 5
 SETTLE_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 60.0
 SHORT_SOAK_MINUTES: Final = 2.0
+_BARE_LOOP: Final = """
+import asyncio, sys
+
+async def wake():
+    while True:
+        await asyncio.sleep(float(sys.argv[1]))
+
+asyncio.run(wake())
+"""
 _CONTACTS: Final = 200
 _FIRST_CONTACT: Final = 5491155560000
 _PAUSE_SECONDS: Final = 0.05
@@ -69,14 +78,37 @@ def measure_start() -> dict[str, object]:
                 seconds.append(time.monotonic() - begun)
         with run_daemon(Path(folder)) as (process, _client):
             time.sleep(SETTLE_SECONDS)
-            memory, used = read_memory(process.pid, "VmRSS"), read_cpu(process.pid)
-            time.sleep(IDLE_SECONDS)
-            used = read_cpu(process.pid) - used
+            memory = read_memory(process.pid, "VmRSS")
+            idle, wakes = _measure_rest(process.pid)
     return {
         "start_seconds": round(median(seconds), 2),
         "start_rss_mb": round(memory, 1),
-        "idle_cpu_percent": round(100 * used / IDLE_SECONDS, 2),
+        "idle_cpu_percent": round(idle, 2),
+        "idle_wakes_per_second": round(wakes, 1),
+        "bare_loop_cpu_percent": round(measure_bare_loop(wakes), 2),
     }
+
+
+def _measure_rest(pid: int) -> tuple[float, float]:
+    """Return a process's CPU in percent, and how often it wakes in a second."""
+    used, woken = read_cpu(pid), read_wakes(pid)
+    time.sleep(IDLE_SECONDS)
+    used, woken = read_cpu(pid) - used, read_wakes(pid) - woken
+    return 100 * used / IDLE_SECONDS, woken / IDLE_SECONDS
+
+
+def measure_bare_loop(wakes: float) -> float:
+    """Return the CPU, in percent, of an event loop that wakes as often and does nothing.
+
+    On some virtual machines a wake alone costs milliseconds: it is the floor of what a daemon at
+    rest can reach there.
+    """
+    command = [sys.executable, "-c", _BARE_LOOP, str(1 / max(wakes, 0.1))]
+    with subprocess.Popen(command) as process:  # noqa: S603 - our own lines
+        time.sleep(SETTLE_SECONDS)
+        found, _ = _measure_rest(process.pid)
+        process.kill()
+    return found
 
 
 def measure_linked() -> dict[str, object]:

@@ -123,7 +123,7 @@ def _join_lines(text: str) -> str:
 
 log = structlog.get_logger("runtime")
 
-LAG_SAMPLE_SECONDS: Final = 0.5
+LAG_SAMPLE_SECONDS: Final = 2.0
 STATUS_SECONDS: Final = 5.0
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 CLOSE_SECONDS: Final = 5.0
