@@ -81,7 +81,7 @@ from daemon.sessions import Sessions
 from daemon.sessions.registry import load_usable_channels
 from daemon.settings import ClockSettings, Settings
 from daemon.storage_monitor import StorageMonitor
-from daemon.texts.self_tests import TextSelfTests
+from daemon.texts.own_test_messages import TestMessageService
 from daemon.texts.service import TextService
 from statemachines.vocabulary import BuiltinChannel
 from storage import triggers
@@ -238,7 +238,7 @@ def _build_texts(
     prospects = ProspectService(database, scoring, aliases, clock, base.settings.daemon)
     return {
         "texts": texts,
-        "text_self_tests": TextSelfTests(
+        "test_messages": TestMessageService(
             database, texts, aliases, prospects, validation, outbox, message_check, clock
         ),
     }

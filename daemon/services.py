@@ -67,7 +67,7 @@ from daemon.rulesets.watcher import RulesetWatcher
 from daemon.sessions import Sessions
 from daemon.settings import Settings
 from daemon.storage_monitor import StorageMonitor
-from daemon.texts.self_tests import TextSelfTests
+from daemon.texts.own_test_messages import TestMessageService
 from daemon.texts.service import TextService
 from storage.db import Database
 
@@ -150,7 +150,7 @@ class Services(Foundation, frozen=True, kw_only=True):
     sharing: SharingService
     data_requests: DataRequestService
     texts: TextService
-    text_self_tests: TextSelfTests
+    test_messages: TestMessageService
 
     # Lists worked through by hand.
     campaigns: CampaignService

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 _TIME_COLUMNS = frozenset(
     {"created_at", "changed_at", "not_before", "not_after", "due_at", "sent_at", "lease_until"}
 )
-TEXT_TEST: Final = "text_test"
-"""The campaign of a message that tests a text on the own number of a user."""
+TEST_MESSAGE: Final = "test_message"
+"""The campaign of a test message, which goes to the own number of a user."""
 UNREADABLE_MOMENT: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """What is read where another program wrote no moment into the column of one."""
 _FLAG_COLUMNS = frozenset({"expires_by_default", "first_contact", "needs_review"})

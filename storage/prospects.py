@@ -33,8 +33,8 @@ _TIME_COLUMNS: Final = frozenset(
 _COLUMN_BY_FIELD: Final = {"import_id": "import"}  # `import` is a keyword in Python
 
 
-TEXT_TEST_ORIGIN: Final = "text_test"
-"""Of who is a prospect only because a text was tried on their own number, as a user."""
+TEST_MESSAGE_ORIGIN: Final = "test_message"
+"""Of who is a prospect only because a test message went to their own number, as a user."""
 CONVERSATION: Final = "conversation"
 PERMISSION_AT: Final = (
     f"CASE WHEN p.conversation_until > :now THEN '{CONVERSATION}' ELSE p.permission END"

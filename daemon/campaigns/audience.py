@@ -12,7 +12,7 @@ from daemon.errors import BadRequest
 from daemon.gate.consent import Permission
 from storage import prospect_search
 from storage.prospect_search import ProspectDirectoryEntry
-from storage.prospects import TEXT_TEST_ORIGIN
+from storage.prospects import TEST_MESSAGE_ORIGIN
 from storage.tx import Reader
 
 MAX_AUDIENCE: Final = 10_000
@@ -42,7 +42,7 @@ def list_audience(
         raise BadRequest(
             f"These are more than {MAX_AUDIENCE} people.", hint="Narrow the filter first."
         )
-    return [each for each in found[::-1] if each.prospect.cartera_origen != TEXT_TEST_ORIGIN]
+    return [each for each in found[::-1] if each.prospect.cartera_origen != TEST_MESSAGE_ORIGIN]
 
 
 def count_audience(

@@ -180,10 +180,10 @@ def prepare_text(cli: CliContext, *, text: str, version: int, prospect: str, jso
 @click.option("--session", help="Whose phone writes.")
 @json_option
 @pass_cli_context
-def send_test(
+def send_test_message(
     cli: CliContext, *, text: str, version: int, prospect: str, session: str | None, json_: bool
 ) -> None:
-    """Queue a test of a VERSION of a TEXT to your own number, to be sent by hand."""
+    """Queue a test message of a VERSION of a TEXT to your own number, to be sent by hand."""
     body = {"version": version, "prospect": prospect, "session": session}
     message = cli.client().post("texts", text, "test", **body)
     if json_:

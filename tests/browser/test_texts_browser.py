@@ -135,7 +135,7 @@ async def test_6_a_new_version_changes_no_approved_one(
     async with open_page(browser, console, f"/texts/{id_}", **look.options) as page:
         await wait_until_live(page)
         missing = say("your own number is missing", "falta tu número")
-        await expect(page.locator("#test-to-self")).to_contain_text(missing)
+        await expect(page.locator("#test-message")).to_contain_text(missing)
         await page.locator("[name=body]").fill("Buenas {nombre}")
         await look.press(page.locator("#text-editor .primary"))
         await expect(page.locator("main [data-state=not_approved]")).to_be_visible()
@@ -150,8 +150,8 @@ async def test_6_a_new_version_changes_no_approved_one(
         await console.services.auth.users.create_user("ana", Role.OPERATOR, "root")
         await console.services.auth.users.set_phone("ana", "+5491145551234", "root")
         await page.goto(f"/texts/{id_}")
-        await look.press(page.locator("#test-to-self button"))
-        await expect(page.locator("main [data-state=text_test]").first).to_be_visible()
+        await look.press(page.locator("#test-message button"))
+        await expect(page.locator("main [data-state=test_message]").first).to_be_visible()
         await expect(page.locator("main .bubble")).to_have_text("Buenas Petterson")
         await expect_calm(page)
 

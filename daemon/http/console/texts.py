@@ -104,7 +104,7 @@ async def _render_editor(
         text=text,
         purpose=purpose,
         newest=newest or NewTextVersion(body="", footer=_FOOTER if first else "", fallbacks={}),
-        own_number=await get_services(request).text_self_tests.find_own_number(request[ACTOR]),
+        own_number=await get_services(request).test_messages.find_own_number(request[ACTOR]),
         variables=await get_services(request).database.read(list_known_variables),
         imports=await get_services(request).database.read(imports.list_imports),
     )

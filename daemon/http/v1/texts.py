@@ -85,8 +85,8 @@ class TextForPersonBody(RequestBody, frozen=True):
     prospect: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
-class TextTestBody(RequestBody, frozen=True):
-    """The version, and the person who would get it: by default one who lacks nothing."""
+class TestMessageBody(RequestBody, frozen=True):
+    """What a test message shows: the version, for one person; by default one who lacks nothing."""
 
     version: _Version
     prospect: Annotated[str, msgspec.Meta(max_length=64)] = ""
@@ -194,15 +194,15 @@ async def prepare_text(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/texts/{id}/test")
-@operation(MessageRecord, status=202, body=TextTestBody, errors=(NotFound, Conflict))
-async def send_text_test(request: web.Request) -> web.Response:
-    """Queue a test of a version, by hand, to the own number of the user who asks.
+@operation(MessageRecord, status=202, body=TestMessageBody, errors=(NotFound, Conflict))
+async def send_test_message(request: web.Request) -> web.Response:
+    """Queue a test message of a version, by hand, to the own number of the user who asks.
 
     The gate, the budgets and their own opt-out hold as for any message; it is marked by the
-    `campaign` `text_test`. 409 with a sentence where they have no number, or it can't go now.
+    `campaign` `test_message`. 409 with a sentence where they have no number, or it can't go now.
     """
-    body = await read_body(request, TextTestBody)
-    message = await get_services(request).text_self_tests.send(
+    body = await read_body(request, TestMessageBody)
+    message = await get_services(request).test_messages.send(
         request.match_info["id"],
         body.version,
         request[ACTOR],

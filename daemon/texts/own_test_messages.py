@@ -1,4 +1,4 @@
-"""Sends a text to the number of whoever asks for it, by hand and through the gate, as a test."""
+"""Test messages: a text goes to the own number of whoever asks, by hand and through the gate."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from statemachines.prospect import ValidationState
 from statemachines.vocabulary import BuiltinChannel
 from storage import contacts, prospects, sessions, users
 from storage.db import Database
-from storage.messages import TEXT_TEST, MessageRecord
-from storage.prospects import TEXT_TEST_ORIGIN, ProspectRecord
+from storage.messages import TEST_MESSAGE, MessageRecord
+from storage.prospects import TEST_MESSAGE_ORIGIN, ProspectRecord
 from storage.texts import TextRecord
 from storage.tx import Reader
 
 _NO_NUMBER_HINT: Final = "An administrator enters it under Settings, Users."
 
 
-class TextSelfTests:
-    """Sends tests of texts to the own number of a user, and to nobody else.
+class TestMessageService:
+    """Sends test messages of texts to the own number of a user, and to nobody else.
 
-    The first test makes that number a prospect, by the word of the user: then the gate judges the
-    test like any message by hand, by their opt-out, their history and the budgets.
+    The first one makes that number a prospect, by the word of the user: then the gate judges it
+    like any message by hand, by their opt-out, their history and the budgets.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class TextSelfTests:
     async def send(
         self, id_: str, version: int, who: str, *, prospect: str = "", session: str | None = None
     ) -> MessageRecord:
-        """Store a test of a version for ``who`` to send to themselves by hand, and return it.
+        """Store a test message of a version for ``who`` to send to themselves, and return it.
 
         It reads as the ``prospect`` would get it, else as the first one who lacks nothing. Raises
         NotFound, and Conflict with what is missing or why it can't be sent by hand now; nothing is
@@ -72,7 +72,7 @@ class TextSelfTests:
         number = await self.find_own_number(who)
         if number is None:
             raise Conflict(
-                "You have no number of your own yet, so there is nowhere to send a test.",
+                "You have no number of your own yet, so there is nowhere to send a test message.",
                 hint=_NO_NUMBER_HINT,
             )
         await self._require_other_phone(number, session)
@@ -88,11 +88,13 @@ class TextSelfTests:
             session=session,
             channel=BuiltinChannel.MANUAL,
             template=prepared.template,
-            campaign=TEXT_TEST,
+            campaign=TEST_MESSAGE,
         )
         check = await self._message_check.check(request)
         if check.outlook is not SendOutlook.BY_HAND:
-            raise Conflict(check.sentence, hint="So the test can't go now. Nothing was queued.")
+            raise Conflict(
+                check.sentence, hint="So the test message can't go now. Nothing was queued."
+            )
         return await self._outbox.enqueue(request, who)
 
     async def _require_other_phone(self, number: str, session: str | None) -> None:
@@ -116,9 +118,9 @@ class TextSelfTests:
         if found is None:
             entry = ProspectInput(
                 phone=number,
-                cartera_origen=TEXT_TEST_ORIGIN,
+                cartera_origen=TEST_MESSAGE_ORIGIN,
                 permission=Permission.OPTED_IN,
-                statement=f"{who} asked for a test on their own number",
+                statement=f"{who} asked for a test message to their own number",
                 name=who,
             )
             found = await self._prospects.create(entry, who)
@@ -144,6 +146,6 @@ class TextSelfTests:
 
 
 def _is_unproven(prospect: ProspectRecord) -> bool:
-    """Return whether a prospect was made by a test, and nobody has said that the number works."""
-    made_here = prospect.cartera_origen == TEXT_TEST_ORIGIN
+    """Return whether a test message made a prospect, and nobody said that the number works."""
+    made_here = prospect.cartera_origen == TEST_MESSAGE_ORIGIN
     return made_here and prospect.validation is ValidationState.UNCHECKED
