@@ -37,6 +37,7 @@ from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.contacts.personal_data import PersonalDataService
 from daemon.contacts.prospects import ProspectService
 from daemon.contacts.retention import Retention
+from daemon.contacts.saved_filters import SavedFilterService
 from daemon.contacts.suppression import SuppressionService
 from daemon.contacts.suppression_lists import SuppressionLists
 from daemon.contacts.validation import ValidationService
@@ -367,6 +368,9 @@ def _build_prospect_services(
         "imports": imports,
         "import_undo": ImportUndoService(database, scoring, clock, imports),
         "prospects": prospects,
+        "saved_filters": SavedFilterService(
+            database, clock, settings.daemon.default_region, load_language
+        ),
         "strangers": StrangerService(database, prospects, clock, settings.validation),
         "consents": ConsentService(database, scoring, aliases, clock, settings),
         "retention": Retention(database, clock, settings.retention),

@@ -33,6 +33,7 @@ from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.contacts.personal_data import PersonalDataService
 from daemon.contacts.prospects import ProspectService
 from daemon.contacts.retention import Retention
+from daemon.contacts.saved_filters import SavedFilterService
 from daemon.contacts.suppression import SuppressionService
 from daemon.contacts.suppression_lists import SuppressionLists
 from daemon.contacts.validation import ValidationService
@@ -112,6 +113,7 @@ class Services(Foundation, frozen=True, kw_only=True):
     import_undo: ImportUndoService
     history: HistoryService
     prospects: ProspectService
+    saved_filters: SavedFilterService
     consents: ConsentService
     number_checks: NumberCheckPolicy
     validation: ValidationService

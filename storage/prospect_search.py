@@ -9,7 +9,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from statemachines.prospect import ValidationState
 from storage.column_formats import format_timestamp
 from storage.prospects import PERMISSION_AT, ProspectRecord, prospect_from_row
 from storage.sql_text import build_searched_digits, format_number_search, format_text_search
@@ -20,6 +19,12 @@ _HAS_TEXT: Final = (
     f"({format_text_search(':text', 'name', 'trade', 'cartera_origen')}"
     f" OR {format_number_search('phone')})"
 )
+_IS_FOUND: Final = (
+    "(:validation = '' OR validation = :validation)"
+    f" AND (:permission = '' OR {PERMISSION_AT} = :permission)"
+    f" AND (:import = '' OR import = :import) AND (id = :text OR {_HAS_TEXT})"
+)
+"""The condition that a filter finds a prospect; its parameters are of `_bind_filter`."""
 _IS_SUPPRESSED: Final = IS_CONTACT_SUPPRESSED.format(contact="p.contact")
 
 
@@ -45,25 +50,39 @@ def search_prospect_directory(
 ) -> list[ProspectDirectoryEntry]:
     """Return prospects as of ``now``, newest first, past the id `after`; of `ids` alone, if given.
 
-    `text` is part of a name, a trade or an origin, with accents or without, or digits of a number
-    in any notation; `numbers` are the digits of its other spellings.
+    `text` is an id, part of a name, a trade or an origin, with accents or without, or digits of a
+    number in any notation; `numbers` are the digits of its other spellings.
     """
-    chosen = None if ids is None else json.dumps(list(ids))
     rows = reader.all(
         f"SELECT p.*, {_IS_SUPPRESSED} AS suppressed FROM prospects AS p"
-        " WHERE (:after = '' OR id < :after) AND (:validation = '' OR validation = :validation)"
-        f" AND (:permission = '' OR {PERMISSION_AT} = :permission)"
-        f" AND (:import = '' OR import = :import) AND (id = :text OR {_HAS_TEXT})"
+        f" WHERE (:after = '' OR id < :after) AND {_IS_FOUND}"
         " AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))"
         " ORDER BY id DESC LIMIT :limit",
-        {"now": format_timestamp(now), "after": after, "limit": limit, "ids": chosen}
-        | {"validation": validation, "permission": permission, "import": import_}
-        | {"text": text, "digits": build_searched_digits(text, numbers)},
+        {"after": after, "limit": limit, "ids": None if ids is None else json.dumps(list(ids))}
+        | _bind_filter(now, text, numbers, validation, permission, import_),
     )
     return [
         ProspectDirectoryEntry(prospect_from_row(row).as_of(now), bool(row["suppressed"]))
         for row in rows
     ]
+
+
+def count_prospect_directory(
+    reader: Reader,
+    *,
+    now: datetime,
+    text: str = "",
+    numbers: Collection[str] = (),
+    validation: str = "",
+    permission: str = "",
+    import_: str = "",
+) -> int:
+    """Return how many prospects a search finds as of ``now``."""
+    n: int = reader.value(
+        f"SELECT count(*) FROM prospects AS p WHERE {_IS_FOUND}",
+        _bind_filter(now, text, numbers, validation, permission, import_),
+    )
+    return n
 
 
 def search_prospects(
@@ -72,8 +91,8 @@ def search_prospects(
     now: datetime,
     text: str = "",
     numbers: Collection[str] = (),
-    validation: ValidationState | None = None,
-    permission: str | None = None,
+    validation: str = "",
+    permission: str = "",
     import_: str = "",
     ids: Sequence[str] | None = None,
     intents: Sequence[str] | None = None,
@@ -82,24 +101,37 @@ def search_prospects(
 ) -> list[ProspectRecord]:
     """Return prospects as of ``now``, past the id ``after``, oldest first.
 
-    With ``ids``, of these alone; with ``intents``, those whose purchase intent is one of them.
-    ``text`` is part of a name, a trade or an origin, with accents or
-    without, or digits of a number in any notation; ``numbers`` are those of its other spellings.
+    With ``ids``, of these alone; with ``intents``, those whose purchase intent is one of them. The
+    filter is that of `search_prospect_directory`.
     """
     rows = reader.all(
-        "SELECT * FROM prospects AS p WHERE id > :after"
-        " AND (:validation IS NULL OR validation = :validation)"
-        f" AND (:permission IS NULL OR {PERMISSION_AT} = :permission)"
-        " AND (:import = '' OR import = :import)"
+        f"SELECT * FROM prospects AS p WHERE id > :after AND {_IS_FOUND}"
         " AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))"
         " AND (:intents IS NULL OR intent IN (SELECT value FROM json_each(:intents)))"
-        f" AND {_HAS_TEXT} ORDER BY id LIMIT :limit",
+        " ORDER BY id LIMIT :limit",
         {
             "ids": None if ids is None else json.dumps(list(ids)),
             "intents": None if intents is None else json.dumps(list(intents)),
         }
-        | {"now": format_timestamp(now), "after": after, "limit": limit}
-        | {"validation": validation, "permission": permission, "import": import_}
-        | {"text": text, "digits": build_searched_digits(text, numbers)},
+        | {"after": after, "limit": limit}
+        | _bind_filter(now, text, numbers, validation, permission, import_),
     )
     return [prospect_from_row(row).as_of(now) for row in rows]
+
+
+def _bind_filter(
+    now: datetime,
+    text: str,
+    numbers: Collection[str],
+    validation: str,
+    permission: str,
+    import_: str,
+) -> dict[str, object]:
+    return {
+        "now": format_timestamp(now),
+        "text": text,
+        "digits": build_searched_digits(text, numbers),
+        "validation": validation,
+        "permission": permission,
+        "import": import_,
+    }

@@ -400,3 +400,14 @@ def m011_invites(database: SchemaDatabase) -> None:
     """Add the invitations, which are what an inbound's code refers to."""
     for statement in split_statements(_INVITES):
         database.conn.execute(statement)
+
+
+@MIGRATIONS.add
+def m012_saved_filters(database: SchemaDatabase) -> None:
+    """Add the filters of prospects that people keep under a name."""
+    database.conn.execute(
+        "CREATE TABLE saved_filters (id TEXT PRIMARY KEY, name TEXT NOT NULL,"
+        " folded_name TEXT NOT NULL UNIQUE, filter TEXT NOT NULL, created_at TEXT NOT NULL,"
+        " created_by TEXT NOT NULL, changed_at TEXT NOT NULL, changed_by TEXT NOT NULL)"
+        " STRICT, WITHOUT ROWID"
+    )

@@ -7,10 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from daemon.contacts.aliases import list_searched_spellings
+from daemon.contacts.prospect_filters import find_prospects, parse_filter
 from daemon.errors import BadRequest
 from daemon.gate.consent import Permission
-from storage import prospect_search
 from storage.prospect_search import ProspectDirectoryEntry
 from storage.prospects import TEST_MESSAGE_ORIGIN
 from storage.tx import Reader
@@ -27,17 +26,7 @@ def list_audience(
 
     Except for users on whose own numbers texts were tried.
     """
-    text = audience.get("text", "").strip()
-    found = prospect_search.search_prospect_directory(
-        reader,
-        now=now,
-        text=text,
-        numbers=list_searched_spellings(text, region),
-        validation=audience.get("validation", ""),
-        permission=audience.get("permission", ""),
-        import_=audience.get("import_id", ""),
-        limit=MAX_AUDIENCE + 1,
-    )
+    found = find_prospects(reader, parse_filter(audience), now, region, limit=MAX_AUDIENCE + 1)
     if len(found) > MAX_AUDIENCE:
         raise BadRequest(
             f"These are more than {MAX_AUDIENCE} people.", hint="Narrow the filter first."

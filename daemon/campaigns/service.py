@@ -12,6 +12,8 @@ from msgspec import Struct
 from daemon.api.clock import Clock
 from daemon.campaigns.audience import count_audience, list_audience
 from daemon.campaigns.dry_runs import CampaignDryRuns, DryRunMoved, FreshDryRun, is_queued_to_wait
+from daemon.contacts.prospect_filters import ProspectFilter, format_filter
+from daemon.contacts.saved_filters import require_saved_filter
 from daemon.errors import BadRequest, Conflict, NotFound, require_reason
 from daemon.outbox.message_check import SendOutlook
 from statemachines.campaign import (
@@ -69,14 +71,18 @@ class CampaignView(Struct, frozen=True, kw_only=True):
 
 
 class CampaignChange(Struct, frozen=True, kw_only=True):
-    """What a person changed of a draft; what is None stays, and '' takes it out."""
+    """What a person changed of a draft; what is None stays, and '' takes it out.
+
+    ``saved_filter`` is the id or the name of one, whose fields the audience takes as they are now.
+    """
 
     name: str | None = None
     session: str | None = None
     text: str | None = None
     text_version: int | None = None
     typed: str | None = None
-    audience: Mapping[str, str] | None = None
+    audience: ProspectFilter | None = None
+    saved_filter: str | None = None
     left_out: Sequence[str] | None = None
     ends_at: datetime | None = None
 
@@ -169,8 +175,8 @@ class CampaignService:
             columns |= _require_version(tx, change.text, change.text_version)
         if change.typed is not None:
             columns["typed"] = change.typed
-        if change.audience is not None:
-            columns["audience"] = dict(change.audience)
+        if (audience := _choose_audience(tx, change)) is not None:
+            columns["audience"] = audience
         if change.ends_at is not None:
             if change.ends_at <= now:
                 raise BadRequest("ends_at: it lies in the past.")
@@ -403,6 +409,16 @@ def _clean_name(name: str) -> str:
 
 def _build_taken_error(name: str) -> Conflict:
     return Conflict(f"There is a campaign named {name} already.", hint=_LIST_HINT)
+
+
+def _choose_audience(reader: Reader, change: CampaignChange) -> Mapping[str, str] | None:
+    """Return the filter that a change gives, typed or saved; None where it gives none."""
+    if change.saved_filter is None:
+        return None if change.audience is None else format_filter(change.audience)
+    if change.audience is not None:
+        raise BadRequest("Give audience or saved_filter: one of the two.")
+    # A copy: whoever changes or deletes the saved filter later changes no campaign.
+    return require_saved_filter(reader, change.saved_filter).filter
 
 
 def _require_session(reader: Reader, name: str) -> str | None:

@@ -16,6 +16,7 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
+from daemon.cli.filters import build_filter, filter_options
 from daemon.cli.tables import print_fields, print_table
 
 _OUTLOOKS: Final = ("by_hand", "approval", "later", "no")
@@ -71,15 +72,12 @@ def _audience_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators
         click.option("--text", help="The id of a text."),
         click.option("--text-version", type=click.IntRange(min=1), help="The newest if not named."),
         click.option("--typed", help="The words for everybody, in place of a text."),
-        click.option("--search", help="Part of a name, trade, origin or number."),
-        click.option("--permission", help="Those with this permission alone."),
-        click.option("--validation", help="Those with this validation alone."),
-        click.option("--import", "import_id", help="Those of this import alone."),
+        click.option("--filter", "saved_filter", help="As a saved filter is now, by its name."),
         click.option("--leave-out", multiple=True, metavar="PROSPECT", help="Who is left out."),
         click.option("--ends-at", help="Who was not written to by then expires (ISO 8601)."),
     ):
         command = option(command)
-    return command
+    return filter_options(command)
 
 
 @campaigns.command("add")
@@ -108,10 +106,8 @@ def change_campaign(cli: CliContext, /, *, campaign: str, json_: bool, **options
 
 
 def _build_draft(options: dict[str, Any]) -> dict[str, Any]:
-    names = {"search": "text", "permission": "permission", "validation": "validation"}
-    names["import_id"] = "import_id"
-    audience = {to: options[name] for name, to in names.items() if options[name]}
-    direct = ("session", "text", "text_version", "typed", "ends_at")
+    audience = build_filter(options)
+    direct = ("session", "text", "text_version", "typed", "ends_at", "saved_filter")
     draft = {name: options[name] for name in direct if options[name]}
     if audience:
         draft["audience"] = audience

@@ -40,6 +40,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "chats": "daemon.cli.chats:chats",
     "clients": "daemon.cli.clients:clients",
     "invite": "daemon.cli.invite:invite",
+    "filters": "daemon.cli.filters:filters",
     "campaigns": "daemon.cli.campaigns:campaigns",
     "deliveries": "daemon.cli.deliveries:deliveries",
     "texts": "daemon.cli.texts:texts",

@@ -182,6 +182,7 @@ def test_the_schema_is_released_and_steps_follow() -> None:
             "m009_deliveries",
             "m010_access_and_number_budgets",
             "m011_invites",
+            "m012_saved_filters",
         ],
     )
 

@@ -29,6 +29,7 @@ _SUBJECT_PAGES: Final = {
     "imp_": "/prospects/imports/",
     "inb_": "/review/meanings/",
     "ban_": "/bans/",
+    "flt_": "/prospects?saved_filter=",
 }
 """Pages of the subjects that have one, by the prefix of the subject's id."""
 

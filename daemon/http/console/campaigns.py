@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -11,15 +12,18 @@ from msgspec import Struct
 from daemon.campaigns.audience import list_audience
 from daemon.campaigns.dry_runs import DryRunView
 from daemon.campaigns.service import AudienceCounts, CampaignView
+from daemon.contacts.prospect_filters import describe_filter, parse_filter
 from daemon.errors import BadRequest, NotFound
 from daemon.http.bodies import PageQuery, RequestQuery, read_query
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
+from daemon.http.console.saved_filters import ChosenFilterQuery
 from daemon.http.health import get_services
 from daemon.outbox.message_check import SendOutlook
 from statemachines.campaign import CampaignPersonState, CampaignState
-from storage import campaigns, imports, texts
+from storage import campaigns, imports, saved_filters, texts
 from storage.campaign_reports import CampaignStage
+from storage.imports import ImportRecord
 from storage.prospects import ProspectRecord
 from storage.tx import Reader
 
@@ -89,8 +93,10 @@ async def show_campaigns(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/campaigns/new")
 @render_errors
 async def show_new_campaign_dialog(request: web.Request) -> web.StreamResponse:
-    """Show the dialog that asks for the name of a new campaign."""
-    return render_piece(request, "pieces/new_campaign.html")
+    """Show the dialog that asks for the name of a new campaign, and for its saved filter."""
+    chosen = read_query(request, ChosenFilterQuery).saved_filter
+    saved = await get_services(request).database.read(saved_filters.list_saved_filters)
+    return render_piece(request, "pieces/new_campaign.html", saved=saved, chosen=chosen)
 
 
 @routes.get("/campaigns/{id}")
@@ -100,7 +106,7 @@ async def show_campaign(request: web.Request) -> web.StreamResponse:
     services, view = get_services(request), await _load(request)
     values: dict[str, Any] = {
         "view": view,
-        "sentence": await _describe_filter(request, view),
+        "sentence": await _describe_audience(request, view),
         "dry_run": await _find_dry_run(request),
     }
     if view.campaign.state is not CampaignState.DRAFT:
@@ -108,9 +114,13 @@ async def show_campaign(request: web.Request) -> web.StreamResponse:
         return await render_page(request, "campaign.html", active_page="campaigns", **values)
 
     def read(reader: Reader) -> dict[str, Any]:
+        saved = saved_filters.list_saved_filters(reader)
         return {
             "texts": texts.list_newest_approved(reader),
-            "imports": imports.list_imports(reader),
+            "saved": saved,
+            "imports": _list_import_choices(
+                reader, [view.campaign.audience, *(each.filter for each in saved)]
+            ),
         }
 
     values |= await services.database.read(read)
@@ -133,7 +143,7 @@ async def show_audience(request: web.Request) -> web.StreamResponse:
         request,
         "pieces/campaign_audience.html",
         view=view,
-        sentence=await _describe_filter(request, view),
+        sentence=await _describe_audience(request, view),
         audience=await _count_audience(request),
     )
 
@@ -269,25 +279,23 @@ async def _find_dry_run(request: web.Request) -> DryRunView | None:
         return None
 
 
-async def _describe_filter(request: web.Request, view: CampaignView) -> str:
+async def _describe_audience(request: web.Request, view: CampaignView) -> str:
     """Return the filter of a campaign as a sentence."""
-    chosen, page = view.campaign.audience, build_page_context(request)
-    words, parts = page.words, []
-    if permission := chosen.get("permission"):
-        parts.append(words("campaigns.filter.permission", what=words(f"permission.{permission}")))
-    if validation := chosen.get("validation"):
-        parts.append(words("campaigns.filter.validation", what=words(f"validation.{validation}")))
-    if import_id := chosen.get("import_id"):
-        record = await get_services(request).database.read(
-            lambda reader: imports.get_import(reader, import_id)
-        )
-        name = record.filename if record else import_id
-        parts.append(words("campaigns.filter.import", what=name))
-    if text := chosen.get("text"):
-        parts.append(words("campaigns.filter.text", what=text))
-    if not parts:
-        return words("campaigns.filter.all")
-    return words("campaigns.filter.some", what=words("campaigns.filter.and").join(parts))
+    chosen, words = parse_filter(view.campaign.audience), build_page_context(request).words
+    return await get_services(request).database.read(
+        lambda reader: describe_filter(reader, chosen, words)
+    )
+
+
+def _list_import_choices(
+    reader: Reader, filters: Sequence[Mapping[str, str]]
+) -> list[ImportRecord]:
+    """Return the latest imports, and those that one of the filters names."""
+    latest = [each.record for each in imports.list_imports(reader)]
+    known = {each.id for each in latest}
+    named = sorted({each.get("import_id", "") for each in filters} - known)
+    older = (imports.get_import(reader, each) for each in named)
+    return [*latest, *(each for each in older if each)]
 
 
 def _is_in_group(person: AudiencePerson, group: AudienceGroup) -> bool:

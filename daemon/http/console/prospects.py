@@ -8,11 +8,10 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct
 
-from daemon.contacts.aliases import list_searched_spellings
 from daemon.contacts.consents import is_withdrawable
+from daemon.contacts.prospect_filters import find_prospects
 from daemon.errors import NotFound
-from daemon.gate.consent import Permission
-from daemon.http.bodies import PageQuery, read_query
+from daemon.http.bodies import read_query
 from daemon.http.console import evidence_view, timeline
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
@@ -22,25 +21,23 @@ from daemon.http.console.review_case import (
     build_contact_profile,
     build_prospect_score_view,
 )
+from daemon.http.console.saved_filters import (
+    FilterView,
+    ProspectsPageQuery,
+    apply_saved_filter,
+    build_filter_view,
+)
 from daemon.http.console.timeline import TimelineEntry
 from daemon.http.console.verdict_view import VerdictView
 from daemon.http.health import get_services
-from statemachines.prospect import CHECKABLE_STATES, ValidationState
-from storage import evidence, imports, prospect_fields, prospect_search, prospects, suppressions
+from statemachines.prospect import CHECKABLE_STATES
+from storage import evidence, imports, prospect_fields, prospects, saved_filters, suppressions
+from storage.prospect_search import ProspectDirectoryEntry
 from storage.prospects import ProspectRecord
 from storage.suppressions import CORRECTABLE_SOURCES
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
-
-
-class ProspectsPageQuery(PageQuery, frozen=True):
-    """Filters of the prospects: validation, permission, import, and a text to search for."""
-
-    text: str = ""
-    validation: ValidationState | None = None
-    permission: Permission | None = None
-    import_id: str = ""
 
 
 class WithdrawableItem(Struct, frozen=True):
@@ -76,33 +73,36 @@ class ProspectView(Struct, frozen=True):
 @render_errors
 async def show_prospects_page(request: web.Request) -> web.StreamResponse:
     """Show prospects, newest first; a request by htmx (a search) gets the list alone."""
-    query, services = read_query(request, ProspectsPageQuery), get_services(request)
-    region = services.settings.daemon.default_region
-    found = await services.database.read(
-        lambda reader: prospect_search.search_prospect_directory(
-            reader,
-            now=services.clock.now(),
-            text=query.text.strip(),
-            numbers=list_searched_spellings(query.text, region),
-            validation=query.validation or "",
-            permission=query.permission or "",
-            import_=query.import_id,
-            after=query.after,
-            limit=query.limit + 1,
-        )
-    )
+    asked, services = read_query(request, ProspectsPageQuery), get_services(request)
+    region, page = services.settings.daemon.default_region, build_page_context(request)
+
+    def read(
+        reader: Reader,
+    ) -> tuple[ProspectsPageQuery, FilterView, list[ProspectDirectoryEntry]]:
+        query = apply_saved_filter(reader, asked, request.query)
+        view = build_filter_view(reader, query, page.words, page.now, region)
+        limit = query.limit + 1
+        people = find_prospects(reader, query, page.now, region, after=query.after, limit=limit)
+        return query, view, people
+
+    query, view, found = await services.database.read(read)
     visible = found[: query.limit]
     values: dict[str, Any] = {
         "found": visible,
         "query": query,
+        "filter": view,
         "next": visible[-1].prospect.id if len(found) > query.limit else "",
         "outcome_keys": OUTCOME_KEYS,
     }
     if "HX-Request" in request.headers:
         return render_piece(request, "pieces/prospect_list.html", **values)
-    counts = await services.database.read(prospects.count_prospects_by_validation)
     return await render_page(
-        request, "prospects.html", active_page="prospects", counts=counts, **values
+        request,
+        "prospects.html",
+        active_page="prospects",
+        counts=await services.database.read(prospects.count_prospects_by_validation),
+        saved=await services.database.read(saved_filters.list_saved_filters),
+        **values,
     )
 
 

@@ -92,6 +92,7 @@ TAGS: Final[Mapping[str, str]] = {
     "manual": "Messages that a person sends by hand, each leased to one operator at a time.",
     "imports": "Lists of prospects: upload a file, preview the import, run it, read its report.",
     "prospects": "The people to write to: list, create, correct, validate and check them.",
+    "saved-filters": "Filters of prospects under a name: keep, change, use and delete them.",
     "suppressions": "Contacts that must not be written to: list, check, add, lift and import them.",
     "do-not-call": "Official do-not-call registers: who is on one gets nothing commercial.",
     "history": "What a former system sent and was answered: preview it, import it, declare none.",

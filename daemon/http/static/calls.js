@@ -80,7 +80,7 @@ function readCommand(form, submitter) {
   }
   Object.assign(body, Object.fromEntries(ticks));
   const method = form.dataset.method ?? "POST";
-  const [andThen, then] = [form.dataset.andThen, form.dataset.then].map((path) => fill(path, body));
+  const [andThen, then] = [fill(form.dataset.andThen, body), form.dataset.then];
   const next = form.querySelector("option[data-and-wait]:checked") ? undefined : andThen;
   // What is chosen about a deletion stands in its address: a DELETE has no body.
   const chosen = method === "DELETE" && Object.keys(body).length;
@@ -108,7 +108,7 @@ async function submitCommand(form, command) {
   try {
     const answer = await sendCommand(command);
     if (form.dataset.once) showOnce(form, answer[form.dataset.once]);
-    else finishForm(form, command.then);
+    else finishForm(form, fill(command.then, { ...command.body, ...answer }));
     announceStage("sent", form, answer);
   } catch (problem) {
     showProblem(form, problem);

@@ -7,6 +7,7 @@ import { toast } from "./toasts.js";
 
 const SAVE_DELAY = 400;
 let timer = null;
+let taken = ""; // the saved filter that was just chosen
 let saves = Promise.resolve();
 let steps = 0; // counted at the beginning and the end of each step, so that it is odd during one
 const asked = new WeakMap();
@@ -56,10 +57,15 @@ function refreshPiece(id) {
 
 function startDraft() {
   draft().addEventListener("submit", (event) => event.preventDefault());
-  draft().addEventListener("input", () => {
+  draft().addEventListener("input", ({ target }) => {
     document.getElementById("draft-saved").textContent = "";
     showText();
     clearTimeout(timer);
+    if (target.name === "saved_filter") {
+      taken = target.value;
+      return save();
+    }
+    if (target.name.startsWith("audience.")) chooseSavedFilter("");
     timer = setTimeout(save, SAVE_DELAY);
   });
   draft().addEventListener("click", ({ target }) => {
@@ -87,23 +93,46 @@ function readDraft() {
   const [text, version] = fields.text.split("@");
   const body = { name: fields.name, session: fields.session, typed: fields.typed, text, audience };
   if (version) body.text_version = Number(version);
+  if (taken) {
+    delete body.audience;
+    body.saved_filter = taken;
+  }
   return { ...body, left_out: JSON.parse(draft().dataset.leftOut) };
+}
+
+function chooseSavedFilter(id) {
+  const choice = draft().elements.namedItem("saved_filter");
+  if (choice) choice.value = id;
+}
+
+// The fields of the saved filter as the server has them now. What this page can't show is read anew.
+function fillAudience(audience) {
+  for (const field of draft().querySelectorAll("[name^='audience.']")) {
+    const value = audience[field.name.slice("audience.".length)] ?? "";
+    field.value = value;
+    if (field.value !== value) return location.reload();
+  }
+  if (audience.import_id && !draft().querySelector("[name='audience.import_id']")) location.reload();
 }
 
 // One after another, so that an older draft never replaces a newer one.
 function save() {
   clearTimeout(timer);
-  const [body, problem] = [readDraft(), document.getElementById("draft-problem")];
+  const problem = document.getElementById("draft-problem");
   const saved = document.getElementById("draft-saved");
   const { campaign } = draft().dataset;
   saves = saves.then(async () => {
+    const body = readDraft();
+    taken = "";
     try {
-      await call("PATCH", `/v1/campaigns/${campaign}`, body);
+      const answer = await call("PATCH", `/v1/campaigns/${campaign}`, body);
+      if (body.saved_filter) fillAudience(answer.campaign.audience);
       problem.hidden = true;
       saved.textContent = saved.dataset.saved;
       refreshPiece("campaign-audience");
       refreshPiece("campaign-dry-run");
     } catch ({ detail, hint }) {
+      if (body.saved_filter) chooseSavedFilter("");
       problem.textContent = `${detail} ${hint}`;
       problem.hidden = false;
     }

@@ -15,6 +15,7 @@ from daemon.campaigns.service import (
     CampaignView,
 )
 from daemon.campaigns.working import CampaignTurn
+from daemon.contacts.prospect_filters import ProspectFilter
 from daemon.errors import Conflict, NotAllowed, NotFound
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import (
@@ -34,7 +35,6 @@ from daemon.http.health import get_services
 from daemon.http.openapi import operation
 from daemon.http.streaming import no_time_limit
 from daemon.http.v1.enqueue import ZonedDateTime
-from daemon.http.v1.selections import ProspectFilter
 from daemon.outbox.enqueue import MAX_TEXT_LENGTH
 from daemon.outbox.message_check import SendOutlook
 from storage.campaign_people import CampaignPerson
@@ -47,6 +47,7 @@ _Ids = Annotated[list[_Id], msgspec.Meta(max_length=1000)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 _Words = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_LENGTH)]
 _Version = Annotated[int, msgspec.Meta(ge=1, le=999_999_999)]
+_SavedFilter = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Hash = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 
@@ -55,8 +56,9 @@ class CampaignFields(RequestBody, frozen=True, kw_only=True):
 
     `session` is the one whose phone writes. `text` is a template with its `text_version`, the
     latest if none is named; without one, everybody gets `typed`. `audience` is a filter of
-    prospects, and `left_out` are the ids of those who are not to get it. `ends_at`: who was not
-    written to by then expires.
+    prospects; `saved_filter`, an id or a name, takes the fields of one that is kept, as they are
+    now. `left_out` are the ids of those who are not to get it. `ends_at`: who was not written to by
+    then expires.
     """
 
     session: _Id | None = None
@@ -64,6 +66,7 @@ class CampaignFields(RequestBody, frozen=True, kw_only=True):
     text_version: _Version | None = None
     typed: _Words | None = None
     audience: ProspectFilter | None = None
+    saved_filter: _SavedFilter | None = None
     left_out: _Ids | None = None
     ends_at: ZonedDateTime | None = None
 
@@ -113,7 +116,7 @@ async def list_campaigns(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/campaigns")
-@operation(CampaignView, status=201, body=NewCampaignBody, errors=(Conflict,))
+@operation(CampaignView, status=201, body=NewCampaignBody, errors=(NotFound, Conflict))
 async def create_campaign(request: web.Request) -> web.Response:
     """Store a draft as it is typed; 409 where a campaign has this name."""
     body = await read_body(request, NewCampaignBody)
@@ -291,13 +294,8 @@ def _build_change(body: CampaignDraftBody | NewCampaignBody) -> CampaignChange:
         text=body.text,
         text_version=body.text_version,
         typed=body.typed,
-        audience=_build_audience(body.audience) if body.audience is not None else None,
+        audience=body.audience,
+        saved_filter=body.saved_filter,
         left_out=body.left_out,
         ends_at=body.ends_at,
     )
-
-
-def _build_audience(chosen: ProspectFilter) -> dict[str, str]:
-    """Return the filter with the fields that were given."""
-    fields: dict[str, str | None] = msgspec.structs.asdict(chosen)
-    return {name: str(value) for name, value in fields.items() if value}

@@ -8,15 +8,13 @@ from typing import Final
 
 from aiohttp import web
 
-from daemon.contacts.aliases import list_searched_spellings
-from daemon.gate.consent import Permission
-from daemon.http.bodies import RequestQuery, read_query
+from daemon.contacts.prospect_filters import ProspectFilter, build_search
+from daemon.http.bodies import read_query
 from daemon.http.health import get_services
 from daemon.http.openapi import CSV, operation
 from daemon.http.streaming import cut_without_access, no_time_limit
 from daemon.lists.csv_export import format_csv
 from daemon.services import Services
-from statemachines.prospect import ValidationState
 from storage import prospect_fields, prospect_search
 from storage.prospects import ProspectRecord
 
@@ -46,12 +44,10 @@ PROSPECT_COLUMNS: Final = (
 )
 
 
-class ProspectExportQuery(RequestQuery, frozen=True):
+class ProspectExportQuery(ProspectFilter, frozen=True):
     """Which prospects to export; without any field, all of them. `ids` are separated by commas."""
 
-    text: str = ""
-    validation: ValidationState | None = None
-    permission: Permission | None = None
+    text: str = ""  # as released: of any length
     import_id: str = ""
     ids: str = ""
 
@@ -109,14 +105,10 @@ async def export_suppressions(request: web.Request) -> web.Response:
 async def _read_pages(
     services: Services, query: ProspectExportQuery
 ) -> AsyncIterator[list[ProspectRecord]]:
+    region = services.settings.daemon.default_region
     ask = partial(
         prospect_search.search_prospects,
-        now=services.clock.now(),  # the same for every page
-        text=query.text,
-        numbers=list_searched_spellings(query.text, services.settings.daemon.default_region),
-        validation=query.validation,
-        permission=query.permission,
-        import_=query.import_id,
+        **build_search(query, services.clock.now(), region),  # the same for every page
         ids=query.ids.split(",") if query.ids else None,
         limit=_PAGE_SIZE,
     )

@@ -10,14 +10,14 @@ import msgspec
 from aiohttp import web
 
 from daemon.api import numbers
-from daemon.contacts.aliases import list_searched_spellings
+from daemon.contacts.prospect_filters import ProspectFilter, build_search
 from daemon.contacts.prospects import ProspectInput
 from daemon.errors import BadRequest, Conflict, NotFound, NumberRejected, Unavailable
 from daemon.gate import facts
 from daemon.gate.consent import Permission
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import (
-    PageQuery,
+    PageLimit,
     PhoneText,
     ReasonText,
     RequestBody,
@@ -32,7 +32,6 @@ from daemon.http.bodies import (
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
 from daemon.services import Services
-from statemachines.prospect import ValidationState
 from storage import (
     contacts,
     evidence,
@@ -54,12 +53,12 @@ ShortText = Annotated[str, msgspec.Meta(max_length=200)]
 LongText = Annotated[str, msgspec.Meta(max_length=4000)]
 
 
-class ProspectQuery(PageQuery, frozen=True):
+class ProspectQuery(ProspectFilter, frozen=True):
     """Which prospects to list; `text` is a part of the name, trade, origin or number."""
 
-    text: str = ""
-    validation: ValidationState | None = None
-    permission: Permission | None = None
+    text: str = ""  # as released: of any length
+    after: str = ""
+    limit: PageLimit = 50
 
 
 class NewProspectBody(RequestBody, frozen=True):
@@ -117,11 +116,7 @@ async def list_prospects(request: web.Request) -> web.Response:
     found = await services.database.read(
         lambda reader: prospect_search.search_prospects(
             reader,
-            now=services.clock.now(),
-            text=query.text,
-            numbers=list_searched_spellings(query.text, region),
-            validation=query.validation,
-            permission=query.permission,
+            **build_search(query, services.clock.now(), region),
             after=query.after,
             limit=query.limit + 1,
         )

@@ -8,10 +8,9 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
-from daemon.contacts.aliases import list_searched_spellings
 from daemon.contacts.consents import ConsentInput, ConsentMethod
+from daemon.contacts.prospect_filters import ProspectFilter, find_prospects
 from daemon.errors import Conflict
-from daemon.gate.consent import Permission
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import ReasonText, RequestBody, ResponseBody, json_response, read_body
 from daemon.http.health import get_services
@@ -30,23 +29,12 @@ from daemon.http.v1.selection_actions import (
     require_same_selection,
 )
 from daemon.services import Services
-from statemachines.prospect import ValidationState
-from storage import prospect_search
 from storage.prospects import ProspectRecord
 from storage.suppressions import SuppressionSource
 
 routes = web.RouteTableDef()
 
 _Proof = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-
-
-class ProspectFilter(RequestBody, frozen=True):
-    """What the list of prospects is filtered by; without any field, all of them."""
-
-    text: SelectedText = ""
-    validation: ValidationState | None = None
-    permission: Permission | None = None
-    import_id: SelectedText = ""
 
 
 class ProspectSelectionBody(RequestBody, frozen=True):
@@ -180,16 +168,8 @@ async def _load(services: Services, asked: ProspectSelectionBody) -> list[Prospe
     wanted, now = asked.filter or ProspectFilter(), services.clock.now()
     region = services.settings.daemon.default_region
     found = await services.database.read(
-        lambda reader: prospect_search.search_prospect_directory(
-            reader,
-            now=now,
-            text=wanted.text.strip(),
-            numbers=list_searched_spellings(wanted.text, region),
-            validation=wanted.validation or "",
-            permission=wanted.permission or "",
-            import_=wanted.import_id,
-            ids=asked.ids,
-            limit=MAX_SELECTED + 1,
+        lambda reader: find_prospects(
+            reader, wanted, now, region, ids=asked.ids, limit=MAX_SELECTED + 1
         )
     )
     require_few(len(found))

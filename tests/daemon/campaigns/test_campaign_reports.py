@@ -15,6 +15,7 @@ from daemon.campaigns.reports import (
     compute_share,
 )
 from daemon.campaigns.service import CampaignChange
+from daemon.contacts.prospect_filters import ProspectFilter
 from statemachines.campaign import CampaignPersonState
 from storage.campaign_reports import CampaignStage
 from storage.column_formats import format_timestamp
@@ -90,7 +91,9 @@ async def test_two_campaigns_side_by_side_with_what_differed(services: Messaging
     """The stages of each, and the text, the filter and the phone that were not the same."""
     campaign = await work_off(services)
     text = (await services.campaigns.get(campaign)).campaign.text
-    change = CampaignChange(name="Otra", session="main", text=text, audience={"text": "sosa"})
+    change = CampaignChange(
+        name="Otra", session="main", text=text, audience=ProspectFilter(text="sosa")
+    )
     other = (await services.campaigns.create(change, WHO)).campaign.id
     found = await services.campaign_reports.compare(campaign, other)
     assert (found.first.stages[CampaignStage.SENT], found.second.stages[CampaignStage.SENT]) == (

@@ -20,6 +20,8 @@ from daemon.api.identity import parse_identity
 from daemon.api.signals import InboundMessage
 from daemon.auth import ALL_SCOPES, ROLE_SCOPES, Principal, Role, Scope, SignInMethod
 from daemon.campaigns.service import CampaignChange
+from daemon.contacts.prospect_filters import ProspectFilter
+from daemon.gate.consent import Permission
 from daemon.http import console as pages
 from daemon.http.console.accounts import USER_DIALOGS
 from daemon.http.console.campaigns import CONTROLS
@@ -27,8 +29,10 @@ from daemon.http.console.deliveries import ROW_DEEDS
 from daemon.http.console.dialogs import SELECTION_ACTIONS
 from daemon.http.console.layout import THEMES
 from daemon.http.console.navigation import PLACES
+from daemon.http.console.saved_filters import SAVED_FILTER_ACTIONS
 from daemon.sessions.signal_check import RejectedSignal
 from statemachines.message import MessageState
+from statemachines.prospect import ValidationState
 from statemachines.session import ConnectionState
 from storage import deliveries, imports, messages, rulesets
 from storage.bans import insert_ban
@@ -151,7 +155,16 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/quarantine": ("/quarantine",),
     "/pieces/quarantine": ("/pieces/quarantine",),
     "/pieces/quarantine/{id}/settle": ("/pieces/quarantine/{signal}/settle",),
-    "/prospects": ("/prospects", "/prospects?text=p&limit=2&import_id={import_id}"),
+    "/prospects": (
+        *("/prospects", "/prospects?text=p&limit=2&import_id={import_id}"),
+        *("/prospects?saved_filter={filter}", "/prospects?saved_filter={filter}&text=p"),
+        "/prospects?saved_filter=deleted",
+    ),
+    "/pieces/saved-filters": ("/pieces/saved-filters?saved_filter={filter}",),
+    "/pieces/saved-filters/new": ("/pieces/saved-filters/new?text=p&permission=opted_in",),
+    "/pieces/saved-filters/{id}/{action}": tuple(
+        f"/pieces/saved-filters/{{filter}}/{action}?text=p" for action in SAVED_FILTER_ACTIONS
+    ),
     "/prospects/{id}": ("/prospects/{prospect}",),
     "/pieces/prospects/new": ("/pieces/prospects/new",),
     "/pieces/prospects/{id}": ("/pieces/prospects/{prospect}",),
@@ -324,11 +337,15 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     running = (await console.services.campaigns.create(change, "eva")).campaign.id
     run = await console.services.dry_runs.run(running, "eva")
     await console.services.campaigns.start(running, run.hash, "eva", "la feria terminó")
-    audience = {"permission": "relationship", "validation": "validated", "text": "a"}
+    audience = ProspectFilter(
+        permission=Permission.RELATIONSHIP, validation=ValidationState.VALIDATED, text="a"
+    )
+    saved_filter = await console.services.saved_filters.create("Feria", audience, "eva")
     other = replace(change, name="Otra", audience=audience)
     draft = (await console.services.campaigns.create(other, "eva")).campaign.id
     return {
         "invite": invite.code,
+        "filter": saved_filter.id,
         "phone": str(console.services.sessions.view("ventas").phone),
         "user": "eva",
         "token": token.record.id,

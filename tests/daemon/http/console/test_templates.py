@@ -19,7 +19,7 @@ from typing import Final, get_args
 import pytest
 from jinja2 import meta, nodes
 
-from daemon import alerts, deliveries
+from daemon import alerts, contacts, deliveries
 from daemon.api.effects import ContactRequest, Intent
 from daemon.api.signals import InboundKind, Origin
 from daemon.api.transport import OnWhatsApp
@@ -44,6 +44,7 @@ from daemon.http.console.language import LANGUAGES, Language, load_language
 from daemon.http.console.layout import THEMES, get_environment
 from daemon.http.console.navigation import PLACES
 from daemon.http.console.review import REVIEW_DECISIONS
+from daemon.http.console.saved_filters import SAVED_FILTER_ACTIONS
 from daemon.http.console.sessions import PAIRING_SHOWN_IN, SESSION_ACTIONS
 from daemon.http.console.timeline import AUDIT_SEVERITY
 from daemon.http.console.upkeep import RETENTION
@@ -89,7 +90,7 @@ from storage.spends import SpendKind
 from storage.texts import TextPurpose
 
 FOLDER: Final = Path(console.__file__).parent
-WITH_WORDS: Final = (FOLDER, *(Path(each.__path__[0]) for each in (alerts, deliveries)))
+WITH_WORDS: Final = (FOLDER, *(Path(each.__path__[0]) for each in (alerts, contacts, deliveries)))
 """Packages whose code asks the catalogue for words."""
 STATIC: Final = FOLDER.parent / "static"
 ENVIRONMENT: Final = get_environment()
@@ -188,6 +189,9 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
         *(*DeferKind, "until_business_hours", "hours"),
         *("route", "approval", "points", "find_out", "nothing", "fault"),
     },
+    "saved_filters.ask.": set(SAVED_FILTER_ACTIONS),
+    "saved_filters.do.": {"save", *SAVED_FILTER_ACTIONS},
+    "saved_filters.done.": {"save", *SAVED_FILTER_ACTIONS},
     "campaigns.action.": {each for each in DryRunAction if each is not DryRunAction.NONE},
     "campaigns.by.": set(ReportDimension),
     "campaigns.differing.": {"text", "audience", "phone"},

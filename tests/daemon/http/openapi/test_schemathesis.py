@@ -126,8 +126,10 @@ def furnished(client: ControlClient) -> dict[str, str]:
     message = client.send("+5491141234567", "Hola Ana", wait=True)
     text = client.post("texts", name="Saludo", purpose="answer", body="Hola {nombre}")
     campaign = client.post("campaigns", name="Feria", session="ventas", typed="Hola, Ana")
+    saved = client.post("saved-filters", name="Feria", filter={"text": "Ana"})
     return {
         "users": "eva",
+        "saved-filters": saved["id"],
         "campaigns": campaign["campaign"]["id"],
         "texts": text["id"],
         "tokens": token["record"]["id"],

@@ -1,0 +1,116 @@
+"""`leadmaster filters`: filters of prospects under a name, for lists and for campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import click
+
+from daemon.cli.console import print_hint, print_json, print_text
+from daemon.cli.context import CliContext, CommandGroup, json_option, pass_cli_context
+from daemon.cli.tables import print_table
+
+_FIELDS: Final = {
+    "search": "text",
+    "permission": "permission",
+    "validation": "validation",
+    "import_id": "import_id",
+}
+"""The options of a filter, and what the interface calls each."""
+_COLUMNS: Final = {"name": "filter", "count": "people", "sentence": "finds"}
+
+
+def filter_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators take any command
+    """Add the options of a filter of prospects."""
+    for option in (
+        click.option("--import", "import_id", help="Those of this import alone."),
+        click.option("--validation", help="Those with this validation alone."),
+        click.option("--permission", help="Those with this permission alone."),
+        click.option("--search", help="Part of a name, trade, origin or number."),
+    ):
+        command = option(command)
+    return command
+
+
+def build_filter(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the filter of the options that were given."""
+    return {field: options[name] for name, field in _FIELDS.items() if options[name]}
+
+
+@click.group(cls=CommandGroup)
+def filters() -> None:
+    """Save filters of prospects under a name, and use them again in lists and campaigns."""
+
+
+@filters.command("list")
+@json_option
+@pass_cli_context
+def list_filters(cli: CliContext, *, json_: bool) -> None:
+    """Show the saved filters, each with how many people it finds now."""
+    found = cli.client().get("saved-filters")
+    if json_:
+        print_json(found)
+        return
+    print_table(found["items"], _COLUMNS, empty="No saved filter yet.")
+
+
+@filters.command("save")
+@click.argument("name")
+@filter_options
+@json_option
+@pass_cli_context
+def save_filter(cli: CliContext, /, *, name: str, json_: bool, **options: str | None) -> None:
+    """Save a filter under a NAME, for everybody who uses LeadMaster."""
+    saved = cli.client().post("saved-filters", name=name, filter=build_filter(options))
+    _print_filter(saved, json_=json_)
+    if not json_:
+        print_hint(f"Next: leadmaster campaigns add CAMPAIGN --filter {saved['id']}")
+
+
+@filters.command("show")
+@click.argument("name")
+@json_option
+@pass_cli_context
+def show_filter(cli: CliContext, *, name: str, json_: bool) -> None:
+    """Show the saved filter called NAME, with how many people it finds now."""
+    _print_filter(cli.client().get("saved-filters", name), json_=json_)
+
+
+@filters.command("change")
+@click.argument("name")
+@click.option("--name", "new_name", help="Another name.")
+@filter_options
+@json_option
+@pass_cli_context
+def change_filter(
+    cli: CliContext, /, *, name: str, new_name: str | None, json_: bool, **options: str | None
+) -> None:
+    """Give the filter called NAME another name, or a filter in place of what it had.
+
+    Campaigns that took it keep what they took.
+    """
+    fields = build_filter(options)
+    changed = cli.client().patch("saved-filters", name, name=new_name, filter=fields or None)
+    _print_filter(changed, json_=json_)
+
+
+@filters.command("delete")
+@click.argument("name")
+@json_option
+@pass_cli_context
+def delete_filter(cli: CliContext, *, name: str, json_: bool) -> None:
+    """Delete the filter called NAME for everybody; campaigns that took it keep what they took."""
+    deleted = cli.client().delete("saved-filters", name)
+    if json_:
+        print_json(deleted)
+        return
+    print_text(f"Deleted: {deleted['name']}. No prospect and no campaign was changed.")
+
+
+def _print_filter(saved: dict[str, Any], *, json_: bool) -> None:
+    if json_:
+        print_json(saved)
+        return
+    print_text(f"{saved['name']}: {saved['sentence']}.")
+    print_text("1 person now" if saved["count"] == 1 else f"{saved['count']} people now")

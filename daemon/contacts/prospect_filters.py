@@ -1,0 +1,103 @@
+"""The filter of prospects: what lists, exports, campaigns and saved filters have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from daemon.contacts.aliases import list_searched_spellings
+from daemon.gate.consent import Permission
+from statemachines.prospect import ValidationState
+from storage import imports, prospect_search
+from storage.prospect_search import ProspectDirectoryEntry
+from storage.tx import Reader
+
+MAX_FIELD_LENGTH: Final = 200
+_FieldText: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_FIELD_LENGTH)]
+
+
+class ProspectFilter(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the list of prospects is filtered by; without any field, all of them."""
+
+    text: _FieldText = ""
+    validation: ValidationState | None = None
+    permission: Permission | None = None
+    import_id: _FieldText = ""
+
+
+def format_filter(chosen: ProspectFilter) -> dict[str, str]:
+    """Return the fields of a filter that are set, as they are stored and as an address has them."""
+    fields = {
+        "text": chosen.text.strip(),
+        "validation": chosen.validation or "",
+        "permission": chosen.permission or "",
+        "import_id": chosen.import_id,
+    }
+    return {name: str(value) for name, value in fields.items() if value}
+
+
+def parse_filter(stored: Mapping[str, str]) -> ProspectFilter:
+    """Return a filter from its stored fields."""
+    return msgspec.convert(stored, ProspectFilter)
+
+
+def build_search(chosen: ProspectFilter, now: datetime, region: str) -> dict[str, Any]:
+    """Return the arguments by which `storage.prospect_search` finds the people of a filter."""
+    text = chosen.text.strip()
+    return {
+        "now": now,
+        "text": text,
+        "numbers": list_searched_spellings(text, region),
+        "validation": chosen.validation or "",
+        "permission": chosen.permission or "",
+        "import_": chosen.import_id,
+    }
+
+
+def find_prospects(
+    reader: Reader,
+    chosen: ProspectFilter,
+    now: datetime,
+    region: str,
+    *,
+    ids: Sequence[str] | None = None,
+    after: str = "",
+    limit: int,
+) -> list[ProspectDirectoryEntry]:
+    """Return the people that a filter finds, newest first, past the id ``after``; of ``ids`` alone if given.
+
+    ``region`` is that of numbers which are searched for without their country.
+    """
+    search = build_search(chosen, now, region)
+    return prospect_search.search_prospect_directory(
+        reader, **search, ids=ids, after=after, limit=limit
+    )
+
+
+def count_prospects(reader: Reader, chosen: ProspectFilter, now: datetime, region: str) -> int:
+    """Return exactly how many people a filter finds."""
+    return prospect_search.count_prospect_directory(reader, **build_search(chosen, now, region))
+
+
+def describe_filter(reader: Reader, chosen: ProspectFilter, words: Callable[..., str]) -> str:
+    """Return a filter as a sentence, such as `People whose permission is: Agreed`."""
+    parts = []
+    if chosen.permission:
+        name = words(f"permission.{chosen.permission}")
+        parts.append(words("filter_sentence.permission", what=name))
+    if chosen.validation:
+        name = words(f"validation.{chosen.validation}")
+        parts.append(words("filter_sentence.validation", what=name))
+    if chosen.import_id:
+        record = imports.get_import(reader, chosen.import_id)
+        name = record.filename if record else chosen.import_id
+        parts.append(words("filter_sentence.import", what=name))
+    if text := chosen.text.strip():
+        parts.append(words("filter_sentence.text", what=text))
+    if not parts:
+        return words("filter_sentence.all")
+    return words("filter_sentence.some", what=words("filter_sentence.and").join(parts))

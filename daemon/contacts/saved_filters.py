@@ -1,0 +1,190 @@
+"""Keeps filters of prospects under names: exact counts, and each as a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+
+from daemon.api.clock import Clock
+from daemon.contacts.prospect_filters import (
+    ProspectFilter,
+    count_prospects,
+    describe_filter,
+    format_filter,
+    parse_filter,
+)
+from daemon.errors import BadRequest, Conflict, NotFound
+from storage import audit, imports, saved_filters
+from storage.db import Database
+from storage.saved_filters import SavedFilterRecord
+from storage.tx import Reader, Tx
+
+MAX_SAVED_FILTERS: Final = 30
+"""How many there may be: all are in one row above the list, where each is counted."""
+MAX_NAME_LENGTH: Final = 60
+_LANGUAGE: Final = "en"
+"""Of the sentences that programs get."""
+_LIST_HINT: Final = "List them: leadmaster filters list"
+
+
+class SavedFilter(Struct, frozen=True, kw_only=True):
+    """A filter of prospects under a name. ``count`` is exactly how many people it finds now."""
+
+    id: str
+    name: str
+    filter: ProspectFilter
+    sentence: str
+    count: int
+    created_at: datetime
+    created_by: str
+    changed_at: datetime
+    changed_by: str
+
+
+class SavedFilterService:
+    """Keeps, changes and deletes saved filters; campaigns hold copies of what they took."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        default_region: str,
+        load_words: Callable[[str], Callable[..., str]],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._region = default_region
+        self._load_words = load_words
+
+    async def list_filters(self) -> list[SavedFilter]:
+        """Return every saved filter, by name."""
+        return await self._database.read(
+            lambda reader: [
+                self._build_view(reader, each) for each in saved_filters.list_saved_filters(reader)
+            ]
+        )
+
+    async def get(self, id_or_name: str) -> SavedFilter:
+        """Return a saved filter. Raises NotFound."""
+        return await self._database.read(
+            lambda reader: self._build_view(reader, require_saved_filter(reader, id_or_name))
+        )
+
+    async def create(self, name: str, chosen: ProspectFilter, who: str) -> SavedFilter:
+        """Keep a filter under a name.
+
+        Raises BadRequest for a filter without a field, and Conflict for a name that is taken or
+        one filter too many.
+        """
+        cleaned, now = _clean_name(name), self._clock.now()
+
+        def job(tx: Tx) -> SavedFilter:
+            if saved_filters.count_saved_filters(tx) >= MAX_SAVED_FILTERS:
+                raise Conflict(
+                    f"There are {MAX_SAVED_FILTERS} saved filters, and no more fit.",
+                    hint="Delete one that nobody uses: leadmaster filters delete",
+                )
+            fields = _require_fields(tx, chosen)
+            id_ = saved_filters.insert_saved_filter(tx, cleaned, fields, at=now, who=who)
+            if id_ is None:
+                raise _build_taken_error(cleaned)
+            detail = {"name": cleaned}
+            audit.insert_audit_entry(tx, now, who, "saved_filter_created", id_, detail=detail)
+            return self._build_view(tx, require_saved_filter(tx, id_))
+
+        return await self._database.write(job, urgent=True)
+
+    async def change(
+        self,
+        id_or_name: str,
+        who: str,
+        *,
+        name: str | None = None,
+        chosen: ProspectFilter | None = None,
+    ) -> SavedFilter:
+        """Give a saved filter another name, other fields, or both; what is None stays.
+
+        Raises NotFound, BadRequest and Conflict. No campaign changes by it.
+        """
+        now = self._clock.now()
+
+        def job(tx: Tx) -> SavedFilter:
+            before = require_saved_filter(tx, id_or_name)
+            new_name = before.name if name is None else _clean_name(name)
+            fields = before.filter if chosen is None else _require_fields(tx, chosen)
+            done = saved_filters.update_saved_filter(
+                tx, before.id, new_name, fields, at=now, who=who
+            )
+            if not done:
+                raise _build_taken_error(new_name)
+            detail = {"name": new_name}
+            if new_name != before.name:
+                detail["before"] = before.name
+            audit.insert_audit_entry(tx, now, who, "saved_filter_changed", before.id, detail=detail)
+            return self._build_view(tx, require_saved_filter(tx, before.id))
+
+        return await self._database.write(job, urgent=True)
+
+    async def delete(self, id_or_name: str, who: str) -> SavedFilter:
+        """Delete a saved filter and return it; campaigns keep what they took. Raises NotFound."""
+        now = self._clock.now()
+
+        def job(tx: Tx) -> SavedFilter:
+            found = require_saved_filter(tx, id_or_name)
+            saved_filters.delete_saved_filter(tx, found.id)
+            detail = {"name": found.name}
+            audit.insert_audit_entry(tx, now, who, "saved_filter_deleted", found.id, detail=detail)
+            return self._build_view(tx, found)
+
+        return await self._database.write(job, urgent=True)
+
+    def _build_view(self, reader: Reader, record: SavedFilterRecord) -> SavedFilter:
+        chosen = parse_filter(record.filter)
+        return SavedFilter(
+            id=record.id,
+            name=record.name,
+            filter=chosen,
+            sentence=describe_filter(reader, chosen, self._load_words(_LANGUAGE)),
+            count=count_prospects(reader, chosen, self._clock.now(), self._region),
+            created_at=record.created_at,
+            created_by=record.created_by,
+            changed_at=record.changed_at,
+            changed_by=record.changed_by,
+        )
+
+
+def require_saved_filter(reader: Reader, id_or_name: str) -> SavedFilterRecord:
+    """Return a saved filter by its id or its name; raise :class:`NotFound`."""
+    found = saved_filters.find_saved_filter(reader, id_or_name)
+    if found is None:
+        raise NotFound(
+            "There is no such saved filter; somebody may have deleted it.", hint=_LIST_HINT
+        )
+    return found
+
+
+def _clean_name(name: str) -> str:
+    name = " ".join(name.split())
+    if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise BadRequest(f"name: it must have 1 to {MAX_NAME_LENGTH} letters, on one line.")
+    return name
+
+
+def _require_fields(reader: Reader, chosen: ProspectFilter) -> dict[str, str]:
+    """Return the fields of a filter; raise BadRequest without any, or for an unknown import."""
+    fields = format_filter(chosen)
+    if not fields:
+        raise BadRequest(
+            "filter: without a field it finds everybody.", hint="Filter the prospects first."
+        )
+    import_id = fields.get("import_id")
+    if import_id and imports.get_import(reader, import_id) is None:
+        raise BadRequest(f"import_id: there is no import {import_id}.")
+    return fields
+
+
+def _build_taken_error(name: str) -> Conflict:
+    return Conflict(f"There is a saved filter named {name} already.", hint=_LIST_HINT)

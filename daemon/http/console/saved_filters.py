@@ -1,0 +1,153 @@
+"""Saved filters on the prospects page: the row of them, the chosen one, and their dialogs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from daemon.contacts.prospect_filters import (
+    ProspectFilter,
+    count_prospects,
+    describe_filter,
+    format_filter,
+    parse_filter,
+)
+from daemon.contacts.saved_filters import require_saved_filter
+from daemon.errors import NotFound
+from daemon.http.bodies import PageLimit, RequestQuery, read_query
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.language import Language
+from daemon.http.console.layout import build_page_context, render_piece
+from daemon.http.health import get_services
+from storage import saved_filters
+from storage.saved_filters import SavedFilterRecord
+from storage.tx import Reader
+
+routes = web.RouteTableDef()
+
+SAVED_FILTER_ACTIONS: Final = ("change", "rename", "delete")
+"""What is done about a saved filter; each has a dialog."""
+SavedFilterId = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class ProspectsPageQuery(ProspectFilter, frozen=True):
+    """A filter of the prospects, and the saved one that it began with.
+
+    `saved_filter` without any field shows that filter as it is saved.
+    """
+
+    after: str = ""
+    limit: PageLimit = 50
+    saved_filter: SavedFilterId = ""
+
+
+class ChosenFilterQuery(RequestQuery, frozen=True):
+    """The saved filter that is chosen."""
+
+    saved_filter: SavedFilterId = ""
+
+
+class FilterView(Struct, frozen=True, kw_only=True):
+    """What the list of prospects is filtered by, and the saved filter that was chosen.
+
+    `fields` are those that are set; `stored_sentence` is the chosen filter as it is saved, where
+    that is another one. `gone`: the one that was asked for was deleted.
+    """
+
+    fields: Mapping[str, str]
+    sentence: str
+    count: int
+    chosen: SavedFilterRecord | None
+    stored_sentence: str
+    gone: bool
+
+
+def apply_saved_filter(
+    reader: Reader, query: ProspectsPageQuery, given: Mapping[str, str]
+) -> ProspectsPageQuery:
+    """Return a query with the fields of the saved filter that it names, if it gives none itself."""
+    named = {"text", "validation", "permission", "import_id"} & given.keys()
+    found = saved_filters.find_saved_filter(reader, query.saved_filter)
+    if named or found is None:
+        return query
+    stored = msgspec.structs.asdict(parse_filter(found.filter))
+    return msgspec.structs.replace(query, **stored)
+
+
+def build_filter_view(
+    reader: Reader, query: ProspectsPageQuery, words: Language, now: datetime, region: str
+) -> FilterView:
+    """Return what the list is filtered by, for the note above it."""
+    chosen = None
+    if query.saved_filter:
+        chosen = saved_filters.find_saved_filter(reader, query.saved_filter)
+    fields, stored = format_filter(query), ""
+    if chosen is not None and chosen.filter != fields:
+        stored = describe_filter(reader, parse_filter(chosen.filter), words)
+    return FilterView(
+        fields=fields,
+        sentence=describe_filter(reader, query, words),
+        count=count_prospects(reader, query, now, region) if fields or chosen else 0,
+        chosen=chosen,
+        stored_sentence=stored,
+        gone=bool(query.saved_filter) and chosen is None,
+    )
+
+
+@routes.get("/pieces/saved-filters")
+@render_errors
+async def show_saved_filters(request: web.Request) -> web.StreamResponse:
+    """Show the saved filters, each with how many people it finds now."""
+    query = read_query(request, ChosenFilterQuery)
+    saved = await get_services(request).saved_filters.list_filters()
+    return render_piece(
+        request,
+        "pieces/saved_filters.html",
+        saved=saved,
+        counts={each.id: each.count for each in saved},
+        chosen=query.saved_filter,
+    )
+
+
+@routes.get("/pieces/saved-filters/new")
+@render_errors
+async def show_new_saved_filter_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog that asks under which name to keep a filter."""
+    chosen, words = read_query(request, ProspectFilter), build_page_context(request).words
+    sentence = await get_services(request).database.read(
+        lambda reader: describe_filter(reader, chosen, words)
+    )
+    return render_piece(
+        request, "pieces/new_saved_filter.html", fields=format_filter(chosen), sentence=sentence
+    )
+
+
+@routes.get("/pieces/saved-filters/{id}/{action}")
+@render_errors
+async def show_saved_filter_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog that changes, renames or deletes a saved filter, with its consequence."""
+    id_, action = request.match_info["id"], request.match_info["action"]
+    if action not in SAVED_FILTER_ACTIONS:
+        raise NotFound(f"There is nothing to {action} about a saved filter.")
+    asked, words = read_query(request, ProspectFilter), build_page_context(request).words
+
+    def read(reader: Reader) -> tuple[SavedFilterRecord, str, str]:
+        saved = require_saved_filter(reader, id_)
+        stored = describe_filter(reader, parse_filter(saved.filter), words)
+        return saved, stored, describe_filter(reader, asked, words)
+
+    saved, stored, becomes = await get_services(request).database.read(read)
+    return render_piece(
+        request,
+        "pieces/saved_filter_dialog.html",
+        action=action,
+        saved=saved,
+        stored=stored,
+        becomes=becomes,
+        fields=format_filter(asked),
+    )

@@ -1,0 +1,89 @@
+"""Saved filters: kept on the prospects page, taken by a campaign's draft, deleted by another."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.helpers.client.browser import (
+    SIZES,
+    choose_look,
+    is_too_wide,
+    list_axe_violations,
+    open_page,
+    wait_until_live,
+)
+from tests.helpers.client.console import ConsoleServer, open_console
+from tests.helpers.client.http import build_settings
+
+pytestmark = pytest.mark.slow
+
+NAME: Final = "Rosario " + "W" * 50
+"""With a word that is wider than a phone."""
+
+
+@pytest.fixture
+async def console(short_folder: Path) -> AsyncIterator[ConsoleServer]:
+    """Open a console with two people of Rosario and one of Córdoba."""
+    async with open_console(build_settings(short_folder)) as made:
+        for number, origin in ((1, "Rosario"), (2, "Rosario"), (3, "Córdoba")):
+            await made.api.post(
+                "/v1/prospects", phone=f"+549114123400{number}", cartera_origen=origin
+            )
+        yield made
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_filter_is_saved_and_taken_by_a_draft(
+    browser: Browser, console: ConsoleServer, size: str
+) -> None:
+    """Its sentence and its count are the same on both pages; one that is gone says so."""
+    look = choose_look(size, 1)
+    say = look.say
+    other = await console.api.post("/v1/saved-filters", name="Otro", filter={"text": "zzz"})
+    async with open_page(browser, console, "/prospects", **look.options) as page:
+        await wait_until_live(page)
+        await page.locator("#search").fill("rosario")
+        note = page.locator("#filter-note [role=status]")
+        await expect(note).to_have_text(
+            say(
+                "People with “rosario” in name, trade, origin or number · 2 people",
+                "Personas con «rosario» en nombre, rubro, origen o número · 2 personas",
+            )
+        )
+        await look.press(page.get_by_role("button", name=say("Save this", "Guardar este")))
+        await page.locator("#dialog [name=name]").fill(NAME)
+        await look.press(page.locator("#dialog .primary"))
+        chip = page.locator("#saved-filters [aria-current]")
+        await expect(chip).to_have_text(f"{NAME} 2")
+        await expect(page.locator("#search")).to_have_value("rosario")
+        assert not await is_too_wide(page)
+        assert await list_axe_violations(page) == []
+        await look.press(page.get_by_role("button", name=say("Campaign with", "Campaña con")))
+        await page.locator("#dialog [name=name]").fill("Marzo")
+        await look.press(page.locator("#dialog .primary"))
+        chosen = page.locator("#campaign-draft [name=saved_filter]")
+        await expect(chosen.locator(":checked")).to_have_text(NAME)
+        await wait_until_live(page)
+        text = page.locator("[name='audience.text']")
+        await text.fill("córdoba")
+        await expect(chosen).to_have_value("")
+        total = page.locator("#campaign-audience [data-count=all]")
+        await expect(total).to_have_text("1")
+        await chosen.select_option(NAME)
+        await expect(text).to_have_value("rosario")
+        await expect(total).to_have_text("2")
+        await console.api.call("DELETE", f"/v1/saved-filters/{other.document['id']}")
+        await chosen.select_option("Otro")
+        await expect(page.locator("#draft-problem")).to_contain_text("no such saved filter")
+        await expect(text).to_have_value("rosario")
+        assert not await is_too_wide(page)
+        assert await list_axe_violations(page) == []
+        await page.goto(f"/prospects?saved_filter={other.document['id']}")
+        await expect(page.get_by_role("alert")).to_contain_text(
+            say("somebody deleted it", "alguien lo borró")
+        )
