@@ -68,9 +68,10 @@ def find_prospects(
     after: str = "",
     limit: int,
 ) -> list[ProspectDirectoryEntry]:
-    """Return the people that a filter finds, newest first, past the id ``after``; of ``ids`` alone if given.
+    """Return the people that a filter finds, newest first, past the id ``after``.
 
-    ``region`` is that of numbers which are searched for without their country.
+    With ``ids``, of these alone. ``region`` is that of numbers which are searched for
+    without their country.
     """
     search = build_search(chosen, now, region)
     return prospect_search.search_prospect_directory(
