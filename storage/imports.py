@@ -1,4 +1,4 @@
-"""The `imports` and `import_records` tables: each import, and the outcome of each of its rows."""
+"""The `imports`, `import_records` and `consent_words` tables: what lists brought, and may mean."""
 
 from __future__ import annotations
 
@@ -247,3 +247,21 @@ def list_imports(reader: Reader, limit: int = 20) -> list[ImportSummary]:
     rows = reader.all("SELECT id FROM imports ORDER BY id DESC LIMIT ?", (limit,))
     found = (get_import(reader, row["id"]) for row in rows)
     return [ImportSummary(each, count_import_rows(reader, each.id)) for each in found if each]
+
+
+def store_consent_words(tx: Tx, answers: Mapping[str, str], *, who: str, at: datetime) -> None:
+    """Remember what words mean, by the folded word; a new answer replaces the old one."""
+    tx.execute_many(
+        "INSERT INTO consent_words (word, answer, who, at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (word) DO UPDATE SET answer = excluded.answer, who = excluded.who,"
+        " at = excluded.at",
+        [(word, answer, who, format_timestamp(at)) for word, answer in answers.items()],
+    )
+
+
+def list_consent_words(reader: Reader) -> dict[str, str]:
+    """Return the answers by word."""
+    return {
+        row["word"]: row["answer"]
+        for row in reader.all("SELECT word, answer FROM consent_words ORDER BY word")
+    }

@@ -30,7 +30,7 @@ from daemon.lists.consent_cells import ConsentAnswer
 from daemon.lists.vocabulary import ColumnUse
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
-from storage import audit, consent_words, imports
+from storage import audit, imports
 from storage.db import Database
 from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
 from storage.tx import Tx
@@ -242,7 +242,7 @@ class ImportService:
     ) -> process.ImportReadRequest:
         """Return the request with the words on consent that people explained before."""
         request = self._build_request(path, options)
-        words = await self._database.read(consent_words.list_consent_words)
+        words = await self._database.read(imports.list_consent_words)
         answers = {word: ConsentAnswer(answer) for word, answer in words.items()}
         return msgspec.structs.replace(request, consent_words=answers)
 
@@ -259,7 +259,7 @@ class ImportService:
     def _remember_words(self, tx: Tx, options: ImportOptions, who: str) -> None:
         """Store what a person said of words on consent, so that the next list does not ask."""
         answers = {word: each.value for word, each in options.folded_consent_words.items()}
-        consent_words.store_consent_words(tx, answers, who=who, at=self._clock.now())
+        imports.store_consent_words(tx, answers, who=who, at=self._clock.now())
 
     async def _begin(
         self,
