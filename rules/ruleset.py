@@ -162,7 +162,7 @@ class Ruleset(Struct, frozen=True, dict=True):
 
     @cached_property
     def hash(self) -> str:
-        """The facts that a decision reads: those named by rules, and those required by a gate."""
+        """The hash of what the rules mean, whatever their files, comments and examples are."""
         # Lists are left out, because the words of a used one are in the conditions of its rules.
         meaning = {
             name: to_hashable_json(getattr(self, name))
@@ -182,7 +182,7 @@ class Ruleset(Struct, frozen=True, dict=True):
 
     @cached_property
     def reads(self) -> tuple[Fact, ...]:
-        """The factor by which points are multiplied, so that all sums of them are integers."""
+        """The facts that a decision reads: those named by rules, and those required by a gate."""
         always = (*REQUIRED_FACTS, FACTS[APPROVED_FACT]) if self.format is RuleFormat.GATE else ()
         names = dict.fromkeys((*(fact.name for fact in always), *self._named_facts()))
         return tuple(FACTS[name] for name in names)
