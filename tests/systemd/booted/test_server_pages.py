@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from playwright.async_api import expect
 
@@ -131,6 +132,7 @@ async def back_up_server(server: BlankServer, beto: Contact, carla: Contact) -> 
     printed = await server.follow(BACK_UP)
     assert "opt-outs, 1 logins of phones" in printed
     assert "burns with this server" not in printed
+    await download_backup(server)
     await check_units(server)
     await follow_other_pages(server)
     journal = disk / "suppressions.journal.age"
@@ -138,6 +140,24 @@ async def back_up_server(server: BlankServer, beto: Contact, carla: Contact) -> 
     await server.hear_from(carla, "BAJA")
     await linked.wait_for_suppression(carla.phone)
     await linked.wait_until(lambda: journal.stat().st_mtime_ns > before, "the sealed journal")
+
+
+async def download_backup(server: BlankServer) -> None:
+    """An administrator's program gets a copy through nginx, and the printed key opens it."""
+    made = await server.run("leadmaster tokens add copies --user ana --scope admin --json")
+    name = max(server.owner.disk.glob("leadmaster-*.age")).name
+    headers = {"Host": DOMAIN, "Authorization": f"Bearer {json.loads(made)['token']}"}
+    async with (
+        aiohttp.ClientSession("https://127.0.0.1", headers=headers) as client,
+        client.get(f"/v1/backups/{name}", ssl=False, server_hostname=DOMAIN) as answer,
+    ):
+        content = await answer.read()
+        assert answer.status == 200, content
+    assert content == (server.owner.disk / name).read_bytes()
+    server.root.get_path("/root/downloaded.age").write_bytes(content)
+    key = server.owner.sheet.read_key()
+    said = await server.run("leadmaster backup test /root/downloaded.age", key)
+    assert "1 logins of phones" in said
 
 
 async def follow_other_pages(server: BlankServer) -> None:
