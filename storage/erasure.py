@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from statemachines.message import MessageState
+from storage.connections import fold_text
 from storage.deliveries import erase_from_deliveries
 from storage.sql_text import format_sql_list
 
 if TYPE_CHECKING:
+    from sqlite3 import Row
+
     from storage.tx import Tx
 
 _ON_ITS_WAY: Final = format_sql_list({MessageState.SENDING, MessageState.REVEALED})
+_NUMBER_END: Final = 7
+"""The digits at the end of a number that are the same in each notation."""
 _TABLES_OF_FACTS: Final = (
     "prospects",
     "campaign_exclusions",
@@ -65,6 +70,7 @@ def erase_person(tx: Tx, contact: str) -> None:
         )
     tx.execute(f"UPDATE permits SET document = '' WHERE message IN {_MESSAGES_OF_CONTACT}", mine)
     tx.execute("UPDATE messages SET text = '', recipient = '' WHERE contact = :contact", mine)
+    _erase_from_filters(tx, contact)
     # What a person typed as a reason may name them.
     tx.execute(
         "UPDATE events SET data = json_set(data, '$.reason', '') WHERE subject = :contact"
@@ -79,6 +85,36 @@ def erase_person(tx: Tx, contact: str) -> None:
     tx.execute(
         "UPDATE contacts SET review_reason = NULL, hold_scope = NULL WHERE id = :contact", mine
     )
+
+
+def _erase_from_filters(tx: Tx, contact: str) -> None:
+    """Delete saved filters that search for a person; let such a filter of a campaign find nobody.
+
+    The text of a filter is about them where it has their whole name, or the end of their number.
+    """
+    for person in tx.all("SELECT id, name, phone FROM prospects WHERE contact = ?", (contact,)):
+        for id_ in _find_filters_about(tx, "saved_filters", "filter", person):
+            tx.execute("DELETE FROM saved_filters WHERE id = ?", (id_,))
+        for id_ in _find_filters_about(tx, "campaigns", "audience", person):
+            # Not without a text, for then it would find everybody. The id finds nobody any more.
+            tx.execute(
+                "UPDATE campaigns SET audience = json_set(audience, '$.text', ?) WHERE id = ?",
+                (person["id"], id_),
+            )
+
+
+def _find_filters_about(tx: Tx, table: str, column: str, person: Row) -> list[str]:
+    rows = tx.all(f"SELECT id, json_extract({column}, '$.text') AS text FROM {table}")
+    return [row["id"] for row in rows if _is_about(row["text"] or "", person)]
+
+
+def _is_about(text: str, person: Row) -> bool:
+    """Tell whether a searched text names one person: by all words of the name, or by the number."""
+    digits = "".join(filter(str.isdigit, text))
+    if len(digits) >= _NUMBER_END and (person["phone"] or "").endswith(digits[-_NUMBER_END:]):
+        return True
+    words = set(fold_text(text).split())
+    return len(words) > 1 and words <= set(fold_text(person["name"] or "").split())
 
 
 def _delete_facts(tx: Tx, contact: str) -> None:

@@ -11,7 +11,9 @@ from typing import Final
 import msgspec
 import pytest
 
+from daemon.campaigns.service import CampaignChange
 from daemon.contacts.personal_data import Dossier, Remainder
+from daemon.contacts.prospect_filters import ProspectFilter
 from daemon.errors import Conflict, NotFound
 from statemachines.message import MessageState
 from storage import prospects
@@ -106,6 +108,25 @@ async def test_of_a_forgotten_person_the_files_hold_nothing(
     assert find_words(tmp_path, sought) == []
     [record, *_] = await services.suppression.check(PERSON)
     assert (record.source, record.contact) == (SuppressionSource.CONTACT, None)
+
+
+@pytest.mark.parametrize("text", [PERSON, "11 4556-0007", "ÁNA quispe", "Ana Quispe"])
+async def test_a_filter_that_searches_for_a_forgotten_person_is_gone(
+    services: MessagingServices, tmp_path: Path, text: str
+) -> None:
+    """A saved one is deleted; a campaign's finds nobody, for without its text it finds all."""
+    prospect, _ = await fill(services)
+    chosen = ProspectFilter(text=text)
+    await services.saved_filters.create("One of them", chosen, "leo")
+    kept = await services.saved_filters.create("Many of them", ProspectFilter(text="Ana"), "leo")
+    made = await services.campaigns.create(CampaignChange(name="March", audience=chosen), "leo")
+    assert (await services.campaigns.count_audience(made.campaign.id)).total == 1
+    await services.personal_data.forget(prospect, "leo", "They asked by telephone")
+    assert [each.id for each in await services.saved_filters.list_filters()] == [kept.id]
+    view = await services.campaigns.get(made.campaign.id)
+    assert view.campaign.audience == {"text": prospect}
+    assert (await services.campaigns.count_audience(made.campaign.id)).total == 0
+    assert find_words(tmp_path, [text]) == []
 
 
 async def test_nobody_is_forgotten_while_a_message_is_on_its_way(
