@@ -38,6 +38,23 @@ def build_filter(options: Mapping[str, Any]) -> dict[str, str]:
     return {field: options[name] for name, field in _FIELDS.items() if options[name]}
 
 
+saved_filter_option = click.option(
+    "--filter", "saved_filter", default=None, help="Those of this saved filter, by its name."
+)
+
+
+def use_saved_filter(cli: CliContext, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with the fields of the saved filter that they name, in place of its name."""
+    options = dict(given)
+    name = options.pop("saved_filter")
+    if not name:
+        return options
+    if any(options.get(field) for field in _FIELDS.values()):
+        raise click.UsageError("Give either --filter or the options of a filter.")
+    saved = cli.client().get("saved-filters", name)["filter"]
+    return options | {field: value for field, value in saved.items() if value}
+
+
 @click.group(cls=CommandGroup)
 def filters() -> None:
     """Save filters of prospects under a name, and use them again in lists and campaigns."""

@@ -17,6 +17,7 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
+from daemon.cli.filters import saved_filter_option, use_saved_filter
 from daemon.cli.selections import select_prospects
 from daemon.cli.tables import print_fields, print_table
 from daemon.cli.time_format import format_time
@@ -124,12 +125,13 @@ def undo_import(cli: CliContext, /, *, import_id: str, reason: str) -> None:
 @click.option("--text", default=None, help="Part of a name, trade, origin or number.")
 @click.option("--validation", default=None, help="Only in this state, such as validated.")
 @click.option("--permission", default=None, help="Only with this permission.")
+@saved_filter_option
 @list_options
 @json_option
 @pass_cli_context
 def list_prospects(cli: CliContext, /, *, json_: bool, **filters: Any) -> None:  # noqa: ANN401 - as click gives it
     """Show prospects in the order they came."""
-    answer = cli.client().get("prospects", **filters)
+    answer = cli.client().get("prospects", **use_saved_filter(cli, filters))
     if json_:
         print_json(answer)
         return
@@ -365,13 +367,15 @@ def correct_prospect(
 @click.option("--text", default=None, help="Part of a name, trade, origin or number.")
 @click.option("--validation", default=None, help="Only in this state, such as validated.")
 @click.option("--permission", default=None, help="Only with this permission.")
+@saved_filter_option
 @json_option
 @pass_cli_context
 def export_prospects(
     cli: CliContext, /, *, file: Path | None, json_: bool, **filters: str | None
 ) -> None:
     """Write prospects to FILE as CSV, or to the screen."""
-    content = cli.client().download("exports", "prospects.csv", **filters)
+    chosen = use_saved_filter(cli, filters)
+    content = cli.client().download("exports", "prospects.csv", **chosen)
     write_csv(content, file, json_=json_)
 
 

@@ -11,6 +11,7 @@ import click
 from daemon.cli.console import print_json, print_text, write_csv
 from daemon.cli.context import CliContext, json_option, pass_cli_context, reason_option
 from daemon.cli.errors import ask_confirmation
+from daemon.cli.filters import saved_filter_option, use_saved_filter
 from daemon.cli.tables import print_table
 
 _PROSPECT_ACTIONS: Final = ("check", "validate", "consent", "suppress", "export")
@@ -27,6 +28,7 @@ _MARKS: Final = ("reason", "how", "when", "heard_by", "words")
 @click.option("--validation", default="", help="In this state, such as validated.")
 @click.option("--permission", default="", help="With this permission.")
 @click.option("--import", "import_id", default="", help="Of this import.")
+@saved_filter_option
 @reason_option(required=False)
 @click.option("--how", default=None, help="Consent: on a call, a form, in_person or paper.")
 @click.option("--when", default=None, help="Consent: the day, such as 2026-11-28.")
@@ -50,7 +52,8 @@ def select_prospects(
 
     It is refused where the filter finds others than those that were counted.
     """
-    chosen = _build_choice(given, ("text", "validation", "permission", "import_id"))
+    names = ("text", "validation", "permission", "import_id")
+    chosen = _build_choice(use_saved_filter(cli, given), names)
     if action == "export":
         _export(cli, "prospects", chosen, file, json_=json_)
     else:

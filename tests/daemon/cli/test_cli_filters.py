@@ -30,6 +30,12 @@ def test_a_filter_is_saved_used_changed_and_deleted(cli: DaemonCommands) -> None
     assert saved.out.startswith(
         "Feria Núñez: People with “feria” in name, trade, origin or number.\n1 person now\n"
     )
+    assert "+5491141234567" in cli("prospects", "list", "--filter", "feria nunez").out
+    assert cli("prospects", "export", "--filter", "feria nunez").out.count("+549114123456") == 1
+    selected = cli("prospects", "select", "export", "--filter", "feria nunez").out
+    assert selected.count("+549114123456") == 1
+    both = cli("prospects", "list", "--filter", "feria nunez", "--text", "web", status=2)
+    assert "either --filter or the options" in both.err
     made = cli.run_json_command("campaigns", "add", "Marzo", "--filter", "feria nunez")
     assert made["campaign"]["audience"] == {"text": "feria"}
     campaign = made["campaign"]["id"]

@@ -162,8 +162,9 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "/pieces/saved-filters": ("/pieces/saved-filters?saved_filter={filter}",),
     "/pieces/saved-filters/new": ("/pieces/saved-filters/new?text=p&permission=opted_in",),
-    "/pieces/saved-filters/{id}/{action}": tuple(
-        f"/pieces/saved-filters/{{filter}}/{action}?text=p" for action in SAVED_FILTER_ACTIONS
+    "/pieces/saved-filters/{id}/{action}": (
+        *(f"/pieces/saved-filters/{{filter}}/{action}?text=p" for action in SAVED_FILTER_ACTIONS),
+        "/pieces/saved-filters/deleted/rename",
     ),
     "/prospects/{id}": ("/prospects/{prospect}",),
     "/pieces/prospects/new": ("/pieces/prospects/new",),
@@ -208,7 +209,10 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/campaigns/{id}/report": (
         *("/campaigns/{campaign}/report", "/campaigns/{campaign}/report?other={draft}"),
     ),
-    "/pieces/campaigns/new": ("/pieces/campaigns/new",),
+    "/pieces/campaigns/new": (
+        *("/pieces/campaigns/new", "/pieces/campaigns/new?saved_filter={filter}"),
+        "/pieces/campaigns/new?saved_filter=deleted",
+    ),
     "/pieces/campaigns/{id}/audience": ("/pieces/campaigns/{draft}/audience",),
     "/pieces/campaigns/{id}/audience/people": (
         *(

@@ -1,0 +1,109 @@
+"""Saved filters on the pages of prospects and campaigns: as they are saved, changed, and gone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from storage import imports
+from storage.tx import Tx
+from tests.helpers.client.console import HTMX_HEADERS, ConsoleServer, get_page
+
+pytestmark = pytest.mark.slow
+
+LIST = "Nombre;Teléfono;Origen\nAna;+5491141234567;feria\nDora;+5491141234569;web\n".encode()
+
+
+async def save_filter(console: ConsoleServer, **fields: str) -> str:
+    """Import two people, keep a filter called Feria, and return its id."""
+    await console.import_list(LIST)
+    made = await console.api.post("/v1/saved-filters", name="Feria", filter=fields)
+    return str(made.document["id"])
+
+
+async def show(console: ConsoleServer, path: str, **headers: str) -> str:
+    """Return a page."""
+    page: str = (await get_page(console, path, **headers)).document
+    return page
+
+
+async def test_its_address_shows_it_as_it_is_saved_now(console: ConsoleServer) -> None:
+    """And with fields of its own an address is those fields, even where they are empty."""
+    saved = await save_filter(console, text="feria")
+    page = await show(console, f"/prospects?saved_filter={saved}")
+    assert ("Ana" in page, "Dora" in page) == (True, False)
+    assert 'value="feria"' in page
+    assert "Rename" in page
+    await console.api.call("PATCH", f"/v1/saved-filters/{saved}", json={"filter": {"text": "web"}})
+    page = await show(console, f"/prospects?saved_filter={saved}")
+    assert ("Ana" in page, "Dora" in page) == (False, True)
+    cleared = await show(console, f"/prospects?saved_filter={saved}&text=&validation=")
+    assert ("Ana" in cleared, "Dora" in cleared) == (True, True)
+    assert "“Feria” is saved as: People with “web”" in cleared
+    assert "Save the changes" not in cleared  # it would find everybody
+    other = await show(console, f"/prospects?saved_filter={saved}&text=ana", **HTMX_HEADERS)
+    assert "Save the changes" in other
+
+
+async def test_the_row_has_exact_counts_and_the_chosen_one(console: ConsoleServer) -> None:
+    """The counts come after the page, which does not wait for them."""
+    saved = await save_filter(console, text="feria")
+    page = await show(console, f"/prospects?saved_filter={saved}")
+    assert re.search(rf'id="{saved}"[^>]*aria-current="true"><bdi>Feria</bdi></a>', page)
+    row = await show(console, f"/pieces/saved-filters?saved_filter={saved}", **HTMX_HEADERS)
+    assert '<bdi>Feria</bdi> <span class="figure">1</span>' in row
+
+
+async def test_one_that_somebody_deleted_says_so_on_old_pages(console: ConsoleServer) -> None:
+    """Its list, its dialogs and the dialog of a campaign, which must not be for everybody."""
+    saved = await save_filter(console, text="feria")
+    await console.api.call("DELETE", f"/v1/saved-filters/{saved}")
+    for path in (
+        f"/prospects?saved_filter={saved}",
+        f"/prospects?saved_filter={saved}&text=feria",
+        f"/pieces/saved-filters/{saved}/rename",
+        f"/pieces/saved-filters/{saved}/delete",
+        f"/pieces/campaigns/new?saved_filter={saved}",
+    ):
+        assert "somebody deleted it" in await show(console, path), path
+
+
+async def test_a_draft_shows_which_one_its_audience_is(console: ConsoleServer) -> None:
+    """By its fields: another one's change unties it; an import beyond the latest is still there."""
+    saved = await save_filter(console, text="feria")
+    made = await console.api.post("/v1/campaigns", name="Marzo", saved_filter=saved)
+    path = f"/campaigns/{made.document['campaign']['id']}"
+    assert f'<option value="{saved}" selected>Feria</option>' in await show(console, path)
+    await console.api.call("PATCH", f"/v1/saved-filters/{saved}", json={"filter": {"text": "web"}})
+    page = await show(console, path)
+    assert f'<option value="{saved}">Feria</option>' in page
+    assert "People with “feria”" in page
+
+
+async def test_an_old_import_stays_in_a_draft(console: ConsoleServer) -> None:
+    """A draft is saved as it is typed: a choice that its page lacks would be lost."""
+
+    def begin_imports(tx: Tx) -> list[str]:
+        at = console.services.clock.now()
+        return [
+            imports.begin_import(
+                tx,
+                content_hash=f"hash {n}",
+                file_hash="hash",
+                source="api",
+                filename=f"lista {n}.csv",
+                who="ana",
+                options={},
+                at=at,
+            ).id
+            for n in range(21)
+        ]
+
+    first, *_ = await console.services.database.write(begin_imports)
+    latest = await console.services.database.read(imports.list_imports)
+    assert first not in {each.record.id for each in latest}
+    audience = {"import_id": first}
+    made = await console.api.post("/v1/campaigns", name="Marzo", audience=audience)
+    page = await show(console, f"/campaigns/{made.document['campaign']['id']}")
+    assert f'<option value="{first}" selected>lista 0.csv</option>' in page
