@@ -37,6 +37,12 @@ async def console(short_folder: Path) -> AsyncIterator[ConsoleServer]:
         yield made
 
 
+async def list_ids(console: ConsoleServer, name: str) -> list[str]:
+    """Return the ids of the saved filters of a name."""
+    found = (await console.api.get("/v1/saved-filters")).document["items"]
+    return [str(each["id"]) for each in found if each["name"] == name]
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_filter_is_saved_and_taken_by_a_draft(
     browser: Browser, console: ConsoleServer, size: str
@@ -63,6 +69,15 @@ async def test_a_filter_is_saved_and_taken_by_a_draft(
         await expect(page.locator("#search")).to_have_value("rosario")
         assert not await is_too_wide(page)
         assert await list_axe_violations(page) == []
+        [mine] = await list_ids(console, NAME)
+        await console.api.call("DELETE", f"/v1/saved-filters/{mine}")
+        await look.press(page.get_by_role("button", name=say("Rename", "Cambiar el nombre")))
+        await expect(page.locator("#toasts")).to_contain_text(
+            say("There is no such saved filter", "Ese filtro guardado ya no está")
+        )
+        await console.api.post("/v1/saved-filters", name=NAME, filter={"text": "rosario"})
+        [mine] = await list_ids(console, NAME)
+        await page.goto(f"/prospects?saved_filter={mine}")
         await look.press(page.get_by_role("button", name=say("Campaign with", "Campaña con")))
         await page.locator("#dialog [name=name]").fill("Marzo")
         await look.press(page.locator("#dialog .primary"))

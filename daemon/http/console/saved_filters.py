@@ -17,6 +17,7 @@ from daemon.contacts.prospect_filters import (
     format_filter,
     parse_filter,
 )
+from daemon.contacts.saved_filters import require_saved_filter
 from daemon.errors import NotFound
 from daemon.http.bodies import PageLimit, RequestQuery, read_query
 from daemon.http.console.error_translation import render_errors
@@ -129,26 +130,18 @@ async def show_new_saved_filter_dialog(request: web.Request) -> web.StreamRespon
 @routes.get("/pieces/saved-filters/{id}/{action}")
 @render_errors
 async def show_saved_filter_dialog(request: web.Request) -> web.StreamResponse:
-    """Show the dialog that changes, renames or deletes a saved filter, with its consequence.
-
-    Where somebody deleted it since the page was opened, the dialog says so.
-    """
+    """Show the dialog that changes, renames or deletes a saved filter, with its consequence."""
     id_, action = request.match_info["id"], request.match_info["action"]
     if action not in SAVED_FILTER_ACTIONS:
         raise NotFound(f"There is nothing to {action} about a saved filter.")
     asked, words = read_query(request, ProspectFilter), build_page_context(request).words
 
-    def read(reader: Reader) -> tuple[SavedFilterRecord, str, str] | None:
-        saved = saved_filters.find_saved_filter(reader, id_)
-        if saved is None:
-            return None
+    def read(reader: Reader) -> tuple[SavedFilterRecord, str, str]:
+        saved = require_saved_filter(reader, id_)
         stored = describe_filter(reader, parse_filter(saved.filter), words)
         return saved, stored, describe_filter(reader, asked, words)
 
-    found = await get_services(request).database.read(read)
-    if found is None:
-        return render_piece(request, "pieces/saved_filter_gone.html")
-    saved, stored, becomes = found
+    saved, stored, becomes = await get_services(request).database.read(read)
     return render_piece(
         request,
         "pieces/saved_filter_dialog.html",

@@ -25,15 +25,25 @@ export async function openDialog(path) {
   opening = true;
   place.replaceChildren();
   const question = { source: place, target: place, swap: "innerHTML" };
+  let problem = "";
+  const listen = ({ detail }) => { problem = readProblem(detail.xhr.responseText); };
+  place.addEventListener("htmx:responseError", listen);
   const sent = await htmx.ajax("GET", path, question).then(() => true, () => false);
+  place.removeEventListener("htmx:responseError", listen);
   opening = false;
   if (!place.firstElementChild) {
-    toast(word(sent ? "refused" : "unreachable"));
+    toast(problem || word(sent ? "refused" : "unreachable"));
     return false;
   }
   place.showModal();
   place.querySelector("[data-select]")?.select();
   return true;
+}
+
+// The sentence and the hint of a problem that is answered as a piece of a page.
+function readProblem(text) {
+  const piece = new DOMParser().parseFromString(text, "text/html").querySelector("[role=alert]");
+  return piece ? [...piece.querySelectorAll("h1, p")].map((each) => each.textContent).join(" ") : "";
 }
 
 // Fills a suggested reason into the field.

@@ -164,7 +164,6 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/pieces/saved-filters/new": ("/pieces/saved-filters/new?text=p&permission=opted_in",),
     "/pieces/saved-filters/{id}/{action}": (
         *(f"/pieces/saved-filters/{{filter}}/{action}?text=p" for action in SAVED_FILTER_ACTIONS),
-        "/pieces/saved-filters/deleted/rename",
     ),
     "/prospects/{id}": ("/prospects/{prospect}",),
     "/pieces/prospects/new": ("/pieces/prospects/new",),

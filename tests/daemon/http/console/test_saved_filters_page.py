@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from daemon.http.console.saved_filters import SAVED_FILTER_ACTIONS
 from storage import imports
 from storage.tx import Tx
 from tests.helpers.client.console import HTMX_HEADERS, ConsoleServer, get_page
@@ -62,11 +63,12 @@ async def test_one_that_somebody_deleted_says_so_on_old_pages(console: ConsoleSe
     for path in (
         f"/prospects?saved_filter={saved}",
         f"/prospects?saved_filter={saved}&text=feria",
-        f"/pieces/saved-filters/{saved}/rename",
-        f"/pieces/saved-filters/{saved}/delete",
         f"/pieces/campaigns/new?saved_filter={saved}",
     ):
         assert "somebody deleted it" in await show(console, path), path
+    for action in SAVED_FILTER_ACTIONS:
+        gone = await console.api.get(f"/pieces/saved-filters/{saved}/{action}")
+        assert gone.status == 404
 
 
 async def test_a_draft_shows_which_one_its_audience_is(console: ConsoleServer) -> None:
