@@ -115,6 +115,11 @@ async def test_the_rules_in_every_state(rule_editor: ConsoleServer, short_folder
     await rule_editor.api.post("/v1/rules/accept", hash=waiting, reason="it is right")
     await shows("Accepted", 'data-state="live"', "Too short", "until the hours of")
     await shows("it is right", "70", "90", "The first rules.", "Take the change out")
+    text = file.read_text(encoding="utf-8")
+    first, second = (line for line in EVERYTHING.splitlines(True) if "points:" in line)
+    assert first + second in text
+    await load(rule_editor, file, text.replace(first + second, second + first))
+    await shows("Only the order in the files changed.")
     edited = f"# mine\n{file.read_text(encoding='utf-8')}"
     await asyncio.to_thread(file.write_text, edited, encoding="utf-8")
     await rule_editor.api.post("/v1/rules/rollback", hash=before, reason="too strict")
