@@ -301,9 +301,14 @@ def _checkpoint_wal(folder: StateFolder, watch: ReplacementWatch, *, cut: bool) 
         watch.checkpointing(),
         contextlib.closing(connect_for_writing(folder.database)) as connection,
     ):
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        _run_checkpoint(connection, watch, "PASSIVE")
         if not cut:
             return
         # TRUNCATE blocks the writer while it waits for readers: rather give up, until next time.
         connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_BUSY_MILLISECONDS}")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _run_checkpoint(connection, watch, "TRUNCATE")
+
+
+def _run_checkpoint(connection: sqlite3.Connection, watch: ReplacementWatch, mode: str) -> None:
+    _busy, frames, moved = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    watch.note_checkpoint(frames, moved)

@@ -28,6 +28,8 @@ REPLACED_HINT: Final = (
 # https://sqlite.org/walformat.html: the header of the log, and the first one in its index.
 _LOG_HEADER: Final = struct.Struct(">4xII4x8s8s")
 _INDEX_HEADER: Final = struct.Struct("=14xHI12x8s8s")
+_MOVED_FRAMES: Final = struct.Struct("=I")  # how many of the frames are in the file
+_MOVED_FRAMES_AT: Final = 96
 _FRAME_HEADER_BYTES: Final = 24
 _FileId = tuple[int, int]  # device and inode
 # File systems note the time of a change by the tick of the kernel's clock, of up to 10 ms (see
@@ -52,6 +54,7 @@ class ReplacementWatch:
         self._data_version = 0
         self._written: tuple[int, int] | None = None  # size and time of the file's last change
         self._checkpoint = threading.Lock()
+        self._whole_at: tuple[bytes, int] | None = None  # salts and moved frames
         self.fault: DatabaseReplaced | None = None
         """What was noticed."""
         self.is_content_mixed = False
@@ -124,10 +127,18 @@ class ReplacementWatch:
 
     @contextlib.contextmanager
     def checkpointing(self) -> Iterator[None]:
-        """Move changes from the log into the file in this block, which is no fault."""
+        """Move changes from the log into the file in this block, which is no fault.
+
+        Call `note_checkpoint` in it after each checkpoint.
+        """
         with self._checkpoint:
             self.check_places()
             yield
+
+    def note_checkpoint(self, frames: int, moved: int) -> None:
+        """Note how many frames the log had at a checkpoint, and how many of them were moved."""
+        if self._index is not None and frames == moved:
+            self._whole_at = (self._read_index(self._index)[2], moved)
 
     def close_log(self) -> None:
         """Look into the log no more: the connection is about to be closed."""
@@ -143,6 +154,8 @@ class ReplacementWatch:
         if written == self._written or not self._checkpoint.acquire(blocking=False):
             return  # while a checkpoint is at work the file is between two states
         try:
+            if not self._is_file_whole():
+                return
             with (
                 self._refuse_unreadable(),
                 contextlib.closing(connect_to_file_alone(self._folder.database)) as connection,
@@ -153,6 +166,26 @@ class ReplacementWatch:
             self._written = written if is_settled else None
         finally:
             self._checkpoint.release()
+
+    def _is_file_whole(self) -> bool:
+        """Return whether the file can be read without its log.
+
+        A checkpoint beside a reader moves some of the newest pages and not others; the file is
+        whole again after one that moves all.
+        """
+        if self._index is None:
+            return not self._folder.wal.exists()
+        _, frames, salts, moved = self._read_index(self._index)
+        # None was moved yet: a log begins anew once all of the one before it was.
+        if moved in {0, frames}:
+            self._whole_at = (salts, moved)
+        return self._whole_at == (salts, moved)
+
+    def _read_index(self, index: int) -> tuple[int, int, bytes, int]:
+        """Return page size, frames, salts and moved frames of the log."""
+        page_size, frames, salts, _ = _INDEX_HEADER.unpack(os.pread(index, _INDEX_HEADER.size, 0))
+        [moved] = _MOVED_FRAMES.unpack(os.pread(index, _MOVED_FRAMES.size, _MOVED_FRAMES_AT))
+        return page_size, frames, salts, moved
 
     def _check_log(self) -> None:
         """Compare the log with its index in memory, which only this process writes."""

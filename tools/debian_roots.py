@@ -1,6 +1,6 @@
 """Clean Debian roots: made once by mmdebstrap, kept, and entered without being changed.
 
-    python -m tools.debian_roots --debian 12 --for install     prints the root's folder
+    python -m tools.debian_roots --debian 12 --for boot     prints the root's folder
 
 A root is a folder with a minimal Debian. `RootSession` runs commands in one over a layer of its
 own, which takes what they change. Both need root. apt is asked as this machine asks it: the
@@ -53,11 +53,9 @@ RELEASES: Final[Mapping[str, DebianRelease]] = {
     "13": DebianRelease("13", "trixie", "3.13"),
 }
 ROOT_PACKAGES: Final[Mapping[str, Sequence[str]]] = {
-    "build": ("python3-venv", "python3-dev", "gcc", "libc6-dev", "binutils", "ca-certificates"),
-    "install": ("python3", "systemd", "procps", "libmagic1"),
-    "compile": (
-        *("python3-venv", "python3-dev", "gcc", "libc6-dev", "ca-certificates"),
-        *("systemd", "procps"),
+    "build": (
+        *("python3-venv", "python3-dev", "gcc", "libc6-dev", "binutils", "ca-certificates"),
+        *("systemd", "procps"),  # a server that compiles LeadMaster itself has them besides
     ),
     "server": ("systemd", "systemd-sysv"),
     "boot": (
@@ -66,8 +64,8 @@ ROOT_PACKAGES: Final[Mapping[str, Sequence[str]]] = {
         "libbpf1",  # without it systemd 257 leaves IPAddressDeny= out
     ),
 }
-"""What is added to a minimal Debian: to build the packages, what they depend on, what a server has
-that compiles LeadMaster itself, what a blank server has, and to boot."""
+"""What is added to a minimal Debian: to build the packages, what a blank server has, and to install
+them without a network and boot. Few, since each is made anew on a clean machine."""
 
 
 def ensure_root(release: DebianRelease, purpose: str) -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from storage.connections import connect_to_file_alone
 from storage.db import Database
 from storage.errors import DatabaseRefused, DatabaseReplaced
 from storage.opening import adopt_database
@@ -241,3 +244,48 @@ def test_sqlite_keeps_its_locks_while_the_file_is_read_alone(tmp_path: Path) -> 
 def _count_locks(inode: int) -> int:
     locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
     return sum(f":{inode} " in line for line in locks)
+
+
+def _add_short_notes(tx: Tx) -> None:
+    for n in range(100):
+        tx.execute("INSERT INTO notes (text) VALUES (?)", (f"{n:0200}",))
+
+
+def _rewrite_last_note(tx: Tx) -> None:
+    tx.execute(
+        "UPDATE notes SET text = replace(text, '9', 'x') WHERE id = (SELECT max(id) FROM notes)"
+    )
+
+
+async def test_a_checkpoint_beside_a_reader_is_no_swap(tmp_path: Path) -> None:
+    """It moves a part of the pages: until the next one the file is not whole without its log."""
+    folder = tmp_path / "state"
+    database = await Database.open(folder, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
+    await database.write(_add_short_notes)
+    with connect_directly(database.path) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM notes").fetchone()
+        # The last page is newer than what the reader sees, and stays in the log. The first page,
+        # which counts the pages of the file, does not.
+        await database.write(_rewrite_last_note)
+        await database.checkpoint()
+        assert not _is_readable_alone(database.path)
+        assert await database.check_files() is None
+        reader.rollback()
+    await database.checkpoint()
+    assert _is_readable_alone(database.path)
+    await database.write(add_note("after it"))
+    assert await database.check_files() is None
+    os.truncate(database.path, 0)
+    assert await database.check_files() is not None
+    with pytest.raises(DatabaseReplaced):
+        await database.close()
+
+
+def _is_readable_alone(path: Path) -> bool:
+    with contextlib.closing(connect_to_file_alone(path)) as connection:
+        try:
+            connection.execute("SELECT count(*) FROM notes").fetchone()
+        except sqlite3.DatabaseError:
+            return False
+    return True

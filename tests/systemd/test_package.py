@@ -126,7 +126,7 @@ def describe_secret(session: RootSession) -> tuple[str, int, int]:
 @LIMIT
 def test_a_life_on_debian_12(packages: Sequence[Path], tmp_path: Path) -> None:
     """Installed, filled, upgraded by the version after, removed, purged; the data outlives it."""
-    root = ensure_root(RELEASES["12"], "install")
+    root = ensure_root(RELEASES["12"], "boot")
     with open_session(root, tmp_path / "layer") as session:
         assert "Setting up leadmaster (" in install(session, packages)
         check_installation(session)
@@ -203,7 +203,7 @@ def check_purge(session: RootSession) -> None:
 @LIMIT
 def test_debian_13_judges_with_both_engines(tmp_path: Path) -> None:
     """Its Python 3.13 takes the engine that was built with the successor of a name it lacks."""
-    root = ensure_root(RELEASES["13"], "install")
+    root = ensure_root(RELEASES["13"], "boot")
     with open_session(root, tmp_path / "layer") as session:
         install(session, provide_packages("13"))
         check_installation(session)
@@ -250,7 +250,7 @@ if .local/bin/leadmaster service install 2>/root/refused; then exit 1; fi
 @LIMIT
 def test_the_wheel_is_a_second_way(tmp_path: Path) -> None:
     """By the page's commands: all is where the package puts it, or in a home, and refused."""
-    root = ensure_root(RELEASES["13"], "compile")
+    root = ensure_root(RELEASES["13"], "build")
     epoch = 1_700_000_000
     wheel = build_wheel(ROOT, tmp_path / "wheel", epoch)
     files, variables = list_network_settings()
