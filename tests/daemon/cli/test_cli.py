@@ -86,7 +86,7 @@ def test_help_loads_no_server_and_no_tables() -> None:
     code = (
         "import sys; from daemon.cli.main import run_command; run_command(['--help']);"
         "import daemon.cli.client;"
-        "print(sorted({'aiohttp', 'rich', 'sqlite3', 'msgspec', 'structlog', 'asyncio'}"
+        "print(sorted({'aiohttp', 'rich', 'sqlite3', 'structlog', 'asyncio'}"
         " & set(sys.modules)))"
     )
     assert run_python(code) == "[]"
