@@ -38,7 +38,6 @@ from daemon.api.signals import (
     QrExhausted,
     QrIssued,
     RefusalKind,
-    Scanned,
     SendingRestricted,
     Signal,
     Synced,
@@ -54,7 +53,12 @@ from daemon.api.transport import (
 )
 from daemon.linked_worker.driver import DriverEnvironment
 from daemon.linked_worker.neonize_driver.contact_list import read_contact_list
-from daemon.linked_worker.neonize_driver.events import EventTranslator, format_jid, read_failure
+from daemon.linked_worker.neonize_driver.events import (
+    EventTranslator,
+    format_jid,
+    read_failure,
+    translate_login_status,
+)
 from daemon.linked_worker.neonize_driver.frame_trace import TRACE_FILE, FrameTrace
 from daemon.linked_worker.neonize_driver.history import HistoryReplay
 from daemon.linked_worker.neonize_driver.library import (
@@ -101,7 +105,6 @@ _FAILURE_SECONDS: Final = 1.0
 """Its log, in which the failure is, is written by another thread."""
 _PASSKEY_REQUEST: Final = re.compile(r'<notification [^>]*type="passkey_prologue_request"')
 """The library has no event of it in Python."""
-_OUTDATED: Final = 405
 _SERVER_ERROR: Final = re.compile(r"server returned error (\d+)")
 _NOT_SENT: Final = (
     "not connected",
@@ -145,6 +148,7 @@ class NeonizeDriver:
         self._leaving = self._ending = False
         self._last_sign = 0.0
         self._failed = threading.Event()
+        self._passkey_asked = threading.Event()
         self._failure = ""
         self._client: Any = None
 
@@ -305,7 +309,7 @@ class NeonizeDriver:
         if name == "code":
             yield from self._translate_code(event)
         elif name == "login":
-            yield from _translate_login_status(event)
+            yield from map(self._explain_pairing_failure, translate_login_status(event))
         elif name == "frame":
             yield KeepAlive()
         elif name == "unreachable":
@@ -320,6 +324,12 @@ class NeonizeDriver:
             if name == "Connected":
                 yield from self._report_login()
             yield from self._translator.handlers[name](event)
+
+    def _explain_pairing_failure(self, signal: Signal) -> Signal:
+        """Return a failure of the pairing with its cause, which only the library's log has."""
+        if signal == PairingFailed() and self._passkey_asked.wait(_FAILURE_SECONDS):
+            return PairingFailed(passkey_requested=True)
+        return signal
 
     def _translate_code(self, code: str) -> Iterator[Signal]:
         """Report a QR code; or ask for one code to be typed, which only now can be asked for."""
@@ -391,6 +401,7 @@ class NeonizeDriver:
             self._failure = frame
             self._failed.set()
         elif _PASSKEY_REQUEST.match(frame):
+            self._passkey_asked.set()
             self._happen("passkey", None)
         now = time.monotonic()
         if self._connected.is_set() and now - self._last_sign >= _KEEP_ALIVE_SECONDS:
@@ -476,17 +487,6 @@ class _FrameHandler(logging.Handler):
 
 def _is_logout(signal: Signal) -> bool:
     return isinstance(signal, ConnectionRefused) and signal.kind is RefusalKind.LOGGED_OUT
-
-
-def _translate_login_status(status: str) -> Iterator[Signal]:
-    if status == "success":
-        yield Scanned()
-    elif status == "timeout":
-        yield QrExhausted()
-    elif status == "err-client-outdated":
-        yield ConnectionRefused.from_code(_OUTDATED)
-    else:
-        yield PairingFailed()
 
 
 def _normalize_query(query: str) -> str:

@@ -24,8 +24,10 @@ from daemon.api.signals import (
     Paired,
     PairingFailed,
     PhoneSeen,
+    QrExhausted,
     Receipt,
     ReceiptKind,
+    Scanned,
     Signal,
     StreamErrorUnknown,
     Synced,
@@ -216,6 +218,18 @@ def parse_addresses(addresses: Iterable[str]) -> list[Identity]:
         with contextlib.suppress(NotAContact):
             identities.append(parse_identity(address))
     return sorted(identities, key=lambda each: each.kind is not IdentityKind.PHONE)
+
+
+def translate_login_status(status: str) -> Iterator[Signal]:
+    """Report what became of the codes that were shown."""
+    if status == "success":
+        yield Scanned()
+    elif status == "timeout":
+        yield QrExhausted()
+    elif status == "err-client-outdated":
+        yield ConnectionRefused.from_code(_OUTDATED)
+    else:
+        yield PairingFailed()
 
 
 def _translate_pairing(event: Any) -> Iterator[Signal]:  # noqa: ANN401
