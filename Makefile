@@ -25,8 +25,8 @@ REPORT := $(if $(COVER),$(BIN)/coverage combine --quiet && $(BIN)/coverage repor
 # What needs a browser, a proxy or a house of its own, and is left out of `make quick`.
 OTHERS := browser journeys systemd clients
 # What is not measured, for it makes everything slower by half: these see whole processes and pages, and what
-# they reach is reached by the tests of its own package, too.
-UNMEASURED := $(OTHERS) tools virtual_whatsapp
+# they reach is reached by the tests of its own package, too; or they read the source, and run none of it.
+UNMEASURED := $(OTHERS) tools virtual_whatsapp $(notdir $(wildcard tests/test_*.py))
 MEASURED_SUITE := $(SUITE) $(addprefix --ignore=tests/,$(UNMEASURED))
 OTHER_SUITE := $(RUN)/python -m pytest -n $(N) --dist worksteal $(addprefix tests/,$(UNMEASURED))
 SOURCE := daemon rules statemachines storage
