@@ -28,7 +28,8 @@ REPLACED_HINT: Final = (
 # https://sqlite.org/walformat.html: the header of the log, and the first one in its index.
 _LOG_HEADER: Final = struct.Struct(">4xII4x8s8s")
 _INDEX_HEADER: Final = struct.Struct("=14xHI12x8s8s")
-_MOVED_FRAMES: Final = struct.Struct("=I")  # how many of the frames are in the file
+# How many frames are in the file; at the end those that a checkpoint set out to move.
+_MOVED_FRAMES: Final = struct.Struct("=I28xI")
 _MOVED_FRAMES_AT: Final = 96
 _FRAME_HEADER_BYTES: Final = 24
 _FileId = tuple[int, int]  # device and inode
@@ -138,7 +139,8 @@ class ReplacementWatch:
     def note_checkpoint(self, frames: int, moved: int) -> None:
         """Note how many frames the log had at a checkpoint, and how many of them were moved."""
         if self._index is not None and frames == moved:
-            self._whole_at = (self._read_index(self._index)[2], moved)
+            _, salts, *_ = self._read_moved_frames(self._index)
+            self._whole_at = (salts, moved)
 
     def close_log(self) -> None:
         """Look into the log no more: the connection is about to be closed."""
@@ -170,22 +172,24 @@ class ReplacementWatch:
     def _is_file_whole(self) -> bool:
         """Return whether the file can be read without its log.
 
-        A checkpoint beside a reader moves some of the newest pages and not others; the file is
-        whole again after one that moves all.
+        A checkpoint beside a reader, or one that failed, moves some of the newest pages and not
+        others; the file is whole again after one that moves all.
         """
         if self._index is None:
             return not self._folder.wal.exists()
-        _, frames, salts, moved = self._read_index(self._index)
+        frames, salts, moved, attempted = self._read_moved_frames(self._index)
+        if attempted > moved:
+            return False
         # None was moved yet: a log begins anew once all of the one before it was.
         if moved in {0, frames}:
             self._whole_at = (salts, moved)
         return self._whole_at == (salts, moved)
 
-    def _read_index(self, index: int) -> tuple[int, int, bytes, int]:
-        """Return page size, frames, salts and moved frames of the log."""
-        page_size, frames, salts, _ = _INDEX_HEADER.unpack(os.pread(index, _INDEX_HEADER.size, 0))
-        [moved] = _MOVED_FRAMES.unpack(os.pread(index, _MOVED_FRAMES.size, _MOVED_FRAMES_AT))
-        return page_size, frames, salts, moved
+    def _read_moved_frames(self, index: int) -> tuple[int, bytes, int, int]:
+        """Return frames and salts of the log, and how many were moved, and were to be moved."""
+        _, frames, salts, _ = _INDEX_HEADER.unpack(os.pread(index, _INDEX_HEADER.size, 0))
+        found = os.pread(index, _MOVED_FRAMES.size, _MOVED_FRAMES_AT)
+        return frames, salts, *_MOVED_FRAMES.unpack(found)
 
     def _check_log(self) -> None:
         """Compare the log with its index in memory, which only this process writes."""

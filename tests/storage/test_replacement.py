@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import shutil
 import sqlite3
 import time
@@ -280,6 +281,27 @@ async def test_a_checkpoint_beside_a_reader_is_no_swap(tmp_path: Path) -> None:
     assert await database.check_files() is not None
     with pytest.raises(DatabaseReplaced):
         await database.close()
+
+
+async def test_a_checkpoint_that_the_disk_ended_is_no_swap(tmp_path: Path) -> None:
+    """The log had room in it, and the file has none: pages were moved, and none is counted."""
+    folder = tmp_path / "state"
+    database = await Database.open(folder, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
+    await database.write(_add_short_notes)
+    size, limits = database.path.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 4096, limits[1]))
+    try:
+        with pytest.raises(sqlite3.OperationalError):
+            await database.checkpoint()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not _is_readable_alone(database.path)
+    assert await database.check_files() is None
+    assert await database.write(add_note("after it")) > 0
+    await database.checkpoint()
+    assert _is_readable_alone(database.path)
+    assert await database.check_files() is None
+    await database.close()
 
 
 def _is_readable_alone(path: Path) -> bool:
