@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from statemachines.message import MessageState
-from storage.connections import fold_text
 from storage.deliveries import erase_from_deliveries
+from storage.prospect_search import finds_contact_alone
 from storage.sql_text import format_sql_list
 
 if TYPE_CHECKING:
-    from sqlite3 import Row
-
     from storage.tx import Tx
 
 _ON_ITS_WAY: Final = format_sql_list({MessageState.SENDING, MessageState.REVEALED})
-_NUMBER_END: Final = 7
-"""The digits at the end of a number that are the same in each notation."""
 _TABLES_OF_FACTS: Final = (
     "prospects",
     "campaign_exclusions",
@@ -42,6 +38,37 @@ def has_message_on_its_way(tx: Tx, contact: str) -> bool:
         f"SELECT 1 FROM messages WHERE contact = ? AND state IN {_ON_ITS_WAY}", (contact,)
     )
     return found is not None
+
+
+def erase_saved_filters(tx: Tx, contact: str) -> list[str]:
+    """Delete the saved filters that find this person alone by name or number; return their ids.
+
+    Call it, and `erase_campaign_filters`, before the person is erased.
+    """
+    found = _find_filters_of_contact(tx, "saved_filters", "filter", contact)
+    for id_ in found:
+        tx.execute("DELETE FROM saved_filters WHERE id = ?", (id_,))
+    return found
+
+
+def erase_campaign_filters(tx: Tx, contact: str) -> list[str]:
+    """Let campaigns whose filter finds this person alone find nobody; return their ids."""
+    found = _find_filters_of_contact(tx, "campaigns", "audience", contact)
+    for id_ in found:
+        # Not without a text, for then it would find everybody. An id of nobody finds nobody.
+        tx.execute(
+            "UPDATE campaigns SET audience = json_set(audience, '$.text', id) WHERE id = ?", (id_,)
+        )
+    return found
+
+
+def _find_filters_of_contact(tx: Tx, table: str, column: str, contact: str) -> list[str]:
+    rows = tx.all(f"SELECT id, json_extract({column}, '$.text') AS searched FROM {table}")
+    return [
+        row["id"]
+        for row in rows
+        if row["searched"] and finds_contact_alone(tx, row["searched"], contact)
+    ]
 
 
 def erase_contact(tx: Tx, contact: str) -> None:
@@ -70,7 +97,6 @@ def erase_person(tx: Tx, contact: str) -> None:
         )
     tx.execute(f"UPDATE permits SET document = '' WHERE message IN {_MESSAGES_OF_CONTACT}", mine)
     tx.execute("UPDATE messages SET text = '', recipient = '' WHERE contact = :contact", mine)
-    _erase_from_filters(tx, contact)
     # What a person typed as a reason may name them.
     tx.execute(
         "UPDATE events SET data = json_set(data, '$.reason', '') WHERE subject = :contact"
@@ -85,36 +111,6 @@ def erase_person(tx: Tx, contact: str) -> None:
     tx.execute(
         "UPDATE contacts SET review_reason = NULL, hold_scope = NULL WHERE id = :contact", mine
     )
-
-
-def _erase_from_filters(tx: Tx, contact: str) -> None:
-    """Delete saved filters that search for a person; let such a filter of a campaign find nobody.
-
-    The text of a filter is about them where it has their whole name, or the end of their number.
-    """
-    for person in tx.all("SELECT id, name, phone FROM prospects WHERE contact = ?", (contact,)):
-        for id_ in _find_filters_about(tx, "saved_filters", "filter", person):
-            tx.execute("DELETE FROM saved_filters WHERE id = ?", (id_,))
-        for id_ in _find_filters_about(tx, "campaigns", "audience", person):
-            # Not without a text, for then it would find everybody. The id finds nobody any more.
-            tx.execute(
-                "UPDATE campaigns SET audience = json_set(audience, '$.text', ?) WHERE id = ?",
-                (person["id"], id_),
-            )
-
-
-def _find_filters_about(tx: Tx, table: str, column: str, person: Row) -> list[str]:
-    rows = tx.all(f"SELECT id, json_extract({column}, '$.text') AS text FROM {table}")
-    return [row["id"] for row in rows if _is_about(row["text"] or "", person)]
-
-
-def _is_about(text: str, person: Row) -> bool:
-    """Tell whether a searched text names one person: by all words of the name, or by the number."""
-    digits = "".join(filter(str.isdigit, text))
-    if len(digits) >= _NUMBER_END and (person["phone"] or "").endswith(digits[-_NUMBER_END:]):
-        return True
-    words = set(fold_text(text).split())
-    return len(words) > 1 and words <= set(fold_text(person["name"] or "").split())
 
 
 def _delete_facts(tx: Tx, contact: str) -> None:

@@ -25,6 +25,11 @@ _IS_FOUND: Final = (
     f" AND (:import = '' OR import = :import) AND (id = :text OR {_HAS_TEXT})"
 )
 """The condition that a filter finds a prospect; its parameters are of `_bind_filter`."""
+_HAS_NAME_OR_NUMBER: Final = (
+    f"({format_text_search(':text', 'name')} OR {format_number_search('phone')})"
+)
+_NATIONAL_DIGITS: Final = 8
+"""The digits at the end of a number that it has in each notation; before them lies an area."""
 _IS_SUPPRESSED: Final = IS_CONTACT_SUPPRESSED.format(contact="p.contact")
 
 
@@ -83,6 +88,17 @@ def count_prospect_directory(
         _bind_filter(now, text, numbers, validation, permission, import_),
     )
     return n
+
+
+def finds_contact_alone(reader: Reader, text: str, contact: str) -> bool:
+    """Return whether a text finds this contact by name or number, and finds nobody else."""
+    digits = "".join(filter(str.isdigit, text))[-_NATIONAL_DIGITS:]
+    numbers = [digits] if len(digits) == _NATIONAL_DIGITS else []
+    bound = {"text": text, "digits": build_searched_digits(text, numbers), "contact": contact}
+    mine = f"SELECT 1 FROM prospects AS p WHERE contact = :contact AND {_HAS_NAME_OR_NUMBER}"
+    others = f"SELECT 1 FROM prospects AS p WHERE contact <> :contact AND {_HAS_TEXT} LIMIT 1"
+    # The others are looked through only where it finds the one.
+    return reader.value(mine, bound) is not None and reader.value(others, bound) is None
 
 
 def search_prospects(

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from daemon.contacts.suppression import SuppressionService
 from daemon.errors import Conflict
-from storage import erasure, messages
+from storage import audit, erasure, messages
 from storage.suppressions import SuppressionSource
 from storage.tx import Tx
 
@@ -31,6 +31,8 @@ def erase_person(
     tx: Tx, suppression: SuppressionService, contact: str, command: ErasureCommand
 ) -> int:
     """Suppress a person for good, and erase all that is stored of them but the hash.
+
+    Filters that find them alone are erased as well; each is audited.
 
     Returns how many messages that cancelled. Raises Conflict while one is on its way.
     """
@@ -58,5 +60,9 @@ def erase_person(
         who=command.who,
         at=command.at,
     )
+    for id_ in erasure.erase_saved_filters(tx, contact):
+        audit.insert_audit_entry(tx, command.at, command.who, "saved_filter_deleted", id_)
+    for id_ in erasure.erase_campaign_filters(tx, contact):
+        audit.insert_audit_entry(tx, command.at, command.who, "campaign_changed", id_)
     erasure.erase_person(tx, contact)
     return cancelled

@@ -19,6 +19,7 @@ from statemachines.message import MessageState
 from storage import prospects
 from storage.dossier import SECTIONS
 from storage.suppressions import SuppressionSource
+from storage.tx import Tx
 from tests.helpers.puppet_channel import ScriptedSendResult
 from tests.helpers.services.messaging import ANA, MessagingServices, build_phone
 from tests.helpers.services.messaging_scenarios import add_receipt, plain_logs, services
@@ -110,23 +111,51 @@ async def test_of_a_forgotten_person_the_files_hold_nothing(
     assert (record.source, record.contact) == (SuppressionSource.CONTACT, None)
 
 
-@pytest.mark.parametrize("text", [PERSON, "11 4556-0007", "ÁNA quispe", "Ana Quispe"])
-async def test_a_filter_that_searches_for_a_forgotten_person_is_gone(
+@pytest.mark.parametrize("text", [PERSON, "011 15 4556-0007", "ÁNA quispe", "quis"])
+async def test_a_filter_that_finds_a_forgotten_person_alone_is_gone(
     services: MessagingServices, tmp_path: Path, text: str
 ) -> None:
     """A saved one is deleted; a campaign's finds nobody, for without its text it finds all."""
     prospect, _ = await fill(services)
     chosen = ProspectFilter(text=text)
-    await services.saved_filters.create("One of them", chosen, "leo")
-    kept = await services.saved_filters.create("Many of them", ProspectFilter(text="Ana"), "leo")
+    gone = await services.saved_filters.create("One of them", chosen, "leo")
     made = await services.campaigns.create(CampaignChange(name="March", audience=chosen), "leo")
     assert (await services.campaigns.count_audience(made.campaign.id)).total == 1
     await services.personal_data.forget(prospect, "leo", "They asked by telephone")
-    assert [each.id for each in await services.saved_filters.list_filters()] == [kept.id]
+    assert await services.saved_filters.list_filters() == []
     view = await services.campaigns.get(made.campaign.id)
-    assert view.campaign.audience == {"text": prospect}
+    assert view.campaign.audience == {"text": made.campaign.id}
     assert (await services.campaigns.count_audience(made.campaign.id)).total == 0
     assert find_words(tmp_path, [text]) == []
+    entries = await services.list_audit_entries()
+    assert ("leo", "saved_filter_deleted", gone.id, "") in entries
+    assert ("leo", "campaign_changed", made.campaign.id, "") in entries
+
+
+async def test_a_filter_about_others_too_outlives_a_forgotten_person(
+    services: MessagingServices,
+) -> None:
+    """By a word of their name that others have, by their trade or by where they are from."""
+    other = await services.add_prospect(build_phone(8))
+    await services.database.write(
+        lambda tx: prospects.update_prospect(
+            tx, other_id(tx, other), at=services.clock.now(), name="Ana Sosa"
+        )
+    )
+    prospect, _ = await fill(services)
+    for text in ("Ana", "Bicicletería", "feria"):
+        await services.saved_filters.create(text, ProspectFilter(text=text), "leo")
+    before = await services.saved_filters.list_filters()
+    await services.personal_data.forget(prospect, "leo", "They asked by telephone")
+    after = await services.saved_filters.list_filters()
+    assert [each.id for each in after] == [each.id for each in before]
+
+
+def other_id(tx: Tx, contact: str) -> str:
+    """Return the prospect of a contact."""
+    found = prospects.find_prospect_by_contact(tx, contact)
+    assert found is not None
+    return found.id
 
 
 async def test_nobody_is_forgotten_while_a_message_is_on_its_way(
