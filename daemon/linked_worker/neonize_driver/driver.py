@@ -282,7 +282,7 @@ class NeonizeDriver:
                 if name == _HISTORY:
                     self._replay_history(event.Data)
                     continue
-                for signal in self._translate(name, event):
+                for signal in map(self._explain_pairing_failure, self._translate(name, event)):
                     if _is_logout(signal):
                         # Before it is reported: the daemon then ends this process, and the next
                         # one would log in with what is left, to be refused once more.
@@ -309,7 +309,7 @@ class NeonizeDriver:
         if name == "code":
             yield from self._translate_code(event)
         elif name == "login":
-            yield from map(self._explain_pairing_failure, translate_login_status(event))
+            yield from translate_login_status(event)
         elif name == "frame":
             yield KeepAlive()
         elif name == "unreachable":
