@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -18,6 +18,7 @@ from daemon.contacts.prospect_filters import (
 )
 from daemon.errors import BadRequest, Conflict, NotFound
 from storage import audit, imports, saved_filters
+from storage.connections import fold_text
 from storage.db import Database
 from storage.saved_filters import SavedFilterRecord
 from storage.tx import Reader, Tx
@@ -81,7 +82,7 @@ class SavedFilterService:
         """
         cleaned, now = _clean_name(name), self._clock.now()
 
-        def job(tx: Tx) -> SavedFilter:
+        def job(tx: Tx) -> SavedFilterRecord:
             if saved_filters.count_saved_filters(tx) >= MAX_SAVED_FILTERS:
                 raise Conflict(
                     f"There are {MAX_SAVED_FILTERS} saved filters, and no more fit.",
@@ -91,11 +92,11 @@ class SavedFilterService:
             id_ = saved_filters.insert_saved_filter(tx, cleaned, fields, at=now, who=who)
             if id_ is None:
                 raise _build_taken_error(cleaned)
-            detail = {"name": cleaned}
+            detail = {"name": cleaned} | _drop_text(fields)
             audit.insert_audit_entry(tx, now, who, "saved_filter_created", id_, detail=detail)
-            return self._build_view(tx, require_saved_filter(tx, id_))
+            return require_saved_filter(tx, id_)
 
-        return await self._database.write(job, urgent=True)
+        return await self._read_view(await self._database.write(job, urgent=True))
 
     async def change(
         self,
@@ -111,7 +112,7 @@ class SavedFilterService:
         """
         now = self._clock.now()
 
-        def job(tx: Tx) -> SavedFilter:
+        def job(tx: Tx) -> SavedFilterRecord:
             before = require_saved_filter(tx, id_or_name)
             new_name = before.name if name is None else _clean_name(name)
             fields = before.filter if chosen is None else _require_fields(tx, chosen)
@@ -120,26 +121,29 @@ class SavedFilterService:
             )
             if not done:
                 raise _build_taken_error(new_name)
-            detail = {"name": new_name}
-            if new_name != before.name:
-                detail["before"] = before.name
+            after = require_saved_filter(tx, before.id)
+            detail = _describe_change(before, after)
             audit.insert_audit_entry(tx, now, who, "saved_filter_changed", before.id, detail=detail)
-            return self._build_view(tx, require_saved_filter(tx, before.id))
+            return after
 
-        return await self._database.write(job, urgent=True)
+        return await self._read_view(await self._database.write(job, urgent=True))
 
     async def delete(self, id_or_name: str, who: str) -> SavedFilter:
         """Delete a saved filter and return it; campaigns keep what they took. Raises NotFound."""
         now = self._clock.now()
 
-        def job(tx: Tx) -> SavedFilter:
+        def job(tx: Tx) -> SavedFilterRecord:
             found = require_saved_filter(tx, id_or_name)
             saved_filters.delete_saved_filter(tx, found.id)
-            detail = {"name": found.name}
+            detail = {"name": found.name} | _drop_text(found.filter)
             audit.insert_audit_entry(tx, now, who, "saved_filter_deleted", found.id, detail=detail)
-            return self._build_view(tx, found)
+            return found
 
-        return await self._database.write(job, urgent=True)
+        return await self._read_view(await self._database.write(job, urgent=True))
+
+    async def _read_view(self, record: SavedFilterRecord) -> SavedFilter:
+        """Return a filter with its count, which the writer must not wait for."""
+        return await self._database.read(lambda reader: self._build_view(reader, record))
 
     def _build_view(self, reader: Reader, record: SavedFilterRecord) -> SavedFilter:
         chosen = parse_filter(record.filter)
@@ -170,7 +174,28 @@ def _clean_name(name: str) -> str:
     name = " ".join(name.split())
     if not name or len(name) > MAX_NAME_LENGTH or not name.isprintable():
         raise BadRequest(f"name: it must have 1 to {MAX_NAME_LENGTH} letters, on one line.")
+    if not fold_text(name).strip():
+        raise BadRequest("name: accents alone are no name.")
     return name
+
+
+def _drop_text(fields: Mapping[str, str]) -> dict[str, object]:
+    """Return what the audit may store of a filter: its text may be a person's name."""
+    return {name: value for name, value in fields.items() if name != "text"}
+
+
+def _describe_change(before: SavedFilterRecord, after: SavedFilterRecord) -> dict[str, object]:
+    """Return what the audit stores of a change: of the text, only that it is another one."""
+    detail: dict[str, object] = {"name": after.name}
+    if after.name != before.name:
+        detail["before"] = before.name
+    if after.filter == before.filter:
+        return detail
+    detail |= {f"{name}_before": value for name, value in _drop_text(before.filter).items()}
+    detail |= _drop_text(after.filter)
+    if after.filter.get("text") != before.filter.get("text"):
+        detail["text_changed"] = True
+    return detail
 
 
 def _require_fields(reader: Reader, chosen: ProspectFilter) -> dict[str, str]:

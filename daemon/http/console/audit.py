@@ -50,6 +50,10 @@ _VALUE_WORDS: Final[Mapping[str, str]] = {
     "budget": "number_figure.",
     "banned": "reported_ban.",
     "number_age": "number_age.",
+    "permission": "permission.",
+    "permission_before": "permission.",
+    "validation": "validation.",
+    "validation_before": "validation.",
 }
 """By the key of a detail: the part of the catalogue that has the words for its values."""
 _WRITES_OUR_REASONS: Final = frozenset({"contact", "daemon"})

@@ -33,6 +33,7 @@ routes = web.RouteTableDef()
 SAVED_FILTER_ACTIONS: Final = ("change", "rename", "delete")
 """What is done about a saved filter; each has a dialog."""
 SavedFilterId = Annotated[str, msgspec.Meta(max_length=64)]
+_FILTER_FIELDS: Final = frozenset(ProspectFilter.__struct_fields__)
 
 
 class ProspectsPageQuery(ProspectFilter, frozen=True):
@@ -71,9 +72,10 @@ def apply_saved_filter(
     reader: Reader, query: ProspectsPageQuery, given: Mapping[str, str]
 ) -> ProspectsPageQuery:
     """Return a query with the fields of the saved filter that it names, if it gives none itself."""
-    named = {"text", "validation", "permission", "import_id"} & given.keys()
+    if not query.saved_filter or _FILTER_FIELDS & given.keys():
+        return query
     found = saved_filters.find_saved_filter(reader, query.saved_filter)
-    if named or found is None:
+    if found is None:
         return query
     stored = msgspec.structs.asdict(parse_filter(found.filter))
     return msgspec.structs.replace(query, **stored)

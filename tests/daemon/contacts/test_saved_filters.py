@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,9 +10,14 @@ import pytest
 
 from daemon.campaigns.service import CampaignChange
 from daemon.contacts.prospect_filters import ProspectFilter
-from daemon.contacts.saved_filters import MAX_NAME_LENGTH, MAX_SAVED_FILTERS
+from daemon.contacts.saved_filters import (
+    MAX_NAME_LENGTH,
+    MAX_SAVED_FILTERS,
+    SavedFilterService,
+)
 from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.gate.consent import Permission
+from daemon.http.console.language import Language, load_language
 from statemachines.prospect import ValidationState
 from storage import audit
 from tests.helpers.services.campaigns import WHO, add_people, make_draft, start
@@ -134,3 +140,52 @@ async def test_a_draft_takes_one_filter_that_is_there(services: MessagingService
         with pytest.raises(error):
             await services.campaigns.change(campaign, change, WHO)
     assert (await services.campaigns.get(campaign)).campaign.audience == {}
+
+
+async def test_nobody_is_counted_while_the_one_writer_waits(services: MessagingServices) -> None:
+    """The sentence and the count of an answer are read once the change is committed."""
+    threads: list[str] = []
+
+    def load_words(code: str) -> Language:
+        threads.append(threading.current_thread().name)
+        return load_language(code)
+
+    kept = SavedFilterService(services.database, services.clock, "AR", load_words)
+    made = await kept.create("Feria", AGREED, WHO)
+    changed = await kept.change(made.id, WHO, name="Marzo")
+    deleted = await kept.delete(made.id, WHO)
+    assert [each.count for each in (made, changed, deleted)] == [2, 2, 2]
+    assert len(threads) == 3
+    assert not any("writer" in each for each in threads)
+
+
+@pytest.mark.parametrize("name", ["\N{COMBINING ACUTE ACCENT}", " \N{COMBINING TILDE}\n"])
+async def test_a_name_has_more_than_accents(services: MessagingServices, name: str) -> None:
+    """Accents do not count in a name, so nobody could ask for it by another one."""
+    with pytest.raises(BadRequest, match="accents alone are no name"):
+        await services.saved_filters.create(name, AGREED, WHO)
+
+
+async def test_the_audit_has_the_filter_before_and_after_but_no_text(
+    services: MessagingServices,
+) -> None:
+    """The text may be a person's name: only that it was changed is recorded."""
+    made = await services.saved_filters.create(
+        "Feria", ProspectFilter(text="Ana Sosa", permission=Permission.OPTED_IN), WHO
+    )
+    validated = ProspectFilter(text="Eva Paz", validation=ValidationState.VALIDATED)
+    await services.saved_filters.change(made.id, WHO, chosen=validated)
+    await services.saved_filters.change(made.id, WHO, name="Marzo")
+    await services.saved_filters.delete(made.id, WHO)
+    created, changed, renamed, deleted = await services.database.read(
+        lambda reader: audit.list_subject_audit_entries(reader, made.id)
+    )
+    assert created.detail == {"name": "Feria", "permission": "opted_in"}
+    assert changed.detail == {
+        "name": "Feria",
+        "permission_before": "opted_in",
+        "validation": "validated",
+        "text_changed": True,
+    }
+    assert renamed.detail == {"name": "Marzo", "before": "Feria"}
+    assert deleted.detail == {"name": "Marzo", "validation": "validated"}

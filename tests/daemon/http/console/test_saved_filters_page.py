@@ -47,6 +47,16 @@ async def test_its_address_shows_it_as_it_is_saved_now(console: ConsoleServer) -
     assert "Save the changes" in other
 
 
+async def test_a_plain_address_shows_everybody(console: ConsoleServer) -> None:
+    """Also where a filter has a name that folds to nothing, from before that was refused."""
+    await save_filter(console, text="feria")
+    await console.services.database.write(
+        lambda tx: tx.execute("UPDATE saved_filters SET folded_name = ''")
+    )
+    page = await show(console, "/prospects")
+    assert ("Ana" in page, "Dora" in page) == (True, True)
+
+
 async def test_the_row_has_exact_counts_and_the_chosen_one(console: ConsoleServer) -> None:
     """The counts come after the page, which does not wait for them."""
     saved = await save_filter(console, text="feria")

@@ -51,6 +51,7 @@ async def test_bad_input_is_a_sentence(api: HttpClient) -> None:
         ("POST", PATH, {"name": "féria", "filter": {"text": "a"}}, 409),
         ("POST", PATH, {"name": "Todos", "filter": {}}, 400),
         ("POST", PATH, {"name": " ", "filter": {"text": "a"}}, 400),
+        ("POST", PATH, {"name": "\N{COMBINING ACUTE ACCENT}", "filter": {"text": "a"}}, 400),
         ("POST", PATH, {"name": "x" * (MAX_NAME_LENGTH + 1), "filter": {"text": "a"}}, 400),
         ("POST", PATH, {"name": "Otro", "filter": {"text": "a" * 201}}, 400),
         ("POST", PATH, {"name": "Otro", "filter": {"color": "red"}}, 400),
