@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
@@ -28,6 +28,8 @@ MAX_SAVED_FILTERS: Final = 30
 MAX_NAME_LENGTH: Final = 60
 _LANGUAGE: Final = "en"
 """Of the sentences that programs get."""
+_MOMENT: Final = timedelta(milliseconds=1)
+"""The least that two changes of a filter are apart, by which their readers are told apart."""
 _LIST_HINT: Final = "List them: leadmaster filters list"
 
 
@@ -105,19 +107,24 @@ class SavedFilterService:
         *,
         name: str | None = None,
         chosen: ProspectFilter | None = None,
+        as_read: datetime | None = None,
+        language: str = _LANGUAGE,
     ) -> SavedFilter:
         """Give a saved filter another name, other fields, or both; what is None stays.
 
-        Raises NotFound, BadRequest and Conflict. No campaign changes by it.
+        ``as_read`` is its `changed_at` as the caller read it: Conflict where somebody changed it
+        since, which says in ``language`` what it is now. Raises NotFound and BadRequest too. No
+        campaign changes by it.
         """
         now = self._clock.now()
 
         def job(tx: Tx) -> SavedFilterRecord:
             before = require_saved_filter(tx, id_or_name)
+            self._require_unchanged(tx, before, as_read, language)
             new_name = before.name if name is None else _clean_name(name)
             fields = before.filter if chosen is None else _require_fields(tx, chosen)
             done = saved_filters.update_saved_filter(
-                tx, before.id, new_name, fields, at=now, who=who
+                tx, before.id, new_name, fields, at=max(now, before.changed_at + _MOMENT), who=who
             )
             if not done:
                 raise _build_taken_error(new_name)
@@ -128,18 +135,43 @@ class SavedFilterService:
 
         return await self._read_view(await self._database.write(job, urgent=True))
 
-    async def delete(self, id_or_name: str, who: str) -> SavedFilter:
-        """Delete a saved filter and return it; campaigns keep what they took. Raises NotFound."""
+    async def delete(
+        self,
+        id_or_name: str,
+        who: str,
+        *,
+        as_read: datetime | None = None,
+        language: str = _LANGUAGE,
+    ) -> SavedFilter:
+        """Delete a saved filter and return it; campaigns keep what they took.
+
+        Raises NotFound, and Conflict as `change` does.
+        """
         now = self._clock.now()
 
         def job(tx: Tx) -> SavedFilterRecord:
             found = require_saved_filter(tx, id_or_name)
+            self._require_unchanged(tx, found, as_read, language)
             saved_filters.delete_saved_filter(tx, found.id)
             detail = {"name": found.name} | _drop_text(found.filter)
             audit.insert_audit_entry(tx, now, who, "saved_filter_deleted", found.id, detail=detail)
             return found
 
         return await self._read_view(await self._database.write(job, urgent=True))
+
+    def _require_unchanged(
+        self, reader: Reader, record: SavedFilterRecord, as_read: datetime | None, language: str
+    ) -> None:
+        """Raise Conflict where somebody changed a filter since it was read."""
+        if as_read is None or as_read == record.changed_at:
+            return
+        words = self._load_words(language)
+        sentence = describe_filter(reader, parse_filter(record.filter), words)
+        raise Conflict(
+            f"The saved filter was changed by {record.changed_by} meanwhile."
+            f" It is now {record.name}: {sentence}.",
+            hint="Read it again, and decide then.",
+        )
 
     async def _read_view(self, record: SavedFilterRecord) -> SavedFilter:
         """Return a filter with its count, which the writer must not wait for."""

@@ -23,6 +23,8 @@ REQUEST_ID_HEADER: Final = "X-Request-Id"
 PROBLEM_JSON: Final = "application/problem+json"
 TRANSLATOR: Final[web.RequestKey[Callable[[str], str]]] = web.RequestKey("translator")
 """Translates a sentence for who made the request; without one, sentences stay English."""
+READER_LANGUAGE: Final[web.RequestKey[str]] = web.RequestKey("reader_language")
+"""The language of who made the request from a page."""
 _BODY_ERRORS: Final = (BodyTooLarge, RequestTooSlow, web.RequestPayloadError)
 _WORD_BOUNDARY: Final = re.compile("(?<=[a-z])(?=[A-Z])")
 _STORAGE_STATUS: Final[dict[type[StorageError], int]] = {
@@ -81,6 +83,11 @@ def translate_problem(request: web.Request, problem: dict[str, object]) -> dict[
         key: translate(str(value)) if key in {"detail", "hint"} else value
         for key, value in problem.items()
     }
+
+
+def get_reader_language(request: web.Request) -> str:
+    """Return the language of sentences for who made a request; programs get English."""
+    return request.get(READER_LANGUAGE, "en")
 
 
 def build_problem_response(request_id: str, document: dict[str, object]) -> web.Response:

@@ -20,6 +20,7 @@ from daemon.http.console.layout import (
 )
 from daemon.http.problems import (
     PROBLEM_JSON,
+    READER_LANGUAGE,
     REQUEST_ID_HEADER,
     TRANSLATOR,
     translate_problem,
@@ -37,7 +38,8 @@ async def translate_problems(request: web.Request, handler: Handler) -> web.Stre
     if not _comes_from_own_page(request):
         return await handler(request)
     # For handlers too: a stream says at its end how it went.
-    request[TRANSLATOR] = get_language(request).translate
+    language = get_language(request)
+    request[TRANSLATOR], request[READER_LANGUAGE] = language.translate, language.code
     response = await handler(request)
     if (
         response.content_type == PROBLEM_JSON

@@ -11,9 +11,19 @@ from daemon.contacts.prospect_filters import ProspectFilter
 from daemon.contacts.saved_filters import MAX_NAME_LENGTH, SavedFilter
 from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.http.authentication import ACTOR
-from daemon.http.bodies import RequestBody, ResultPage, json_response, list_response, read_body
+from daemon.http.bodies import (
+    RequestBody,
+    RequestQuery,
+    ResultPage,
+    json_response,
+    list_response,
+    read_body,
+    read_query,
+)
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
+from daemon.http.problems import get_reader_language
+from daemon.http.v1.enqueue import ZonedDateTime
 
 routes = web.RouteTableDef()
 
@@ -28,10 +38,20 @@ class NewSavedFilterBody(RequestBody, frozen=True):
 
 
 class SavedFilterChangeBody(RequestBody, frozen=True):
-    """Another name, other fields, or both; what is left out stays."""
+    """Another name, other fields, or both; what is left out stays.
+
+    `changed_at` is that of the filter as it was read: 409 where somebody changed it since.
+    """
 
     name: _Name | None = None
     filter: ProspectFilter | None = None
+    changed_at: ZonedDateTime | None = None
+
+
+class SavedFilterDeletionQuery(RequestQuery, frozen=True):
+    """The `changed_at` of the filter as it was read: 409 where somebody changed it since."""
+
+    changed_at: ZonedDateTime | None = None
 
 
 @routes.get("/v1/saved-filters")
@@ -65,16 +85,25 @@ async def change_saved_filter(request: web.Request) -> web.Response:
     if body.name is None and body.filter is None:
         raise BadRequest("There is nothing to change.", hint="Give name or filter.")
     changed = await get_services(request).saved_filters.change(
-        request.match_info["id"], request[ACTOR], name=body.name, chosen=body.filter
+        request.match_info["id"],
+        request[ACTOR],
+        name=body.name,
+        chosen=body.filter,
+        as_read=body.changed_at,
+        language=get_reader_language(request),
     )
     return json_response(changed)
 
 
 @routes.delete("/v1/saved-filters/{id}")
-@operation(SavedFilter, errors=(NotFound,))
+@operation(SavedFilter, query=SavedFilterDeletionQuery, errors=(NotFound, Conflict))
 async def delete_saved_filter(request: web.Request) -> web.Response:
     """Delete a saved filter for everybody, and return it; campaigns keep what they took of it."""
+    query = read_query(request, SavedFilterDeletionQuery)
     deleted = await get_services(request).saved_filters.delete(
-        request.match_info["id"], request[ACTOR]
+        request.match_info["id"],
+        request[ACTOR],
+        as_read=query.changed_at,
+        language=get_reader_language(request),
     )
     return json_response(deleted)

@@ -189,3 +189,22 @@ async def test_the_audit_has_the_filter_before_and_after_but_no_text(
     }
     assert renamed.detail == {"name": "Marzo", "before": "Feria"}
     assert deleted.detail == {"name": "Marzo", "validation": "validated"}
+
+
+async def test_who_read_an_older_one_neither_changes_nor_deletes_it(
+    services: MessagingServices,
+) -> None:
+    """Whoever comes second reads what it is by now, also within one moment of the clock."""
+    read = await services.saved_filters.create("Feria", AGREED, WHO)
+    validated = ProspectFilter(validation=ValidationState.VALIDATED)
+    kept = services.saved_filters
+    first = await kept.change(read.id, "ana", chosen=validated, as_read=read.changed_at)
+    assert first.changed_at > read.changed_at
+    now = "changed by ana meanwhile. It is now Feria: People whose number is: Validated"
+    with pytest.raises(Conflict, match=now):
+        await kept.change(read.id, "eva", name="Marzo", as_read=read.changed_at)
+    with pytest.raises(Conflict, match=now):
+        await kept.delete(read.id, "eva", as_read=read.changed_at)
+    again = await kept.change(read.id, "eva", name="Marzo", as_read=first.changed_at)
+    assert (again.name, again.filter) == ("Marzo", validated)
+    assert (await kept.change(read.id, "eva", name="Abril")).name == "Abril"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 
@@ -79,6 +80,25 @@ async def test_one_that_somebody_deleted_says_so_on_old_pages(console: ConsoleSe
     for action in SAVED_FILTER_ACTIONS:
         gone = await console.api.get(f"/pieces/saved-filters/{saved}/{action}")
         assert gone.status == 404
+
+
+@pytest.mark.parametrize("action", SAVED_FILTER_ACTIONS)
+async def test_a_dialog_acts_on_what_it_showed(console: ConsoleServer, action: str) -> None:
+    """Where somebody changed it meanwhile, it says what it is by now."""
+    saved = await save_filter(console, text="feria")
+    dialog = await show(console, f"/pieces/saved-filters/{saved}/{action}?text=web", **HTMX_HEADERS)
+    [read] = re.findall(r'name="changed_at" value="([^"]+)"', dialog)
+    one = f"/v1/saved-filters/{saved}"
+    await console.api.call("PATCH", one, json={"filter": {"permission": "opted_in"}})
+    query, body = "", {"name": "Otro", "changed_at": read}
+    if action == "delete":  # which has no body
+        query, body = f"?{urlencode({'changed_at': read})}", {}
+    late = await console.api.call(
+        "DELETE" if action == "delete" else "PATCH", one + query, json=body
+    )
+    assert late.status == 409
+    assert "It is now Feria: People whose permission is: Agreed." in late.document["detail"]
+    assert (await console.api.get(one)).document["name"] == "Feria"
 
 
 async def test_a_draft_shows_which_one_its_audience_is(console: ConsoleServer) -> None:

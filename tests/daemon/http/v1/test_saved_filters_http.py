@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from daemon.auth import ALL_SCOPES, ROLE_SCOPES, Principal, Role, SignInMethod
+from daemon.auth.identity import Scope
 from daemon.contacts.saved_filters import MAX_NAME_LENGTH
 from tests.helpers.client.http import HttpClient, HttpServer
 
@@ -20,6 +21,15 @@ async def add_prospect(api: HttpClient, phone: str, permission: str) -> None:
         "/v1/prospects", phone=phone, cartera_origen="feria", permission=permission, **statement
     )
     assert made.status == 201
+
+
+async def issue_token(server: HttpServer, role: Role, *scopes: Scope) -> str:
+    """Return a token of somebody with a role; with all that the role may, if no scope is named."""
+    auth = server.services.auth
+    await auth.users.create_user("vera", role, "root")
+    allowed = frozenset(scopes) or ROLE_SCOPES[role]
+    issued = await auth.tokens.issue_token(OWNER, "vera", "test", allowed, timedelta(hours=1))
+    return issued.token
 
 
 async def test_a_filter_finds_the_same_people_wherever_it_is_used(api: HttpClient) -> None:
@@ -59,6 +69,10 @@ async def test_bad_input_is_a_sentence(api: HttpClient) -> None:
         ("PATCH", one, {}, 400),
         ("PATCH", one, {"filter": {"text": " "}}, 400),
         ("PATCH", f"{PATH}/flt_1", {"name": "Otro"}, 404),
+        ("PATCH", one, {"name": "Otro", "changed_at": "2026-01-01T00:00:00Z"}, 409),
+        ("PATCH", one, {"name": "Otro", "changed_at": "2026-01-01T00:00:00"}, 400),
+        ("DELETE", f"{one}?changed_at=2026-01-01T00:00:00Z", {}, 409),
+        ("DELETE", f"{one}?changed_at=yesterday", {}, 400),
         ("DELETE", f"{PATH}/flt_1", {}, 404),
         ("POST", "/v1/campaigns", {"name": "Otra", "saved_filter": "flt_1"}, 404),
     ]
@@ -72,13 +86,9 @@ async def test_bad_input_is_a_sentence(api: HttpClient) -> None:
 async def test_who_may_only_look_changes_nothing(api: HttpClient, server: HttpServer) -> None:
     """Each change is in the audit, with who made it."""
     made = await api.post(PATH, name="Feria", filter={"text": "feria"})
-    auth = server.services.auth
-    await auth.users.create_user("vera", Role.VIEWER, "root")
-    issued = await auth.tokens.issue_token(
-        OWNER, "vera", "test", ROLE_SCOPES[Role.VIEWER], timedelta(hours=1)
-    )
     viewer = server.public
-    viewer.session.headers["Authorization"] = f"Bearer {issued.token}"
+    token = await issue_token(server, Role.VIEWER)
+    viewer.session.headers["Authorization"] = f"Bearer {token}"
     one = f"{PATH}/{made.document['id']}"
     assert (await viewer.get(one)).status == 200
     for method, path in (("POST", PATH), ("PATCH", one), ("DELETE", one)):
@@ -90,3 +100,20 @@ async def test_who_may_only_look_changes_nothing(api: HttpClient, server: HttpSe
         *("saved_filter_deleted", "saved_filter_changed", "saved_filter_created")
     ]
     assert entries[1]["entry"]["detail"] == {"name": "Feria marzo", "before": "Feria"}
+
+
+async def test_a_page_reads_in_its_language_what_a_filter_became(
+    api: HttpClient, server: HttpServer
+) -> None:
+    """The refusal has the sentence of the filter, which is no sentence of the catalogue."""
+    made = await api.post(PATH, name="Feria", filter={"permission": "opted_in"})
+    path = f"{PATH}/{made.document['id']}"
+    page = {
+        "Authorization": f"Bearer {await issue_token(server, Role.OPERATOR)}",
+        "Sec-Fetch-Site": "same-origin",
+        "Accept-Language": "es-AR",
+    }
+    body = {"name": "Otro", "changed_at": "2026-01-01T00:00:00Z"}
+    late = await server.public.call("PATCH", path, json=body, headers=page)
+    assert late.status == 409
+    assert late.document["detail"].endswith("Ahora es Feria: Personas cuyo permiso es: Aceptó.")
