@@ -65,7 +65,7 @@ ROOT_PACKAGES: Final[Mapping[str, Sequence[str]]] = {
     ),
 }
 """What is added to a minimal Debian: to build the packages, what a blank server has, and to install
-them without a network and boot. Few, since each is made anew on a clean machine."""
+them without a network and boot. Few, since a clean machine makes each of them first."""
 
 
 def ensure_root(release: DebianRelease, purpose: str) -> Path:
