@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.helpers.client.browser import (
     SIZES,
@@ -102,3 +103,40 @@ async def test_a_filter_is_saved_and_taken_by_a_draft(
         await expect(page.get_by_role("alert")).to_contain_text(
             say("somebody deleted it", "alguien lo borró")
         )
+
+
+async def test_an_answer_never_replaces_what_was_typed_meanwhile(
+    browser: Browser, console: ConsoleServer
+) -> None:
+    """And a page that did not touch the audience leaves it as a colleague made it."""
+    await console.api.post("/v1/saved-filters", name="Feria", filter={"text": "rosario"})
+    made = await console.api.post("/v1/campaigns", name="Marzo")
+    id_ = made.document["campaign"]["id"]
+    held, answered = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        answer = await route.fetch()
+        held.set()
+        await answered.wait()
+        await route.fulfill(response=answer)
+
+    look = choose_look("laptop", 1)
+    async with open_page(browser, console, f"/campaigns/{id_}", **look.options) as page:
+        await wait_until_live(page)
+        form, text = page.locator("#campaign-draft"), page.locator("[name='audience.text']")
+        total = page.locator("#campaign-audience [data-count=all]")
+        await page.route(f"**/v1/campaigns/{id_}", hold, times=1)
+        await form.locator("[name=saved_filter]").select_option("Feria")
+        await held.wait()
+        await text.fill("córdoba")
+        answered.set()
+        await expect(total).to_have_text("1")
+        await expect(text).to_have_value("córdoba")
+        campaign = (await console.api.get(f"/v1/campaigns/{id_}")).document["campaign"]
+        assert campaign["audience"] == {"text": "córdoba"}
+        theirs = {"audience": {"text": "ros"}}
+        await console.api.call("PATCH", f"/v1/campaigns/{id_}", json=theirs)
+        async with page.expect_response(f"**/v1/campaigns/{id_}"):
+            await form.locator("[name=name]").fill("Abril")
+        campaign = (await console.api.get(f"/v1/campaigns/{id_}")).document["campaign"]
+        assert (campaign["name"], campaign["audience"]) == ("Abril", {"text": "ros"})

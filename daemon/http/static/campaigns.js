@@ -8,6 +8,8 @@ import { toast } from "./toasts.js";
 const SAVE_DELAY = 400;
 let timer = null;
 let taken = ""; // the saved filter that was just chosen
+let audienceEdits = 0; // how often somebody changed a field of the audience on this page,
+let savedAudienceEdits = 0; // and which of these changes the server has
 let saves = Promise.resolve();
 let steps = 0; // counted at the beginning and the end of each step, so that it is odd during one
 const asked = new WeakMap();
@@ -65,7 +67,11 @@ function startDraft() {
       taken = target.value;
       return save();
     }
-    if (target.name.startsWith("audience.")) chooseSavedFilter("");
+    if (target.name.startsWith("audience.")) {
+      taken = "";
+      audienceEdits += 1;
+      chooseSavedFilter("");
+    }
     timer = setTimeout(save, SAVE_DELAY);
   });
   draft().addEventListener("click", ({ target }) => {
@@ -91,12 +97,11 @@ function readDraft() {
     if (name.startsWith("audience.") && value.trim()) audience[name.slice("audience.".length)] = value.trim();
   }
   const [text, version] = fields.text.split("@");
-  const body = { name: fields.name, session: fields.session, typed: fields.typed, text, audience };
+  const body = { name: fields.name, session: fields.session, typed: fields.typed, text };
   if (version) body.text_version = Number(version);
-  if (taken) {
-    delete body.audience;
-    body.saved_filter = taken;
-  }
+  // What this page did not change may be another one by now, by somebody else's page.
+  if (taken) body.saved_filter = taken;
+  else if (audienceEdits !== savedAudienceEdits) body.audience = audience;
   return { ...body, left_out: JSON.parse(draft().dataset.leftOut) };
 }
 
@@ -122,11 +127,13 @@ function save() {
   const saved = document.getElementById("draft-saved");
   const { campaign } = draft().dataset;
   saves = saves.then(async () => {
-    const body = readDraft();
+    const [body, edits] = [readDraft(), audienceEdits];
     taken = "";
     try {
       const answer = await call("PATCH", `/v1/campaigns/${campaign}`, body);
-      if (body.saved_filter) fillAudience(answer.campaign.audience);
+      savedAudienceEdits = edits;
+      // What was typed while the answer was on its way stays.
+      if (body.saved_filter && edits === audienceEdits) fillAudience(answer.campaign.audience);
       problem.hidden = true;
       saved.textContent = saved.dataset.saved;
       refreshPiece("campaign-audience");
