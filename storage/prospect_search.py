@@ -10,7 +10,12 @@ from typing import Final
 from msgspec import Struct
 
 from storage.column_formats import format_timestamp
-from storage.prospects import PERMISSION_AT, ProspectRecord, prospect_from_row
+from storage.prospects import (
+    PERMISSION_AT,
+    TEST_MESSAGE_ORIGIN,
+    ProspectRecord,
+    prospect_from_row,
+)
 from storage.sql_text import build_searched_digits, format_number_search, format_text_search
 from storage.suppressions import IS_CONTACT_SUPPRESSED
 from storage.tx import Reader
@@ -38,6 +43,13 @@ class ProspectDirectoryEntry(Struct, frozen=True):
 
     prospect: ProspectRecord
     suppressed: bool
+
+
+class ProspectCount(Struct, frozen=True):
+    """How many prospects a search finds, and how many of them are suppressed."""
+
+    total: int
+    suppressed: int
 
 
 def search_prospect_directory(
@@ -81,13 +93,18 @@ def count_prospect_directory(
     validation: str = "",
     permission: str = "",
     import_: str = "",
-) -> int:
-    """Return how many prospects a search finds as of ``now``."""
-    n: int = reader.value(
-        f"SELECT count(*) FROM prospects AS p WHERE {_IS_FOUND}",
-        _bind_filter(now, text, numbers, validation, permission, import_),
+) -> ProspectCount:
+    """Return how many prospects a search finds as of ``now``.
+
+    Except for users on whose own numbers texts were tried.
+    """
+    [row] = reader.all(
+        f"SELECT count(*) AS total, count(*) FILTER (WHERE {_IS_SUPPRESSED}) AS suppressed"
+        f" FROM prospects AS p WHERE {_IS_FOUND} AND cartera_origen <> :test_message",
+        _bind_filter(now, text, numbers, validation, permission, import_)
+        | {"test_message": TEST_MESSAGE_ORIGIN},
     )
-    return n
+    return ProspectCount(row["total"], row["suppressed"])
 
 
 def finds_contact_alone(reader: Reader, text: str, contact: str) -> bool:

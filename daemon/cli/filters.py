@@ -130,4 +130,6 @@ def _print_filter(saved: dict[str, Any], *, json_: bool) -> None:
         print_json(saved)
         return
     print_text(f"{saved['name']}: {saved['sentence']}.")
-    print_text("1 person now" if saved["count"] == 1 else f"{saved['count']} people now")
+    people = "1 person now" if saved["count"] == 1 else f"{saved['count']} people now"
+    apart = f", {saved['suppressed']} of them opted out" if saved["suppressed"] else ""
+    print_text(people + apart)

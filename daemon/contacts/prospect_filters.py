@@ -13,7 +13,7 @@ from daemon.contacts.aliases import list_searched_spellings
 from daemon.gate.consent import Permission
 from statemachines.prospect import ValidationState
 from storage import imports, prospect_search
-from storage.prospect_search import ProspectDirectoryEntry
+from storage.prospect_search import ProspectCount, ProspectDirectoryEntry
 from storage.tx import Reader
 
 MAX_FIELD_LENGTH: Final = 200
@@ -79,8 +79,13 @@ def find_prospects(
     )
 
 
-def count_prospects(reader: Reader, chosen: ProspectFilter, now: datetime, region: str) -> int:
-    """Return exactly how many people a filter finds."""
+def count_prospects(
+    reader: Reader, chosen: ProspectFilter, now: datetime, region: str
+) -> ProspectCount:
+    """Return exactly how many people a filter finds, and how many of them opted out.
+
+    As the audience of a campaign counts: except for users' own numbers of test messages.
+    """
     return prospect_search.count_prospect_directory(reader, **build_search(chosen, now, region))
 
 

@@ -34,13 +34,17 @@ _LIST_HINT: Final = "List them: leadmaster filters list"
 
 
 class SavedFilter(Struct, frozen=True, kw_only=True):
-    """A filter of prospects under a name. ``count`` is exactly how many people it finds now."""
+    """A filter of prospects under a name.
+
+    ``count`` is exactly how many people it finds now; ``suppressed`` of them opted out.
+    """
 
     id: str
     name: str
     filter: ProspectFilter
     sentence: str
     count: int
+    suppressed: int
     created_at: datetime
     created_by: str
     changed_at: datetime
@@ -179,12 +183,14 @@ class SavedFilterService:
 
     def _build_view(self, reader: Reader, record: SavedFilterRecord) -> SavedFilter:
         chosen = parse_filter(record.filter)
+        counted = count_prospects(reader, chosen, self._clock.now(), self._region)
         return SavedFilter(
             id=record.id,
             name=record.name,
             filter=chosen,
             sentence=describe_filter(reader, chosen, self._load_words(_LANGUAGE)),
-            count=count_prospects(reader, chosen, self._clock.now(), self._region),
+            count=counted.total,
+            suppressed=counted.suppressed,
             created_at=record.created_at,
             created_by=record.created_by,
             changed_at=record.changed_at,

@@ -25,6 +25,7 @@ from daemon.http.console.language import Language
 from daemon.http.console.layout import build_page_context, render_piece
 from daemon.http.health import get_services
 from storage import saved_filters
+from storage.prospect_search import ProspectCount
 from storage.saved_filters import SavedFilterRecord
 from storage.tx import Reader
 
@@ -33,6 +34,7 @@ routes = web.RouteTableDef()
 SAVED_FILTER_ACTIONS: Final = ("change", "rename", "delete")
 """What is done about a saved filter; each has a dialog."""
 SavedFilterId = Annotated[str, msgspec.Meta(max_length=64)]
+_NOBODY: Final = ProspectCount(0, 0)
 _FILTER_FIELDS: Final = frozenset(ProspectFilter.__struct_fields__)
 
 
@@ -62,7 +64,7 @@ class FilterView(Struct, frozen=True, kw_only=True):
 
     fields: Mapping[str, str]
     sentence: str
-    count: int
+    count: ProspectCount
     chosen: SavedFilterRecord | None
     stored_sentence: str
     gone: bool
@@ -94,7 +96,7 @@ def build_filter_view(
     return FilterView(
         fields=fields,
         sentence=describe_filter(reader, query, words),
-        count=count_prospects(reader, query, now, region) if fields or chosen else 0,
+        count=count_prospects(reader, query, now, region) if fields or chosen else _NOBODY,
         chosen=chosen,
         stored_sentence=stored,
         gone=bool(query.saved_filter) and chosen is None,

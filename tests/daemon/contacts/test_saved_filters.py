@@ -10,6 +10,7 @@ import pytest
 
 from daemon.campaigns.service import CampaignChange
 from daemon.contacts.prospect_filters import ProspectFilter
+from daemon.contacts.prospects import ProspectInput
 from daemon.contacts.saved_filters import (
     MAX_NAME_LENGTH,
     MAX_SAVED_FILTERS,
@@ -20,6 +21,8 @@ from daemon.gate.consent import Permission
 from daemon.http.console.language import Language, load_language
 from statemachines.prospect import ValidationState
 from storage import audit
+from storage.prospects import TEST_MESSAGE_ORIGIN
+from storage.suppressions import SuppressionSource
 from tests.helpers.services.campaigns import WHO, add_people, make_draft, start
 from tests.helpers.services.messaging import MessagingServices, open_messaging_services
 
@@ -208,3 +211,23 @@ async def test_who_read_an_older_one_neither_changes_nor_deletes_it(
     again = await kept.change(read.id, "eva", name="Marzo", as_read=first.changed_at)
     assert (again.name, again.filter) == ("Marzo", validated)
     assert (await kept.change(read.id, "eva", name="Abril")).name == "Abril"
+
+
+async def test_a_count_says_who_opted_out_and_has_nobody_of_ours(
+    services: MessagingServices,
+) -> None:
+    """As the audience of a campaign counts: a user's own number was for a test message."""
+    saved = await services.saved_filters.create("Sosa", ProspectFilter(text="sosa"), WHO)
+    assert (saved.count, saved.suppressed) == (3, 0)
+    [contact] = await add_people(services, 1, first=4)
+    await services.suppression.suppress(
+        contact, source=SuppressionSource.OPERATOR, reason="They asked.", who=WHO
+    )
+    ours = ProspectInput(
+        phone="+5491150000009", cartera_origen=TEST_MESSAGE_ORIGIN, name="Eva Sosa"
+    )
+    await services.prospects.create(ours, WHO)
+    counted = await services.saved_filters.get(saved.id)
+    campaign = await make_draft(services, saved_filter=saved.id)
+    audience = await services.campaigns.count_audience(campaign)
+    assert (counted.count, counted.suppressed) == (audience.total, audience.suppressed) == (4, 1)

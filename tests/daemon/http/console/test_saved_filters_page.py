@@ -67,6 +67,15 @@ async def test_the_row_has_exact_counts_and_the_chosen_one(console: ConsoleServe
     assert '<bdi>Feria</bdi> <span class="figure">1</span>' in row
 
 
+async def test_the_note_says_how_many_of_them_opted_out(console: ConsoleServer) -> None:
+    """They stand apart, never inside the number that can be reached."""
+    saved = await save_filter(console, text="feria")
+    path = f"/prospects?saved_filter={saved}"
+    assert "· 1 person</p>" in await show(console, path)
+    await console.api.post("/v1/suppressions", phone="+5491141234567", reason="They asked.")
+    assert "· 1 person, 1 of them opted out</p>" in await show(console, path)
+
+
 async def test_one_that_somebody_deleted_says_so_on_old_pages(console: ConsoleServer) -> None:
     """Its list, its dialogs and the dialog of a campaign, which must not be for everybody."""
     saved = await save_filter(console, text="feria")
