@@ -224,7 +224,10 @@ async def test_a_count_says_who_opted_out_and_has_nobody_of_ours(
         contact, source=SuppressionSource.OPERATOR, reason="They asked.", who=WHO
     )
     ours = ProspectInput(
-        phone="+5491150000009", cartera_origen=TEST_MESSAGE_ORIGIN, name="Eva Sosa"
+        phone="+5491150000009",
+        cartera_origen=TEST_MESSAGE_ORIGIN,
+        permission=Permission.RELATIONSHIP,
+        name="Eva Sosa",
     )
     await services.prospects.create(ours, WHO)
     counted = await services.saved_filters.get(saved.id)
