@@ -16,6 +16,7 @@ from daemon.cli.context import (
     list_options,
     pass_cli_context,
 )
+from daemon.cli.filters import build_filter, import_option, search_option
 from daemon.cli.tables import print_table
 
 _COLUMNS = {
@@ -56,8 +57,6 @@ _client_option = click.option("--client", required=True, help="The client, by na
 _ids_option = click.option(
     "--prospect", "ids", multiple=True, help="Only these prospects, by id; may be repeated."
 )
-_text_option = click.option("--text", default="", help="Part of a name, trade, origin or number.")
-_import_option = click.option("--import", "import_id", default="", help="Only of this import.")
 _decided_option = click.option(
     "--decide",
     "decided",
@@ -108,8 +107,8 @@ def show_delivery(cli: CliContext, *, delivery: str, json_: bool) -> None:
 @deliveries.command("preview")
 @_client_option
 @_ids_option
-@_text_option
-@_import_option
+@search_option
+@import_option
 @_decided_option
 @json_option
 @pass_cli_context
@@ -121,7 +120,7 @@ def preview_delivery(
     ids: tuple[str, ...],
     decided: tuple[str, ...],
     json_: bool,
-    **narrowed: str,
+    **options: str | None,
 ) -> None:
     """Show who would be in a delivery now, and who is left out and why."""
     daemon = cli.client()
@@ -130,7 +129,7 @@ def preview_delivery(
         client=find_client(daemon, client),
         ids=list(ids) or None,
         decided=list(decided),
-        **narrowed,
+        **build_filter(options),
     )
     if json_:
         print_json(preview)
@@ -147,8 +146,8 @@ def preview_delivery(
 @click.argument("hash_", metavar="HASH")
 @_client_option
 @_ids_option
-@_text_option
-@_import_option
+@search_option
+@import_option
 @_decided_option
 @click.option("--decision", default="", help="Why those of --decide are handed over.")
 @json_option
@@ -162,7 +161,7 @@ def freeze_delivery(
     ids: tuple[str, ...],
     decided: tuple[str, ...],
     json_: bool,
-    **narrowed: str,
+    **options: str | None,
 ) -> None:
     """Freeze a delivery as it was previewed, by the HASH that `preview` printed."""
     daemon = cli.client()
@@ -172,7 +171,7 @@ def freeze_delivery(
         hash=hash_,
         ids=list(ids) or None,
         decided=list(decided),
-        **narrowed,
+        **build_filter(options),
     )
     _print_detail(detail, json_=json_)
     if not json_:

@@ -21,13 +21,32 @@ _FIELDS: Final = {
 _COLUMNS: Final = {"name": "filter", "count": "people", "sentence": "finds"}
 
 
+_SEARCH_HELP: Final = "Part of a name, trade, origin or number."
+search_option = click.option("--search", help=_SEARCH_HELP)
+import_option = click.option("--import", "import_id", help="Those of this import alone.")
+permission_option = click.option("--permission", help="Those with this permission alone.")
+
+
 def filter_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators take any command
     """Add the options of a filter of prospects."""
+    return search_option(_narrowing_options(command))
+
+
+def list_filter_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators take any command
+    """Add the options of a filter of prospects, and the one for a saved filter."""
+    named = click.option(
+        "--filter", "saved_filter", help="Those of this saved filter, by its name."
+    )
+    # The first name of the search, from before there were filters elsewhere.
+    search = click.option("--search", "--text", "search", help=_SEARCH_HELP)
+    return search(_narrowing_options(named(command)))
+
+
+def _narrowing_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators take any command
     for option in (
-        click.option("--import", "import_id", help="Those of this import alone."),
+        import_option,
         click.option("--validation", help="Those with this validation alone."),
-        click.option("--permission", help="Those with this permission alone."),
-        click.option("--search", help="Part of a name, trade, origin or number."),
+        permission_option,
     ):
         command = option(command)
     return command
@@ -35,24 +54,18 @@ def filter_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators ta
 
 def build_filter(options: Mapping[str, Any]) -> dict[str, str]:
     """Return the filter of the options that were given."""
-    return {field: options[name] for name, field in _FIELDS.items() if options[name]}
+    return {field: options[name] for name, field in _FIELDS.items() if options.get(name)}
 
 
-saved_filter_option = click.option(
-    "--filter", "saved_filter", default=None, help="Those of this saved filter, by its name."
-)
-
-
-def use_saved_filter(cli: CliContext, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options with the fields of the saved filter that they name, in place of its name."""
-    options = dict(given)
-    name = options.pop("saved_filter")
+def load_filter(cli: CliContext, options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the filter of the options that were given, or of the saved one that they name."""
+    fields, name = build_filter(options), options["saved_filter"]
     if not name:
-        return options
-    if any(options.get(field) for field in _FIELDS.values()):
+        return fields
+    if fields:
         raise click.UsageError("Give either --filter or the options of a filter.")
     saved = cli.client().get("saved-filters", name)["filter"]
-    return options | {field: value for field, value in saved.items() if value}
+    return {field: value for field, value in saved.items() if value}
 
 
 @click.group(cls=CommandGroup)

@@ -17,7 +17,7 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
-from daemon.cli.filters import saved_filter_option, use_saved_filter
+from daemon.cli.filters import list_filter_options, load_filter
 from daemon.cli.selections import select_prospects
 from daemon.cli.tables import print_fields, print_table
 from daemon.cli.time_format import format_time
@@ -122,16 +122,15 @@ def undo_import(cli: CliContext, /, *, import_id: str, reason: str) -> None:
 
 
 @prospects.command("list")
-@click.option("--text", default=None, help="Part of a name, trade, origin or number.")
-@click.option("--validation", default=None, help="Only in this state, such as validated.")
-@click.option("--permission", default=None, help="Only with this permission.")
-@saved_filter_option
+@list_filter_options
 @list_options
 @json_option
 @pass_cli_context
-def list_prospects(cli: CliContext, /, *, json_: bool, **filters: Any) -> None:  # noqa: ANN401 - as click gives it
+def list_prospects(
+    cli: CliContext, /, *, limit: int, after: str | None, json_: bool, **options: str | None
+) -> None:
     """Show prospects in the order they came."""
-    answer = cli.client().get("prospects", **use_saved_filter(cli, filters))
+    answer = cli.client().get("prospects", limit=limit, after=after, **load_filter(cli, options))
     if json_:
         print_json(answer)
         return
@@ -364,18 +363,14 @@ def correct_prospect(
 
 @prospects.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@click.option("--text", default=None, help="Part of a name, trade, origin or number.")
-@click.option("--validation", default=None, help="Only in this state, such as validated.")
-@click.option("--permission", default=None, help="Only with this permission.")
-@saved_filter_option
+@list_filter_options
 @json_option
 @pass_cli_context
 def export_prospects(
-    cli: CliContext, /, *, file: Path | None, json_: bool, **filters: str | None
+    cli: CliContext, /, *, file: Path | None, json_: bool, **options: str | None
 ) -> None:
     """Write prospects to FILE as CSV, or to the screen."""
-    chosen = use_saved_filter(cli, filters)
-    content = cli.client().download("exports", "prospects.csv", **chosen)
+    content = cli.client().download("exports", "prospects.csv", **load_filter(cli, options))
     write_csv(content, file, json_=json_)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import click
 from daemon.cli.console import print_json, print_text, write_csv
 from daemon.cli.context import CliContext, json_option, pass_cli_context, reason_option
 from daemon.cli.errors import ask_confirmation
-from daemon.cli.filters import saved_filter_option, use_saved_filter
+from daemon.cli.filters import list_filter_options, load_filter
 from daemon.cli.tables import print_table
 
 _PROSPECT_ACTIONS: Final = ("check", "validate", "consent", "suppress", "export")
@@ -24,11 +24,7 @@ _MARKS: Final = ("reason", "how", "when", "heard_by", "words")
 @click.argument("action", type=click.Choice(_PROSPECT_ACTIONS))
 @click.option("--id", "ids", multiple=True, help="This prospect; again for another one.")
 @click.option("--all", "everybody", is_flag=True, help="All prospects, without a filter.")
-@click.option("--text", default="", help="Part of a name, trade, origin or number.")
-@click.option("--validation", default="", help="In this state, such as validated.")
-@click.option("--permission", default="", help="With this permission.")
-@click.option("--import", "import_id", default="", help="Of this import.")
-@saved_filter_option
+@list_filter_options
 @reason_option(required=False)
 @click.option("--how", default=None, help="Consent: on a call, a form, in_person or paper.")
 @click.option("--when", default=None, help="Consent: the day, such as 2026-11-28.")
@@ -52,8 +48,7 @@ def select_prospects(
 
     It is refused where the filter finds others than those that were counted.
     """
-    names = ("text", "validation", "permission", "import_id")
-    chosen = _build_choice(use_saved_filter(cli, given), names)
+    chosen = _build_choice(given, load_filter(cli, given))
     if action == "export":
         _export(cli, "prospects", chosen, file, json_=json_)
     else:
@@ -86,7 +81,7 @@ def select_messages(
 
     It is refused where the filter finds others than those that were counted.
     """
-    chosen = _build_choice(given, ("state", "session", "text"))
+    chosen = _build_choice(given, _list_given(given, "state", "session", "text"))
     _act(cli, "messages", action, chosen, {"reason": reason}, yes=yes, json_=json_)
 
 
@@ -107,13 +102,17 @@ def export_audit(
     **given: Any,  # noqa: ANN401 - as click gives it
 ) -> None:
     """Write who did what, when and why to FILE as CSV, or to the screen."""
-    chosen = _build_choice({**given, "everybody": True}, ("who", "action", "subject"))
+    wanted = _list_given(given, "who", "action", "subject")
+    chosen = _build_choice({**given, "everybody": True}, wanted)
     _export(cli, "audit", chosen, file, json_=json_)
 
 
-def _build_choice(given: Mapping[str, Any], filters: Sequence[str]) -> dict[str, Any]:
+def _list_given(given: Mapping[str, Any], *names: str) -> dict[str, str]:
+    return {name: given[name] for name in names if given[name]}
+
+
+def _build_choice(given: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, Any]:
     """Return ids or the filter of a selection, as the API takes them."""
-    wanted = {name: given[name] for name in filters if given[name]}
     if given["ids"] and wanted:
         raise click.UsageError("Give either --id or a filter.")
     if given["ids"]:

@@ -14,6 +14,7 @@ from daemon.cli.context import (
     list_options,
     pass_cli_context,
 )
+from daemon.cli.filters import build_filter, import_option, permission_option, search_option
 from daemon.cli.tables import print_table
 
 _PURPOSES = ("first_contact", "follow_up", "answer", "origin_answer")
@@ -121,29 +122,30 @@ def approve_text(cli: CliContext, *, text: str, version: int, json_: bool) -> No
 
 @texts.command("preview")
 @click.argument("text")
-@click.option("--search", default="", help="Part of a name, trade, origin or number.")
-@click.option("--permission", default=None, help="Only with this permission.")
-@click.option("--import", "import_id", default="", help="Only people of this import.")
+@search_option
+@permission_option
+@import_option
 @click.option("--page", default=1, type=click.IntRange(1, 1000), help="Which three of them.")
 @json_option
 @pass_cli_context
 def preview_text(
     cli: CliContext,
+    /,
     *,
     text: str,
-    search: str,
-    permission: str | None,
-    import_id: str,
     page: int,
     json_: bool,
+    **options: str | None,
 ) -> None:
     """Show the newest version of a TEXT on three real people, and what would become of it."""
     client = cli.client()
     found = client.get("texts", text)
     newest = found["versions"][0]
     words = {key: newest[key] for key in ("body", "footer", "fallbacks")}
-    among = {"text": search, "permission": permission, "import_id": import_id, "page": page - 1}
-    preview = client.post("texts", "preview", purpose=found["purpose"], **words, **among)
+    among = build_filter(options)
+    preview = client.post(
+        "texts", "preview", purpose=found["purpose"], **words, **among, page=page - 1
+    )
     if json_:
         print_json(preview)
         return

@@ -47,8 +47,6 @@ PROSPECT_COLUMNS: Final = (
 class ProspectExportQuery(ProspectFilter, frozen=True):
     """Which prospects to export; without any field, all of them. `ids` are separated by commas."""
 
-    text: str = ""  # as released: of any length
-    import_id: str = ""
     ids: str = ""
 
 

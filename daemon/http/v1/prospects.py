@@ -56,7 +56,6 @@ LongText = Annotated[str, msgspec.Meta(max_length=4000)]
 class ProspectQuery(ProspectFilter, frozen=True):
     """Which prospects to list; `text` is a part of the name, trade, origin or number."""
 
-    text: str = ""  # as released: of any length
     after: str = ""
     limit: PageLimit = 50
 

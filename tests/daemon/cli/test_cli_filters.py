@@ -34,8 +34,11 @@ def test_a_filter_is_saved_used_changed_and_deleted(cli: DaemonCommands) -> None
     assert cli("prospects", "export", "--filter", "feria nunez").out.count("+549114123456") == 1
     selected = cli("prospects", "select", "export", "--filter", "feria nunez").out
     assert selected.count("+549114123456") == 1
-    both = cli("prospects", "list", "--filter", "feria nunez", "--text", "web", status=2)
+    both = cli("prospects", "list", "--filter", "feria nunez", "--search", "web", status=2)
     assert "either --filter or the options" in both.err
+    for words in (["list"], ["export"], ["select", "export"]):
+        assert cli("prospects", *words, "--search", "feria").out.count("+549114123456") == 1
+        assert "+549114123456" not in cli("prospects", *words, "--import", "imp_1").out
     made = cli.run_json_command("campaigns", "add", "Marzo", "--filter", "feria nunez")
     assert made["campaign"]["audience"] == {"text": "feria"}
     campaign = made["campaign"]["id"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from daemon.auth import ALL_SCOPES, ROLE_SCOPES, Principal, Role, SignInMethod
 from daemon.auth.identity import Scope
+from daemon.contacts.prospect_filters import MAX_FIELD_LENGTH
 from daemon.contacts.saved_filters import MAX_NAME_LENGTH
 from tests.helpers.client.http import HttpClient, HttpServer
 
@@ -81,6 +82,15 @@ async def test_bad_input_is_a_sentence(api: HttpClient) -> None:
         assert (method, path, body, reply.status) == (method, path, body, status)
         assert reply.document["detail"]
     assert (await api.get("/v1/campaigns")).document["items"] == []
+
+
+async def test_a_filter_has_one_limit_wherever_it_is_used(api: HttpClient) -> None:
+    """What a list finds can be kept as a filter."""
+    long = "a" * (MAX_FIELD_LENGTH + 1)
+    for path in ("/v1/prospects", "/v1/exports/prospects.csv"):
+        for field in ("text", "import_id"):
+            assert (await api.get(f"{path}?{field}={long[1:]}")).status == 200
+            assert (await api.get(f"{path}?{field}={long}")).status == 400
 
 
 async def test_who_may_only_look_changes_nothing(api: HttpClient, server: HttpServer) -> None:
