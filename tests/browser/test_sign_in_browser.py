@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.async_api import Browser, Page, ViewportSize, expect
+from playwright.async_api import Browser, Error, Page, Route, ViewportSize, expect
 
 from daemon.http.problems import PROBLEM_JSON
 from daemon.settings import ClockSettings
@@ -89,11 +90,26 @@ async def test_orders_carry_the_sign_ins_own_token(server: HttpServer, browser: 
         await page.keyboard.press("Shift+H")
         await page.locator("#dialog .danger").click()
         await expect(page.locator("#halt-banner")).to_contain_text("ana stopped all sending")
+        await page.route("**/v1/sign-in", partial(answer_after_the_stream, server))
         await page.locator("#user-menu summary").click()
         await page.get_by_role("button", name="Sign out").click()
         await page.wait_for_url("**/sign-in")
         await page.goto("/sessions")
         await page.wait_for_url("**/sign-in?back=/sessions")
+
+
+async def answer_after_the_stream(server: HttpServer, route: Route) -> None:
+    """Answer whoever signs out once their page's stream has ended, and the page knows why."""
+    if route.request.method != "DELETE":
+        await route.continue_()
+        return
+    answer = await route.fetch()
+    page = route.request.frame.page
+    async with page.expect_response("**/v1/sign-in"):  # the page asks why the stream has ended
+        await server.control.post("/v1/sessions", name="ventas", channel="simulated")
+    with contextlib.suppress(Error):  # of a page that is left
+        await page.evaluate("fetch('/v1/sign-in').then(() => 0)")  # it has read that answer by now
+    await route.fulfill(response=answer)
 
 
 async def test_a_browser_that_is_signed_out_elsewhere_is_led_to_the_door(

@@ -105,12 +105,14 @@ function announceStage(stage, form, answer = null) {
 async function submitCommand(form, command) {
   const button = form.querySelector("button:not([type=button])");
   button.disabled = true;
+  if (command.then) document.body.dataset.leaving = "";
   try {
     const answer = await sendCommand(command);
     if (form.dataset.once) showOnce(form, answer[form.dataset.once]);
     else finishForm(form, fill(command.then, { ...command.body, ...answer }));
     announceStage("sent", form, answer);
   } catch (problem) {
+    delete document.body.dataset.leaving;
     showProblem(form, problem);
   } finally {
     button.disabled = false;

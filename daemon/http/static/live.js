@@ -50,9 +50,10 @@ async function onEnd() {
   redirectIfSignedOut(signedIn?.status);
 }
 
-// A sign-in that has ended leads to the sign-in page, which says so and leads back to this page.
+// A sign-in that has ended leads to the sign-in page, which says so and leads back to this page; not
+// where a command that is under way leads elsewhere, as signing out does.
 function redirectIfSignedOut(status) {
-  if (status !== 401) return;
+  if (status !== 401 || "leaving" in document.body.dataset) return;
   location.assign(`/sign-in?ended&back=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
