@@ -24,7 +24,7 @@ from storage.saved_filters import SavedFilterRecord
 from storage.tx import Reader, Tx
 
 MAX_SAVED_FILTERS: Final = 30
-"""How many there may be: all are in one row above the list, where each is counted."""
+"""How many there may be: each is counted where all are shown."""
 MAX_NAME_LENGTH: Final = 60
 _LANGUAGE: Final = "en"
 """Of the sentences that programs get."""

@@ -103,6 +103,14 @@ async def test_a_filter_is_saved_and_taken_by_a_draft(
         await expect(page.get_by_role("alert")).to_contain_text(
             say("somebody deleted it", "alguien lo borró")
         )
+        for letter in "ABCDEF":
+            await console.api.post("/v1/saved-filters", name=letter, filter={"text": "rosario"})
+        await page.goto("/prospects")
+        await wait_until_live(page)
+        await look.press(page.get_by_text(say("All filters (7)", "Todos los filtros (7)")))
+        await expect(page.locator(".all-filters .chip .figure")).to_have_count(7)
+        assert not await is_too_wide(page)
+        assert await list_axe_violations(page) == []
 
 
 async def test_an_answer_never_replaces_what_was_typed_meanwhile(

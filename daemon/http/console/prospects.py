@@ -26,6 +26,7 @@ from daemon.http.console.saved_filters import (
     ProspectsPageQuery,
     apply_saved_filter,
     build_filter_view,
+    choose_shown,
 )
 from daemon.http.console.timeline import TimelineEntry
 from daemon.http.console.verdict_view import VerdictView
@@ -96,12 +97,14 @@ async def show_prospects_page(request: web.Request) -> web.StreamResponse:
     }
     if "HX-Request" in request.headers:
         return render_piece(request, "pieces/prospect_list.html", **values)
+    saved = await services.database.read(saved_filters.list_saved_filters)
     return await render_page(
         request,
         "prospects.html",
         active_page="prospects",
         counts=await services.database.read(prospects.count_prospects_by_validation),
-        saved=await services.database.read(saved_filters.list_saved_filters),
+        all_saved=saved,
+        shown=choose_shown(saved, view.chosen.id if view.chosen else ""),
         **values,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -34,6 +34,8 @@ routes = web.RouteTableDef()
 SAVED_FILTER_ACTIONS: Final = ("change", "rename", "delete")
 """What is done about a saved filter; each has a dialog."""
 SavedFilterId = Annotated[str, msgspec.Meta(max_length=64)]
+SHOWN_FILTERS: Final = 6
+"""How many are in the row, where each is counted; the others are a press away."""
 _NOBODY: Final = ProspectCount(0, 0)
 _FILTER_FIELDS: Final = frozenset(ProspectFilter.__struct_fields__)
 
@@ -53,6 +55,12 @@ class ChosenFilterQuery(RequestQuery, frozen=True):
     """The saved filter that is chosen."""
 
     saved_filter: SavedFilterId = ""
+
+
+class SavedFiltersQuery(ChosenFilterQuery, frozen=True):
+    """Which saved filters are shown: those in the row above the list, or all."""
+
+    all: bool = False
 
 
 class FilterView(Struct, frozen=True, kw_only=True):
@@ -83,6 +91,11 @@ def apply_saved_filter(
     return msgspec.structs.replace(query, **stored)
 
 
+def choose_shown(saved: Sequence[SavedFilterRecord], chosen: str) -> list[SavedFilterRecord]:
+    """Return the saved filters in the row above the list: the chosen one, then others by name."""
+    return sorted(saved, key=lambda each: each.id != chosen)[:SHOWN_FILTERS]
+
+
 def build_filter_view(
     reader: Reader, query: ProspectsPageQuery, words: Language, now: datetime, region: str
 ) -> FilterView:
@@ -106,15 +119,25 @@ def build_filter_view(
 @routes.get("/pieces/saved-filters")
 @render_errors
 async def show_saved_filters(request: web.Request) -> web.StreamResponse:
-    """Show the saved filters, each with how many people it finds now."""
-    query = read_query(request, ChosenFilterQuery)
-    saved = await get_services(request).saved_filters.list_filters()
+    """Show the saved filters in the row, or all of them, each with how many people it finds now."""
+    query, services = read_query(request, SavedFiltersQuery), get_services(request)
+    now, region = build_page_context(request).now, services.settings.daemon.default_region
+
+    def read(reader: Reader) -> tuple[list[SavedFilterRecord], dict[str, int]]:
+        saved = saved_filters.list_saved_filters(reader)
+        if not query.all:
+            saved = choose_shown(saved, query.saved_filter)
+        found = (count_prospects(reader, parse_filter(each.filter), now, region) for each in saved)
+        return saved, {each.id: n.total for each, n in zip(saved, found, strict=True)}
+
+    saved, counts = await services.database.read(read)
     return render_piece(
         request,
         "pieces/saved_filters.html",
         saved=saved,
-        counts={each.id: each.count for each in saved},
+        counts=counts,
         chosen=query.saved_filter,
+        place="all" if query.all else "shown",
     )
 
 

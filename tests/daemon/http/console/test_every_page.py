@@ -160,7 +160,7 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
         *("/prospects?saved_filter={filter}", "/prospects?saved_filter={filter}&text=p"),
         "/prospects?saved_filter=deleted",
     ),
-    "/pieces/saved-filters": ("/pieces/saved-filters?saved_filter={filter}",),
+    "/pieces/saved-filters": ("/pieces/saved-filters?saved_filter={filter}&all=true",),
     "/pieces/saved-filters/new": ("/pieces/saved-filters/new?text=p&permission=opted_in",),
     "/pieces/saved-filters/{id}/{action}": (
         *(f"/pieces/saved-filters/{{filter}}/{action}?text=p" for action in SAVED_FILTER_ACTIONS),

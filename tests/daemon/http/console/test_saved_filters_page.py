@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from daemon.http.console.saved_filters import SAVED_FILTER_ACTIONS
+from daemon.http.console.saved_filters import SAVED_FILTER_ACTIONS, SHOWN_FILTERS
 from storage import imports
 from storage.tx import Tx
 from tests.helpers.client.console import HTMX_HEADERS, ConsoleServer, get_page
@@ -62,9 +62,27 @@ async def test_the_row_has_exact_counts_and_the_chosen_one(console: ConsoleServe
     """The counts come after the page, which does not wait for them."""
     saved = await save_filter(console, text="feria")
     page = await show(console, f"/prospects?saved_filter={saved}")
-    assert re.search(rf'id="{saved}"[^>]*aria-current="true"><bdi>Feria</bdi></a>', page)
+    assert re.search(rf'id="shown-{saved}"[^>]*aria-current="true"><bdi>Feria</bdi></a>', page)
     row = await show(console, f"/pieces/saved-filters?saved_filter={saved}", **HTMX_HEADERS)
     assert '<bdi>Feria</bdi> <span class="figure">1</span>' in row
+
+
+async def test_of_many_a_few_are_shown_and_counted(console: ConsoleServer) -> None:
+    """The chosen one first; all of them are behind one word, and are counted once it is opened."""
+    saved = await save_filter(console, text="feria")
+    for letter in "ABCDEFG":
+        await console.api.post("/v1/saved-filters", name=letter, filter={"text": "web"})
+    page = await show(console, f"/prospects?saved_filter={saved}")
+    row, every = page.split('<details class="all-filters">')
+    assert re.findall("<bdi>(.*?)</bdi>", row) == ["Feria", *"ABCDE"]
+    assert "<summary>All filters (8)</summary>" in every
+    assert re.findall('class="chip".*?<bdi>(.*?)</bdi>', every) == [*"ABCDEF", "Feria", "G"]
+    counted = await show(console, f"/pieces/saved-filters?saved_filter={saved}", **HTMX_HEADERS)
+    assert counted.count('class="figure"') == counted.count('class="chip"') == SHOWN_FILTERS
+    counted = await show(console, "/pieces/saved-filters?all=true", **HTMX_HEADERS)
+    assert counted.count('class="figure"') == 8
+    searched = await show(console, f"/prospects?saved_filter={saved}&text=f", **HTMX_HEADERS)
+    assert "/pieces/saved-filters?" not in searched
 
 
 async def test_the_note_says_how_many_of_them_opted_out(console: ConsoleServer) -> None:
