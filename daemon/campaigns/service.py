@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from daemon.api.clock import Clock
 from daemon.campaigns.audience import count_audience, list_audience
@@ -85,6 +85,11 @@ class CampaignChange(Struct, frozen=True, kw_only=True):
     saved_filter: str | None = None
     left_out: Sequence[str] | None = None
     ends_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        """Keep the words, and who is searched for, out of logs: only the fields are named."""
+        given = (name for name, value in structs.asdict(self).items() if value is not None)
+        return f"CampaignChange({', '.join(given)})"
 
 
 class AudienceCounts(Struct, frozen=True, kw_only=True):

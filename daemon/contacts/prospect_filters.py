@@ -28,6 +28,10 @@ class ProspectFilter(Struct, frozen=True, forbid_unknown_fields=True):
     permission: Permission | None = None
     import_id: _FieldText = ""
 
+    def __repr__(self) -> str:
+        """Keep what is searched for, such as a name, out of logs: only the fields are named."""
+        return f"{type(self).__name__}({', '.join(format_filter(self))})"
+
 
 def format_filter(chosen: ProspectFilter) -> dict[str, str]:
     """Return the fields of a filter that are set, as they are stored and as an address has them."""

@@ -50,6 +50,10 @@ class SavedFilter(Struct, frozen=True, kw_only=True):
     changed_at: datetime
     changed_by: str
 
+    def __repr__(self) -> str:
+        """Keep what is searched for, such as a name, out of logs."""
+        return f"SavedFilter({self.id!r})"
+
 
 class SavedFilterService:
     """Keeps, changes and deletes saved filters; campaigns hold copies of what they took."""

@@ -77,6 +77,10 @@ class FilterView(Struct, frozen=True, kw_only=True):
     stored_sentence: str
     gone: bool
 
+    def __repr__(self) -> str:
+        """Keep what is searched for, such as a name, out of logs: only the fields are named."""
+        return f"FilterView({', '.join(self.fields)})"
+
 
 def apply_saved_filter(
     reader: Reader, query: ProspectsPageQuery, given: Mapping[str, str]

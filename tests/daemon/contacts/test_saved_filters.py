@@ -19,8 +19,10 @@ from daemon.contacts.saved_filters import (
 from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.gate.consent import Permission
 from daemon.http.console.language import Language, load_language
+from daemon.http.console.saved_filters import FilterView, ProspectsPageQuery
 from statemachines.prospect import ValidationState
 from storage import audit
+from storage.prospect_search import ProspectCount
 from storage.prospects import TEST_MESSAGE_ORIGIN
 from storage.suppressions import SuppressionSource
 from tests.helpers.services.campaigns import WHO, add_people, make_draft, start
@@ -234,3 +236,26 @@ async def test_a_count_says_who_opted_out_and_has_nobody_of_ours(
     campaign = await make_draft(services, saved_filter=saved.id)
     audience = await services.campaigns.count_audience(campaign)
     assert (counted.count, counted.suppressed) == (audience.total, audience.suppressed) == (4, 1)
+
+
+async def test_nothing_prints_who_is_searched_for(services: MessagingServices) -> None:
+    """A record in a log or in a traceback says which fields a filter has, not what is in them."""
+    chosen = ProspectFilter(text="Ana Sosa", permission=Permission.OPTED_IN)
+    saved = await services.saved_filters.create("Ana", chosen, WHO)
+    change = CampaignChange(name="Marzo", typed="Hola Ana", audience=chosen)
+    view = FilterView(
+        fields={"text": "Ana Sosa"},
+        sentence="People with “Ana Sosa”",
+        count=ProspectCount(1, 0),
+        chosen=None,
+        stored_sentence="People with “Ana Sosa”",
+        gone=False,
+    )
+    page = ProspectsPageQuery(text="Ana Sosa", after="pro_1")
+    assert [repr(each) for each in (chosen, saved, change, view, page)] == [
+        "ProspectFilter(text, permission)",
+        f"SavedFilter({saved.id!r})",
+        "CampaignChange(name, typed, audience)",
+        "FilterView(text)",
+        "ProspectsPageQuery(text)",
+    ]
