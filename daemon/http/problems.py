@@ -87,7 +87,8 @@ def translate_problem(request: web.Request, problem: dict[str, object]) -> dict[
 
 def get_reader_language(request: web.Request) -> str:
     """Return the language of sentences for who made a request; programs get English."""
-    return request.get(READER_LANGUAGE, "en")
+    language: str = request.get(READER_LANGUAGE, "en")
+    return language
 
 
 def build_problem_response(request_id: str, document: dict[str, object]) -> web.Response:

@@ -9,11 +9,13 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from daemon.auth.identity import Scope
 from daemon.campaigns.audience import list_audience
 from daemon.campaigns.dry_runs import DryRunView
 from daemon.campaigns.service import AudienceCounts, CampaignView
 from daemon.contacts.prospect_filters import describe_filter, parse_filter
 from daemon.errors import BadRequest, NotFound
+from daemon.http.authentication import get_identity
 from daemon.http.bodies import PageQuery, RequestQuery, read_query
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
@@ -94,6 +96,7 @@ async def show_campaigns(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_new_campaign_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that asks for the name of a new campaign, and for its saved filter."""
+    get_identity(request).require(Scope.PROSPECTS_READ)  # what the filters search for
     chosen = read_query(request, ChosenFilterQuery).saved_filter
     saved = await get_services(request).database.read(saved_filters.list_saved_filters)
     return render_piece(request, "pieces/new_campaign.html", saved=saved, chosen=chosen)
@@ -113,8 +116,10 @@ async def show_campaign(request: web.Request) -> web.StreamResponse:
         values |= await _load_live(request, view)
         return await render_page(request, "campaign.html", active_page="campaigns", **values)
 
+    may_read_filters = Scope.PROSPECTS_READ in get_identity(request).scopes
+
     def read(reader: Reader) -> dict[str, Any]:
-        saved = saved_filters.list_saved_filters(reader)
+        saved = saved_filters.list_saved_filters(reader) if may_read_filters else []
         return {
             "texts": texts.list_newest_approved(reader),
             "saved": saved,

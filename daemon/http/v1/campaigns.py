@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
+from daemon.auth.identity import Scope
 from daemon.campaigns.dry_runs import DryRunMoved, DryRunView
 from daemon.campaigns.service import (
     MAX_NAME_LENGTH,
@@ -17,7 +18,7 @@ from daemon.campaigns.service import (
 from daemon.campaigns.working import CampaignTurn
 from daemon.contacts.prospect_filters import ProspectFilter
 from daemon.errors import Conflict, NotAllowed, NotFound
-from daemon.http.authentication import ACTOR
+from daemon.http.authentication import ACTOR, get_identity
 from daemon.http.bodies import (
     PageQuery,
     ReasonBody,
@@ -57,8 +58,8 @@ class CampaignFields(RequestBody, frozen=True, kw_only=True):
     `session` is the one whose phone writes. `text` is a template with its `text_version`, the
     latest if none is named; without one, everybody gets `typed`. `audience` is a filter of
     prospects; `saved_filter`, an id or a name, takes the fields of one that is kept, as they are
-    now. `left_out` are the ids of those who are not to get it. `ends_at`: who was not written to by
-    then expires.
+    now, and needs `prospects:read`. `left_out` are the ids of those who are not to get it.
+    `ends_at`: who was not written to by then expires.
     """
 
     session: _Id | None = None
@@ -120,7 +121,8 @@ async def list_campaigns(request: web.Request) -> web.Response:
 async def create_campaign(request: web.Request) -> web.Response:
     """Store a draft as it is typed; 409 where a campaign has this name."""
     body = await read_body(request, NewCampaignBody)
-    made = await get_services(request).campaigns.create(_build_change(body), request[ACTOR])
+    change = _build_change(request, body)
+    made = await get_services(request).campaigns.create(change, request[ACTOR])
     return json_response(made, status=201)
 
 
@@ -137,7 +139,7 @@ async def change_campaign(request: web.Request) -> web.Response:
     """Change a draft; 409 once it was started."""
     body = await read_body(request, CampaignDraftBody)
     changed = await get_services(request).campaigns.change(
-        request.match_info["id"], _build_change(body), request[ACTOR]
+        request.match_info["id"], _build_change(request, body), request[ACTOR]
     )
     return json_response(changed)
 
@@ -286,8 +288,12 @@ def _read_place(request: web.Request) -> tuple[str, str]:
     return request.match_info["id"], request.match_info["prospect"]
 
 
-def _build_change(body: CampaignDraftBody | NewCampaignBody) -> CampaignChange:
+def _build_change(
+    request: web.Request, body: CampaignDraftBody | NewCampaignBody
+) -> CampaignChange:
     check_year("ends_at", body.ends_at)
+    if body.saved_filter is not None:  # the answer has its fields
+        get_identity(request).require(Scope.PROSPECTS_READ)
     return CampaignChange(
         name=body.name,
         session=body.session,

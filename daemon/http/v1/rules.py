@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
@@ -50,6 +50,10 @@ class RulesetChoiceBody(ReasonBody, frozen=True):
     ]
 
 
+_MAX_COMPARED: Final = 20
+"""Of how many activations one answer says what each changed."""
+
+
 class LimitQuery(RequestQuery, frozen=True):
     """How many to return, newest first."""
 
@@ -57,7 +61,7 @@ class LimitQuery(RequestQuery, frozen=True):
 
 
 class RulesetHistoryQuery(LimitQuery, frozen=True):
-    """How many to return, newest first; `changes`: and what each changed, in words."""
+    """How many to return, newest first; `changes`: and what each changed, of 20 at most."""
 
     changes: bool = False
 
@@ -112,7 +116,8 @@ async def list_ruleset_activations(request: web.Request) -> web.Response:
 
     def read(reader: Reader) -> list[RulesetActivation]:
         if asked.changes:  # only then: every ruleset in it is compiled anew
-            return [_describe_entry(each) for each in list_history(reader, asked.limit)]
+            limit = min(asked.limit, _MAX_COMPARED)
+            return [_describe_entry(each) for each in list_history(reader, limit)]
         return [
             _describe_activation(each) for each in rulesets.list_activations(reader, asked.limit)
         ]

@@ -71,6 +71,15 @@ async def test_a_change_waits_is_accepted_and_rolled_back(
     assert items[0]["changes"] == ["score max: 99 → 100", "vetoes many: is gone"]
     assert items[1]["changes"][0] == "score max: 100 → 99"
     assert [each["changes"] for each in items[2:]] == [None, None]  # the first ones
+    await rule_editor.services.database.write(
+        lambda tx: tx.execute(
+            "INSERT INTO ruleset_history (at, format, hash, previous, how, who, reason)"
+            " SELECT a.at, a.format, a.hash, a.previous, a.how, a.who, a.reason"
+            " FROM ruleset_history AS a, ruleset_history AS b, ruleset_history AS c"
+        )
+    )
+    for asked, n in (("changes=true&limit=50", 20), ("changes=true&limit=3", 3), ("limit=50", 50)):
+        assert len((await api.get(f"/v1/rules/history?{asked}")).document["items"]) == n
     stored = (await api.get(f"/v1/rules/sets/{waiting}")).document
     assert [file["own"] for file in stored["files"]] == [False, True]
     assert (await api.get("/v1/rules/sets/0000")).status == 404

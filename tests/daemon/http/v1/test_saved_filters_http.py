@@ -127,3 +127,26 @@ async def test_a_page_reads_in_its_language_what_a_filter_became(
     late = await server.public.call("PATCH", path, json=body, headers=page)
     assert late.status == 409
     assert late.document["detail"].endswith("Ahora es Feria: Personas cuyo permiso es: Aceptó.")
+
+
+async def test_who_may_not_read_prospects_reads_no_filter_through_a_campaign(
+    api: HttpClient, server: HttpServer
+) -> None:
+    """A filter has a name and words that are searched for; a campaign would answer with both."""
+    made = await api.post(PATH, name="Feria", filter={"text": "Ana Sosa"})
+    draft = await api.post("/v1/campaigns", name="Marzo")
+    one = f"/v1/campaigns/{draft.document['campaign']['id']}"
+    scopes = (Scope.CAMPAIGNS_WRITE, Scope.CAMPAIGNS_READ)
+    token = await issue_token(server, Role.OPERATOR, *scopes)
+    narrow = server.public
+    narrow.session.headers["Authorization"] = f"Bearer {token}"
+    saved = made.document["id"]
+    for refused in (
+        await narrow.call("PATCH", one, json={"saved_filter": saved}),
+        await narrow.call("POST", "/v1/campaigns", json={"name": "Mayo", "saved_filter": saved}),
+        await narrow.get("/pieces/campaigns/new"),
+    ):
+        assert (refused.status, "prospects:read" in str(refused.document)) == (403, True)
+    assert (await narrow.call("PATCH", one, json={"name": "Abril"})).status == 200
+    page = await narrow.get(f"/campaigns/{draft.document['campaign']['id']}")
+    assert (page.status, "Feria" in page.document) == (200, False)
