@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.helpers.client.browser import (
     SIZES,
+    Look,
     choose_look,
     is_too_wide,
     list_axe_violations,
@@ -42,6 +43,19 @@ async def list_ids(console: ConsoleServer, name: str) -> list[str]:
     """Return the ids of the saved filters of a name."""
     found = (await console.api.get("/v1/saved-filters")).document["items"]
     return [str(each["id"]) for each in found if each["name"] == name]
+
+
+async def open_all_filters(page: Page, console: ConsoleServer, look: Look) -> None:
+    """Have more filters than are shown, and press for all; each has its count then."""
+    say = look.say
+    for letter in "ABCDEF":
+        await console.api.post("/v1/saved-filters", name=letter, filter={"text": "rosario"})
+    await page.goto("/prospects")
+    await wait_until_live(page)
+    await look.press(page.get_by_text(say("All filters (7)", "Todos los filtros (7)")))
+    await expect(page.locator(".all-filters .chip .figure")).to_have_count(7)
+    assert not await is_too_wide(page)
+    assert await list_axe_violations(page) == []
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -103,14 +117,7 @@ async def test_a_filter_is_saved_and_taken_by_a_draft(
         await expect(page.get_by_role("alert")).to_contain_text(
             say("somebody deleted it", "alguien lo borró")
         )
-        for letter in "ABCDEF":
-            await console.api.post("/v1/saved-filters", name=letter, filter={"text": "rosario"})
-        await page.goto("/prospects")
-        await wait_until_live(page)
-        await look.press(page.get_by_text(say("All filters (7)", "Todos los filtros (7)")))
-        await expect(page.locator(".all-filters .chip .figure")).to_have_count(7)
-        assert not await is_too_wide(page)
-        assert await list_axe_violations(page) == []
+        await open_all_filters(page, console, look)
 
 
 async def test_an_answer_never_replaces_what_was_typed_meanwhile(
