@@ -30,7 +30,7 @@ class ProspectFilter(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         """Keep what is searched for, such as a name, out of logs: only the fields are named."""
-        return f"{type(self).__name__}({', '.join(format_filter(self))})"
+        return f"ProspectFilter({', '.join(format_filter(self))})"
 
 
 def format_filter(chosen: ProspectFilter) -> dict[str, str]:

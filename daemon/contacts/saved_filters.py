@@ -29,7 +29,7 @@ MAX_NAME_LENGTH: Final = 60
 _LANGUAGE: Final = "en"
 """Of the sentences that programs get."""
 _MOMENT: Final = timedelta(milliseconds=1)
-"""The least that two changes of a filter are apart, by which their readers are told apart."""
+"""The least that two changes of a filter are apart, so that one is never taken for the other."""
 _LIST_HINT: Final = "List them: leadmaster filters list"
 
 

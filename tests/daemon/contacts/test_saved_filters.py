@@ -257,5 +257,5 @@ async def test_nothing_prints_who_is_searched_for(services: MessagingServices) -
         f"SavedFilter({saved.id!r})",
         "CampaignChange(name, typed, audience)",
         "FilterView(text)",
-        "ProspectsPageQuery(text)",
+        "ProspectFilter(text)",
     ]
