@@ -71,7 +71,7 @@ def discard_rules(cli: CliContext, *, hash_: str, reason: str, json_: bool) -> N
 @json_option
 @pass_cli_context
 def list_rules_history(cli: CliContext, *, json_: bool) -> None:
-    """List the last 20 rules that went live: when, by whom, why, and what each changed."""
+    """List the last 20 rules that went live: when, why, by which user, and what each changed."""
     items = cli.client().get("rules", "history", changes="true")["items"]
     if json_:
         print_json(items)
