@@ -56,6 +56,15 @@ async def open_all_filters(page: Page, console: ConsoleServer, look: Look) -> No
     await expect(page.locator(".all-filters .chip .figure")).to_have_count(7)
     assert not await is_too_wide(page)
     assert await list_axe_violations(page) == []
+    await page.goto("/prospects?saved_filter=A")
+    await look.press(page.get_by_role("button", name=say("Rename", "Cambiar el nombre")))
+    await page.locator("#dialog [name=name]").fill("AA")
+    await look.press(page.locator("#dialog .primary"))
+    chosen = page.locator(".saved-filters > .chips [aria-current]")
+    await expect(chosen).to_have_text("AA 2")
+    await look.press(page.get_by_role("button", name=say("Delete", "Borrar")))
+    await look.press(page.locator("#dialog .danger"))
+    await expect(page.locator(".saved-filters .chip")).to_have_count(6)
 
 
 @pytest.mark.parametrize("size", SIZES)
