@@ -138,6 +138,28 @@ async def test_a_number_without_a_contact_is_suppressed_by_its_hash_alone(
     assert await people.database.read(lambda r: suppressions.is_contact_suppressed(r, contact))
 
 
+async def test_a_suppressed_hash_counts_for_whoever_has_it_though_nothing_links_them(
+    people: ContactServices,
+) -> None:
+    """Were the link lost, the wish would not be: the hash is compared with each alias as well."""
+    contact = await people.resolve_contact(ANA)
+
+    def job(tx: Tx) -> None:
+        hashes = [alias.hash for alias in contacts.list_aliases(tx, contact)]
+        suppressions.suppress_aliases(
+            tx,
+            people.journal,
+            hashes,
+            contact=None,
+            source=SuppressionSource.IMPORT,
+            reason="on a list",
+            at=people.clock.now(),
+        )
+
+    await people.database.write(job)
+    assert await people.database.read(lambda r: suppressions.is_contact_suppressed(r, contact))
+
+
 async def test_an_operators_mistake_is_corrected_with_a_reason_that_stays(
     people: ContactServices,
 ) -> None:
