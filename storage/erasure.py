@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from storage.tx import Tx
 
 _ON_ITS_WAY: Final = format_sql_list({MessageState.SENDING, MessageState.REVEALED})
+_ERASED_PREFIX: Final = "cmp_"  # of the id of a campaign, which no prospect has
 _TABLES_OF_FACTS: Final = (
     "prospects",
     "campaign_exclusions",
@@ -60,6 +61,11 @@ def erase_campaign_filters(tx: Tx, contact: str) -> list[str]:
             "UPDATE campaigns SET audience = json_set(audience, '$.text', id) WHERE id = ?", (id_,)
         )
     return found
+
+
+def is_erased_text(text: str) -> bool:
+    """Return whether a filter has this text because its person was forgotten."""
+    return text.startswith(_ERASED_PREFIX)
 
 
 def _find_filters_of_contact(tx: Tx, table: str, column: str, contact: str) -> list[str]:

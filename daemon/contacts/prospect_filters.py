@@ -13,6 +13,7 @@ from daemon.contacts.aliases import list_searched_spellings
 from daemon.gate.consent import Permission
 from statemachines.prospect import ValidationState
 from storage import imports, prospect_search
+from storage.erasure import is_erased_text
 from storage.prospect_search import ProspectCount, ProspectDirectoryEntry
 from storage.tx import Reader
 
@@ -106,7 +107,10 @@ def describe_filter(reader: Reader, chosen: ProspectFilter, words: Callable[...,
         record = imports.get_import(reader, chosen.import_id)
         name = record.filename if record else chosen.import_id
         parts.append(words("filter_sentence.import", what=name))
-    if text := chosen.text.strip():
+    text = chosen.text.strip()
+    if is_erased_text(text):
+        return words("filter_sentence.erased")
+    if text:
         parts.append(words("filter_sentence.text", what=text))
     if not parts:
         return words("filter_sentence.all")

@@ -340,9 +340,10 @@ def _keep_fields(signal: object, kind: type) -> dict[str, KeptValue]:
     declared: object = getattr(kind, "__struct_fields__", None) or getattr(
         kind, "__dataclass_fields__", ()
     )
-    names = declared if isinstance(declared, tuple | dict) else ()
+    found = declared if isinstance(declared, tuple | dict) else ()
+    names = [each for each in found if isinstance(each, str)]
     kept: dict[str, KeptValue] = {}
-    for name in filter(lambda each: isinstance(each, str), names):
+    for name in names:
         if kind in _KINDS_WITH_SECRETS and name in _SECRET_WORDS:
             continue
         # An attribute that raises is left out: a class of the channel's own may do anything.

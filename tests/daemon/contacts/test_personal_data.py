@@ -126,6 +126,9 @@ async def test_a_filter_that_finds_a_forgotten_person_alone_is_gone(
     view = await services.campaigns.get(made.campaign.id)
     assert view.campaign.audience == {"text": made.campaign.id}
     assert (await services.campaigns.count_audience(made.campaign.id)).total == 0
+    erased = ProspectFilter(text=made.campaign.id)
+    kept = await services.saved_filters.create("Nobody", erased, "leo")
+    assert kept.sentence == "Nobody: who was searched for asked to be forgotten"
     assert find_words(tmp_path, [text]) == []
     entries = await services.list_audit_entries()
     assert ("leo", "saved_filter_deleted", gone.id, "") in entries
