@@ -1,4 +1,4 @@
-"""Runs a coroutine as a task for the length of a block: cancelled and awaited at its end."""
+"""Runs tasks in the background: for the length of a block, and at the same moments as others."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ async def run_in_background(coroutine: Coroutine[Any, Any, None], name: str) -> 
         # Its error was logged when it happened; raising it here would replace the error of the
         # block.
         await asyncio.gather(task, return_exceptions=True)
+
+
+def get_seconds_to_tick(period: float, now: float) -> float:
+    """Return how long it is to the next multiple of `period` on the clock that reads `now`.
+
+    Tasks that look at something every few seconds wait so: they wake the process together. On a
+    machine at rest a wake costs more than most of what is then done.
+    """
+    return period - now % period
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from daemon.api.clock import Clock
-from daemon.background import run_in_background
+from daemon.background import get_seconds_to_tick, run_in_background
 from daemon.events import ClockStepped
 from daemon.sessions import Sessions
 from storage import deadlines
@@ -71,7 +71,8 @@ class ClockStepWatcher:
 
     async def _run(self) -> None:
         while True:
-            await self._clock.sleep(INTERVAL_SECONDS)
+            wait = get_seconds_to_tick(INTERVAL_SECONDS, self._clock.monotonic())
+            await self._clock.sleep(wait)
             try:
                 await self.look()
             except Exception:

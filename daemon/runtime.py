@@ -20,7 +20,7 @@ from typing import Final, Protocol
 import structlog
 from msgspec import Struct
 
-from daemon.background import run_in_background
+from daemon.background import get_seconds_to_tick, run_in_background
 from daemon.settings import Settings
 
 FIRST_PASSED_FD = 3
@@ -124,7 +124,7 @@ def _join_lines(text: str) -> str:
 log = structlog.get_logger("runtime")
 
 LAG_SAMPLE_SECONDS: Final = 2.0
-STATUS_SECONDS: Final = 5.0
+STATUS_SECONDS: Final = 15.0
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 CLOSE_SECONDS: Final = 5.0
 """What closing servers and database may take, beyond the time for messages being sent."""
@@ -166,8 +166,9 @@ class EventLoopLag:
     async def watch(self) -> None:
         """Sample until cancelled."""
         while True:
-            self._due = self._loop.time() + self._sample
-            await asyncio.sleep(self._sample)
+            wait = get_seconds_to_tick(self._sample, self._loop.time())
+            self._due = self._loop.time() + wait
+            await asyncio.sleep(wait)
             self._last = self._loop.time() - self._due
 
 
@@ -232,7 +233,7 @@ class Runtime:
     async def _report_status(self, service: RuntimeService) -> None:
         """Update the line that `systemctl status` shows, every few seconds."""
         while True:
-            await asyncio.sleep(STATUS_SECONDS)
+            await asyncio.sleep(get_seconds_to_tick(STATUS_SECONDS, time.monotonic()))
             self._notifier.status(await service.status())
 
     async def _feed_watchdog(self, service: RuntimeService) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -13,14 +14,16 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from msgspec import Struct
 
-from daemon.background import run_in_background
+from daemon.background import get_seconds_to_tick, run_in_background
 from daemon.bus import EventBus, SubscriberLagged
 from daemon.events import ClockStepped
 from daemon.services import Services
+from daemon.storage_monitor import CHECK_SECONDS as STORAGE_SECONDS
 
 log = structlog.get_logger("scheduler")
 
 HOUR_SECONDS: Final = 3600
+_TICK_SECONDS: Final = 5.0  # of the shortest interval
 
 
 class PeriodicJob(Struct, frozen=True):
@@ -36,7 +39,7 @@ def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
     return (
         PeriodicJob("wake_outbox", 60, services.outbox.wake),
         PeriodicJob("breaker", 60, services.breaker.review),
-        PeriodicJob("storage", 5, services.storage_monitor.check),
+        PeriodicJob("storage", STORAGE_SECONDS, services.storage_monitor.check),
         PeriodicJob("high_water", 60, services.database.save_high_water),
         PeriodicJob("backup_journal", 30, services.backups.follow_journal),
         PeriodicJob("backup", 15 * 60, services.backups.make_due_copy),
@@ -58,17 +61,18 @@ def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
 async def run_scheduler(jobs: Iterable[PeriodicJob], bus: EventBus) -> AsyncIterator[None]:
     """Run the jobs for the length of the block. A late job runs late, once.
 
-    After a step back of the wall clock, each interval starts again.
+    All intervals count from one moment, so that what is due at once wakes the process once. After a
+    step back of the wall clock, each starts again.
     """
     scheduler = AsyncIOScheduler(
         timezone=UTC,
         # No grace time: a job that is late is run, not dropped. Coalesced: once, not once a miss.
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
+    begun = _get_last_tick()
     for job in jobs:
-        scheduler.add_job(
-            partial(_run_job, job), _build_trigger(job.seconds), id=job.name, name=job.name
-        )
+        trigger = _build_trigger(job.seconds, begun)
+        scheduler.add_job(partial(_run_job, job), trigger, id=job.name, name=job.name)
     scheduler.start()
     try:
         async with run_in_background(follow_clock_steps(scheduler, bus), "scheduler-clock"):
@@ -77,9 +81,15 @@ async def run_scheduler(jobs: Iterable[PeriodicJob], bus: EventBus) -> AsyncIter
         scheduler.shutdown(wait=False)
 
 
-def _build_trigger(seconds: float) -> IntervalTrigger:
+def _get_last_tick() -> datetime:
+    """Return the last moment at which the tasks woke that look at something every few seconds."""
+    passed = _TICK_SECONDS - get_seconds_to_tick(_TICK_SECONDS, time.monotonic())
+    return datetime.now(UTC) - timedelta(seconds=passed)
+
+
+def _build_trigger(seconds: float, begun: datetime) -> IntervalTrigger:
     # The library's annotation says int; it hands the number to a timedelta.
-    return IntervalTrigger(seconds=seconds, timezone=UTC)  # pyright: ignore[reportArgumentType]
+    return IntervalTrigger(seconds=seconds, start_date=begun, timezone=UTC)  # pyright: ignore[reportArgumentType]
 
 
 async def follow_clock_steps(scheduler: AsyncIOScheduler, bus: EventBus) -> None:
@@ -95,9 +105,9 @@ async def follow_clock_steps(scheduler: AsyncIOScheduler, bus: EventBus) -> None
 
 
 def _restart_intervals(scheduler: AsyncIOScheduler) -> None:
+    begun = _get_last_tick()
     for job in scheduler.get_jobs():
-        # A trigger without a start time counts from now.
-        job.reschedule(_build_trigger(job.trigger.interval.total_seconds()))
+        job.reschedule(_build_trigger(job.trigger.interval.total_seconds(), begun))
 
 
 async def _run_job(job: PeriodicJob) -> None:

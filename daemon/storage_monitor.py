@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import structlog
 
 from daemon.outbox.halt import Halt
@@ -10,6 +12,8 @@ from storage.db import Database
 from storage.errors import StorageError, WriteFailed
 
 log = structlog.get_logger("storage")
+
+CHECK_SECONDS: Final = 5.0
 
 
 class StorageMonitor:
@@ -26,7 +30,7 @@ class StorageMonitor:
 
     async def check(self) -> None:
         """Compare the files with those that are open, and see whether the disk has room."""
-        if await self._database.check_files() is None:
+        if await self._database.check_files(CHECK_SECONDS) is None:
             await self._check_room()
         self._log_changes()
 

@@ -40,27 +40,35 @@ class RuleFile(Struct, frozen=True):
 def list_rule_files(path: Path) -> tuple[Path, ...]:
     """Return the rule files of a path: itself, or those in the folder, sorted by name.
 
-    Hidden files, which editors leave behind, are left out. Raises `RulesInvalid` where the folder
-    can't be read, or a file in it has a name that is no text.
+    Raises `RulesInvalid` where the folder can't be read, or a file in it has a name that is no
+    text.
     """
     found: list[Path] = []
     problems = ProblemCollector()
     try:
         if not path.is_dir():
             return (path,)
-        # By suffix, not by type: a broken link or a folder `x.yaml` is an error when it is read, or
+        # By name, not by type: a broken link or a folder `x.yaml` is an error when it is read, or
         # its rules would be missing unnoticed. Reading a pipe would wait for ever.
         found += (
-            each for each in path.iterdir() if each.suffix in _SUFFIXES and not each.is_fifo()
+            each for each in path.iterdir() if has_rule_file_name(each.name) and not each.is_fifo()
         )
     except OSError as error:
         start = SourceLocation(str(path), 1, 1)
         problems.add(start, f"The folder cannot be read: {error.strerror}")
-    visible = sorted(each for each in found if not each.name.startswith("."))
-    for each in visible:
+    found.sort()
+    for each in found:
         _check_name(each, problems)
     problems.raise_if_any()
-    return tuple(visible)
+    return tuple(found)
+
+
+def has_rule_file_name(name: str) -> bool:
+    """Return whether a folder's entry of this name is read as a rule file.
+
+    Hidden files, which editors leave behind, are not.
+    """
+    return PurePath(name).suffix in _SUFFIXES and not name.startswith(".")
 
 
 def _check_name(path: Path, problems: ProblemCollector) -> None:

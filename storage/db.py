@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -258,12 +259,16 @@ class Database:
         """What another program did to the open database; nothing more is written then."""
         return self._watch.fault
 
-    async def check_files(self) -> DatabaseReplaced | None:
-        """Compare the files with those that are open; return what another program did to them."""
+    async def check_files(self, seconds: float = 0) -> DatabaseReplaced | None:
+        """Compare the files with those that are open; return what another program did to them.
+
+        A comparison of the last `seconds` is enough: each transaction makes one.
+        """
         if (known := self.fault) is not None:
             return known
-        with contextlib.suppress(WriteFailed):
-            await self.write(_write_nothing, urgent=True)
+        if time.monotonic() - self.last_batch_at >= seconds:
+            with contextlib.suppress(WriteFailed):
+                await self.write(_write_nothing, urgent=True)
         if (found := self.fault) is not None or self._watch.checkpointed > self._checkpointed:
             # So that the next start refuses an older file, even where this process is killed.
             await self._maintenance.run(_save_anchor, self._folder, self._anchor, self._watch)

@@ -99,7 +99,7 @@ def _shorten_number(found: re.Match[str]) -> str:
     return f"{sign}{digits[:_KEPT_PREFIX_DIGITS]}••••{digits[-_KEPT_SUFFIX_DIGITS:]}"
 
 
-_NOISY_LIBRARIES: Final = ("apscheduler", "asyncio", "watchfiles")
+_NOISY_LIBRARIES: Final = ("apscheduler", "asyncio")
 """Libraries whose messages below a warning are not logged."""
 
 

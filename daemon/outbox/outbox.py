@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
+from msgspec import Struct
 
 from daemon.api.clock import Clock
+from daemon.background import get_seconds_to_tick
 from daemon.clock_event import ClockEvent
 from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.errors import BadRequest, Conflict, LeadMasterError, NotFound, require_reason
@@ -26,7 +28,7 @@ from storage.db import Database
 from storage.errors import StorageError
 from storage.messages import MessageRecord, MessageStateConflict
 from storage.session_queue import refresh_blocked_messages
-from storage.tx import Tx
+from storage.tx import Reader, Tx
 
 log = structlog.get_logger("outbox")
 
@@ -35,6 +37,13 @@ _LONGEST_WAIT_SECONDS = 5.0
 # A message with a stale evaluation is evaluated again after this time, not at once: its facts may
 # change many times in a row, as during an import.
 _STALE_SECONDS = 1.0
+
+
+class _FoundDue(Struct, frozen=True):
+    """The sessions that may send a message from now on, and when the next message is due."""
+
+    sessions: list[str]
+    next_due: datetime | None
 
 
 class Outbox:
@@ -225,14 +234,15 @@ class Outbox:
         since = self._clock.now()
         while True:
             self._last_active = time.monotonic()
-            wait = _LONGEST_WAIT_SECONDS
+            wait = get_seconds_to_tick(_LONGEST_WAIT_SECONDS, self._clock.monotonic())
             try:
                 at = self._clock.now()
-                await self._process_due(since, at)
+                found = await self._process_due(since, at)
                 since = at  # after it succeeded, so that no `not_before` is skipped by an error
-                due = await self._database.read(queue.get_next_due_time)
-                if due is not None:
-                    wait = min(wait, max(0.0, (due - self._clock.now()).total_seconds()))
+                for session in found.sessions:
+                    self.wake_session(session)
+                if found.next_due is not None:
+                    wait = min(wait, max(0.0, (found.next_due - self._clock.now()).total_seconds()))
             except Exception:
                 log.exception("timer_failed")
             await self._timer_wakeup.wait(wait)
@@ -264,7 +274,7 @@ class Outbox:
             except Exception:
                 log.exception("timer_step_failed")
 
-    async def _process_due(self, since: datetime, at: datetime) -> None:
+    async def _process_due(self, since: datetime, at: datetime) -> _FoundDue:
         # Cleared before the job: a change that comes meanwhile must not be lost.
         sessions_changed, self._sessions_changed = self._sessions_changed, False
 
@@ -282,7 +292,11 @@ class Outbox:
             if isinstance(error, StorageError) or not isinstance(error, Exception):
                 raise
             await self._run_apart(steps)
-        for session in await self._database.read(
-            lambda reader: queue.list_sessions_with_newly_due(reader, since, at)
-        ):
-            self.wake_session(session)
+        return await self._database.read(lambda reader: _find_due(reader, since, at))
+
+
+def _find_due(reader: Reader, since: datetime, at: datetime) -> _FoundDue:
+    # Not in the writer's transaction: with thousands that wait it takes milliseconds.
+    return _FoundDue(
+        queue.list_sessions_with_newly_due(reader, since, at), queue.get_next_due_time(reader)
+    )

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from daemon.background import run_in_background
+from daemon.background import get_seconds_to_tick, run_in_background
 
 
 async def test_the_end_of_the_block_awaits_the_end_of_the_task() -> None:
@@ -57,3 +57,10 @@ async def test_an_error_of_the_block_ends_the_task_too() -> None:
     with pytest.raises(LookupError):
         await fail_beside()
     assert ended.is_set()
+
+
+def test_tasks_that_began_at_other_moments_wake_together() -> None:
+    """Each waits to the next multiple of its own interval."""
+    assert get_seconds_to_tick(5, 1001.5) == 3.5
+    assert get_seconds_to_tick(2, 1003.5) == 0.5
+    assert get_seconds_to_tick(5, 1005) == 5

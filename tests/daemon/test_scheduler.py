@@ -51,6 +51,27 @@ async def test_a_wall_clock_that_is_set_back_keeps_no_job_waiting() -> None:
         scheduler.shutdown(wait=False)
 
 
+async def test_intervals_count_from_one_moment() -> None:
+    """What is due at once wakes a machine at rest once, and not once for each job."""
+    bus, scheduler = EventBus(), AsyncIOScheduler(timezone=UTC)
+    for seconds in (5, 10, 60):
+        scheduler.add_job(lambda: None, IntervalTrigger(seconds=seconds, timezone=UTC))
+        await asyncio.sleep(0.002)
+    scheduler.start()
+    try:
+        async with run_in_background(follow_clock_steps(scheduler, bus), "test"):
+            await asyncio.sleep(0)
+            before = [job.next_run_time for job in scheduler.get_jobs()]
+            step = ClockStepped(subject="installation", at=datetime.now(UTC), seconds=-3600)
+            bus.publish(step)
+            await asyncio.sleep(0)
+            first, *others = sorted(job.next_run_time for job in scheduler.get_jobs())
+    finally:
+        scheduler.shutdown(wait=False)
+    assert before != [first, *others]
+    assert [(each - first) % timedelta(seconds=5) for each in others] == [timedelta()] * 2
+
+
 async def test_a_failing_job_is_logged_and_comes_again() -> None:
     """An error ends neither the job nor its neighbours."""
     calls: asyncio.Queue[int] = asyncio.Queue()

@@ -126,6 +126,24 @@ async def test_a_swapped_file_ends_all_writing_and_moves_no_anchor(
         await Database.open(folder, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
 
 
+async def test_files_that_a_transaction_has_compared_are_not_compared_once_more(
+    tmp_path: Path,
+) -> None:
+    """A daemon at rest writes nothing only to look; but a look that is too old does not count."""
+    folder, copy = tmp_path / "state", tmp_path / "copy.db"
+    database = await Database.open(folder, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
+    await _fill_and_copy(database, copy)
+    before = database.commits
+    assert await database.check_files(60) is None
+    assert database.commits == before
+    SWAPS["mv copy"](database.path, copy)
+    assert await database.check_files(60) is None
+    assert await database.check_files() is not None
+    assert await database.check_files(60) is not None
+    with pytest.raises(DatabaseReplaced):
+        await database.close()
+
+
 @pytest.mark.parametrize("change", [os.link, lambda database, _link: database.chmod(0o640)])
 async def test_what_changes_no_content_is_no_swap(
     tmp_path: Path, change: Callable[[Path, Path], object]

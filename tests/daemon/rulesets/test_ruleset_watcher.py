@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,92 @@ async def test_a_folder_that_appears_later_is_watched(tmp_path: Path) -> None:
             await _live(services, "late")
             services.write_rules(VETO.format(id="later"), "b.yaml")
             await _live(services, "later")
+
+
+async def test_a_link_that_leads_elsewhere_is_followed(tmp_path: Path) -> None:
+    """A release is put in force by one link, of the folder or of a file in it."""
+    own = tmp_path / "rules.d"
+    async with open_ruleset_services(tmp_path) as services:
+        watcher = _watch(services)
+        own.rmdir()
+        for release in ("one", "two"):
+            (tmp_path / release).mkdir()
+            text = VETO.format(id=release)
+            (tmp_path / release / "a.yaml").write_text(text, encoding="utf-8")
+        (tmp_path / "two" / "one.yaml").write_text(VETO.format(id="one"), encoding="utf-8")
+        for name in ("three", "four"):
+            (tmp_path / f"{name}.yaml").write_text(VETO.format(id=name), encoding="utf-8")
+        own.symlink_to("one")
+        async with watcher.running():
+            await _live(services, "one")
+            (tmp_path / "next").symlink_to("two")
+            (tmp_path / "next").rename(own)
+            await _live(services, "two")
+            (own / "b.yaml").symlink_to(tmp_path / "three.yaml")
+            await _live(services, "three")
+            (tmp_path / "next").symlink_to(tmp_path / "four.yaml")
+            (tmp_path / "next").rename(own / "b.yaml")
+            await _until_waiting(services)
+
+
+async def test_a_save_of_the_same_length_and_time_is_seen(tmp_path: Path) -> None:
+    """As of a program that writes in place, and puts the file's time back."""
+    async with open_ruleset_services(tmp_path) as services:
+        watcher = _watch(services)
+        services.write_rules(VETO.format(id="first"))
+        path = tmp_path / "rules.d" / "gate.yaml"
+        before = path.stat()
+        async with watcher.running():
+            await _live(services, "first")
+            services.write_rules(VETO.format(id="other"))
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+            assert (path.stat().st_size, path.stat().st_mtime_ns) == (
+                before.st_size,
+                before.st_mtime_ns,
+            )
+            await _until_waiting(services)
+
+
+async def test_a_file_that_is_written_all_the_time_goes_live(tmp_path: Path) -> None:
+    """It never comes to rest; waiting for that has an end."""
+    path = tmp_path / "rules.d" / "gate.yaml"
+    async with open_ruleset_services(tmp_path) as services, _watch(services).running():
+        services.write_rules(VETO.format(id="restless"))
+
+        async def write_on() -> None:
+            while True:
+                path.touch()
+                await asyncio.sleep(0.01)
+
+        writing = asyncio.create_task(write_on())
+        try:
+            await _live(services, "restless")
+        finally:
+            writing.cancel()
+
+
+async def test_what_no_rule_file_is_reloads_nothing(tmp_path: Path) -> None:
+    """Such as an editor's own, which come and go with each key."""
+    async with open_ruleset_services(tmp_path) as services:
+        watcher = _watch(services)
+        services.write_rules("nonsense")
+        async with watcher.running():
+            await _until_rejected(services)
+            rejected = services.service.get_status().rejected
+            for name in (".gate.yaml.swp", "gate.yaml~", "4913", ".#gate.yaml"):
+                (tmp_path / "rules.d" / name).write_text("x", encoding="utf-8")
+            await asyncio.sleep(0.5)  # several looks: a reload would reject the file once more
+            assert services.service.get_status().rejected is rejected
+
+
+async def _until_waiting(services: RulesetServices) -> None:
+    """Wait for rules that a person has to accept: here, a veto is gone."""
+    async with asyncio.timeout(20):
+        while services.service.get_status().waiting is None:  # noqa: ASYNC110 - seen from outside
+            await asyncio.sleep(0.02)
+
+
+async def _until_rejected(services: RulesetServices) -> None:
+    async with asyncio.timeout(20):
+        while services.service.get_status().rejected is None:  # noqa: ASYNC110 - seen from outside
+            await asyncio.sleep(0.02)
