@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -29,13 +29,31 @@ _IS_FOUND: Final = (
     f" AND (:permission = '' OR {PERMISSION_AT} = :permission)"
     f" AND (:import = '' OR import = :import) AND (id = :text OR {_HAS_TEXT})"
 )
-"""The condition that a filter finds a prospect; its parameters are of `_bind_filter`."""
+"""The condition that a search finds a prospect; its parameters are of `_bind_search`."""
 _HAS_NAME_OR_NUMBER: Final = (
     f"({format_text_search(':text', 'name')} OR {format_number_search('phone')})"
 )
 _NATIONAL_DIGITS: Final = 8
 """The digits at the end of a number that it has in each notation; before them lies an area."""
 _IS_SUPPRESSED: Final = IS_CONTACT_SUPPRESSED.format(contact="p.contact")
+
+
+class ProspectSearch(Struct, frozen=True):
+    """What prospects are searched by; without any field, it finds all of them.
+
+    `text` is an id, part of a name, a trade or an origin, with accents or without, or digits of a
+    number in any notation; `numbers` are the digits of its other spellings.
+    """
+
+    text: str = ""
+    numbers: Sequence[str] = ()
+    validation: str = ""
+    permission: str = ""
+    import_id: str = ""
+
+    def __repr__(self) -> str:
+        """Keep what is searched for, such as a name, out of logs: only the fields are named."""
+        return f"ProspectSearch({', '.join(n for n in self.__struct_fields__ if getattr(self, n))})"
 
 
 class ProspectDirectoryEntry(Struct, frozen=True):
@@ -54,29 +72,21 @@ class ProspectCount(Struct, frozen=True):
 
 def search_prospect_directory(
     reader: Reader,
+    search: ProspectSearch,
     *,
     now: datetime,
-    text: str = "",
-    numbers: Collection[str] = (),
-    validation: str = "",
-    permission: str = "",
-    import_: str = "",
     ids: Sequence[str] | None = None,
     after: str = "",
     limit: int = 50,
 ) -> list[ProspectDirectoryEntry]:
-    """Return prospects as of ``now``, newest first, past the id `after`; of `ids` alone, if given.
-
-    `text` is an id, part of a name, a trade or an origin, with accents or without, or digits of a
-    number in any notation; `numbers` are the digits of its other spellings.
-    """
+    """Return prospects as of ``now``, newest first, past the id `after`; with `ids`, of these."""
     rows = reader.all(
         f"SELECT p.*, {_IS_SUPPRESSED} AS suppressed FROM prospects AS p"
         f" WHERE (:after = '' OR id < :after) AND {_IS_FOUND}"
         " AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))"
         " ORDER BY id DESC LIMIT :limit",
         {"after": after, "limit": limit, "ids": None if ids is None else json.dumps(list(ids))}
-        | _bind_filter(now, text, numbers, validation, permission, import_),
+        | _bind_search(search, now),
     )
     return [
         ProspectDirectoryEntry(prospect_from_row(row).as_of(now), bool(row["suppressed"]))
@@ -85,14 +95,7 @@ def search_prospect_directory(
 
 
 def count_prospect_directory(
-    reader: Reader,
-    *,
-    now: datetime,
-    text: str = "",
-    numbers: Collection[str] = (),
-    validation: str = "",
-    permission: str = "",
-    import_: str = "",
+    reader: Reader, search: ProspectSearch, *, now: datetime
 ) -> ProspectCount:
     """Return how many prospects a search finds as of ``now``.
 
@@ -101,8 +104,7 @@ def count_prospect_directory(
     [row] = reader.all(
         f"SELECT count(*) AS total, count(*) FILTER (WHERE {_IS_SUPPRESSED}) AS suppressed"
         f" FROM prospects AS p WHERE {_IS_FOUND} AND cartera_origen <> :test_message",
-        _bind_filter(now, text, numbers, validation, permission, import_)
-        | {"test_message": TEST_MESSAGE_ORIGIN},
+        _bind_search(search, now) | {"test_message": TEST_MESSAGE_ORIGIN},
     )
     return ProspectCount(row["total"], row["suppressed"])
 
@@ -120,13 +122,9 @@ def finds_contact_alone(reader: Reader, text: str, contact: str) -> bool:
 
 def search_prospects(
     reader: Reader,
+    search: ProspectSearch,
     *,
     now: datetime,
-    text: str = "",
-    numbers: Collection[str] = (),
-    validation: str = "",
-    permission: str = "",
-    import_: str = "",
     ids: Sequence[str] | None = None,
     intents: Sequence[str] | None = None,
     after: str = "",
@@ -134,8 +132,7 @@ def search_prospects(
 ) -> list[ProspectRecord]:
     """Return prospects as of ``now``, past the id ``after``, oldest first.
 
-    With ``ids``, of these alone; with ``intents``, those whose purchase intent is one of them. The
-    filter is that of `search_prospect_directory`.
+    With ``ids``, of these alone; with ``intents``, those whose purchase intent is one of them.
     """
     rows = reader.all(
         f"SELECT * FROM prospects AS p WHERE id > :after AND {_IS_FOUND}"
@@ -147,24 +144,17 @@ def search_prospects(
             "intents": None if intents is None else json.dumps(list(intents)),
         }
         | {"after": after, "limit": limit}
-        | _bind_filter(now, text, numbers, validation, permission, import_),
+        | _bind_search(search, now),
     )
     return [prospect_from_row(row).as_of(now) for row in rows]
 
 
-def _bind_filter(
-    now: datetime,
-    text: str,
-    numbers: Collection[str],
-    validation: str,
-    permission: str,
-    import_: str,
-) -> dict[str, object]:
+def _bind_search(search: ProspectSearch, now: datetime) -> dict[str, object]:
     return {
         "now": format_timestamp(now),
-        "text": text,
-        "digits": build_searched_digits(text, numbers),
-        "validation": validation,
-        "permission": permission,
-        "import": import_,
+        "text": search.text,
+        "digits": build_searched_digits(search.text, search.numbers),
+        "validation": search.validation,
+        "permission": search.permission,
+        "import": search.import_id,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -14,7 +14,7 @@ from daemon.gate.consent import Permission
 from statemachines.prospect import ValidationState
 from storage import imports, prospect_search
 from storage.erasure import is_erased_text
-from storage.prospect_search import ProspectCount, ProspectDirectoryEntry
+from storage.prospect_search import ProspectCount, ProspectDirectoryEntry, ProspectSearch
 from storage.tx import Reader
 
 MAX_FIELD_LENGTH: Final = 200
@@ -50,17 +50,14 @@ def parse_filter(stored: Mapping[str, str]) -> ProspectFilter:
     return msgspec.convert(stored, ProspectFilter)
 
 
-def build_search(chosen: ProspectFilter, now: datetime, region: str) -> dict[str, Any]:
-    """Return the arguments by which `storage.prospect_search` finds the people of a filter."""
-    text = chosen.text.strip()
-    return {
-        "now": now,
-        "text": text,
-        "numbers": list_searched_spellings(text, region),
-        "validation": chosen.validation or "",
-        "permission": chosen.permission or "",
-        "import_": chosen.import_id,
-    }
+def build_search(chosen: ProspectFilter, region: str) -> ProspectSearch:
+    """Return the search that finds the people of a filter.
+
+    ``region`` is that of numbers which are searched for without their country.
+    """
+    fields = format_filter(chosen)
+    numbers = list_searched_spellings(fields.get("text", ""), region)
+    return ProspectSearch(**fields, numbers=numbers)
 
 
 def find_prospects(
@@ -75,12 +72,10 @@ def find_prospects(
 ) -> list[ProspectDirectoryEntry]:
     """Return the people that a filter finds, newest first, past the id ``after``.
 
-    With ``ids``, of these alone. ``region`` is that of numbers which are searched for
-    without their country.
+    With ``ids``, of these alone. ``region`` is that of `build_search`.
     """
-    search = build_search(chosen, now, region)
     return prospect_search.search_prospect_directory(
-        reader, **search, ids=ids, after=after, limit=limit
+        reader, build_search(chosen, region), now=now, ids=ids, after=after, limit=limit
     )
 
 
@@ -91,7 +86,7 @@ def count_prospects(
 
     As the audience of a campaign counts: except for users' own numbers of test messages.
     """
-    return prospect_search.count_prospect_directory(reader, **build_search(chosen, now, region))
+    return prospect_search.count_prospect_directory(reader, build_search(chosen, region), now=now)
 
 
 def describe_filter(reader: Reader, chosen: ProspectFilter, words: Callable[..., str]) -> str:

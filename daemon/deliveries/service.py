@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from daemon.api.clock import Clock
 from daemon.chats.sharing import require_client
-from daemon.contacts.aliases import list_searched_spellings
+from daemon.contacts.prospect_filters import ProspectFilter, build_search
 from daemon.deliveries.files import FilePlan, FileRow, Words, WrittenFile, write_files
 from daemon.deliveries.qualification import (
     INTERESTED,
@@ -259,12 +259,11 @@ class DeliveryService:
     def _find_people(
         self, reader: Reader, request: DeliveryRequest, now: datetime
     ) -> list[ProspectRecord]:
+        chosen = ProspectFilter(text=request.text, import_id=request.import_id)
         found = prospect_search.search_prospects(
             reader,
+            build_search(chosen, self._region),
             now=now,
-            text=request.text.strip(),
-            numbers=list_searched_spellings(request.text, self._region),
-            import_=request.import_id,
             ids=request.ids,
             intents=INTERESTED if request.ids is None else None,
             limit=MAX_CANDIDATES + 1,

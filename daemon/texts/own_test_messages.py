@@ -13,13 +13,14 @@ from daemon.gate.consent import Permission
 from daemon.outbox.enqueue import SendRequest
 from daemon.outbox.message_check import MessageCheck, SendOutlook
 from daemon.outbox.outbox import Outbox
-from daemon.texts.preview import PreviewFilter, read_preview
+from daemon.texts.preview import read_preview
 from daemon.texts.service import TextService
 from statemachines.prospect import ValidationState
 from statemachines.vocabulary import BuiltinChannel
 from storage import contacts, prospects, sessions, users
 from storage.db import Database
 from storage.messages import TEST_MESSAGE, MessageRecord
+from storage.prospect_search import ProspectSearch
 from storage.prospects import TEST_MESSAGE_ORIGIN, ProspectRecord
 from storage.texts import TextRecord
 from storage.tx import Reader
@@ -138,7 +139,7 @@ class TestMessageService:
             person
             for each in shown
             for person in read_preview(
-                reader, each, who, PreviewFilter(), self._clock.now()
+                reader, each, who, ProspectSearch(), self._clock.now()
             ).preview.people
         ]
         whole = [each.prospect for each in people if not each.missing]

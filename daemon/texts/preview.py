@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -14,21 +14,12 @@ from daemon.outbox.enqueue import SendRequest
 from daemon.outbox.message_check import MessageCheck, MessageCheckResult
 from daemon.texts.personal_values import PersonalText, build_personal_text
 from storage import prospect_search
+from storage.prospect_search import ProspectSearch
 from storage.texts import ApprovedText, NewTextVersion, TextVersion
 from storage.tx import Reader
 
 _MAX_PEOPLE: Final = 2000
 _SHOWN: Final = 3
-
-
-class PreviewFilter(Struct, frozen=True, kw_only=True):
-    """The people on which a text is shown; ``page`` counts the threes of them from 0."""
-
-    text: str = ""
-    numbers: Sequence[str] = ()
-    permission: str = ""
-    import_id: str = ""
-    page: int = 0
 
 
 class PreviewedText(Struct, frozen=True, kw_only=True):
@@ -80,22 +71,16 @@ def read_preview(
     reader: Reader,
     new: TextVersion | NewTextVersion,
     who: str,
-    among: PreviewFilter,
+    search: ProspectSearch,
     now: datetime,
+    *,
+    page: int = 0,
 ) -> PreviewDraft:
-    """Return a text on three people of a filter, who are not suppressed."""
-    found = prospect_search.search_prospect_directory(
-        reader,
-        now=now,
-        text=among.text,
-        numbers=among.numbers,
-        permission=among.permission,
-        import_=among.import_id,
-        limit=_MAX_PEOPLE,
-    )
+    """Return a text on three people of a search, who are not suppressed; ``page`` counts from 0."""
+    found = prospect_search.search_prospect_directory(reader, search, now=now, limit=_MAX_PEOPLE)
     prospects = [each.prospect for each in found if not each.suppressed]
     people = [build_personal_text(reader, new, each, who) for each in prospects]
-    preview = _build_preview(people, among.page)
+    preview = _build_preview(people, page)
     phones = {each.id: each.phone for each in prospects}
     return PreviewDraft(preview, {each.prospect: phones[each.prospect] for each in preview.people})
 

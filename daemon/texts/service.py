@@ -23,13 +23,13 @@ from daemon.outbox.message_check import MessageCheck
 from daemon.texts.personal_values import build_personal_text, list_known_variables
 from daemon.texts.preview import (
     PreviewDraft,
-    PreviewFilter,
     TextPreview,
     check_preview,
     read_preview,
 )
 from storage import audit, evaluation_context, prospects, texts
 from storage.db import Database
+from storage.prospect_search import ProspectSearch
 from storage.prospects import ProspectRecord
 from storage.texts import (
     ApprovedText,
@@ -139,9 +139,15 @@ class TextService:
         return await self._database.write(job, urgent=True)
 
     async def preview(
-        self, purpose: TextPurpose, new: NewTextVersion, who: str, among: PreviewFilter
+        self,
+        purpose: TextPurpose,
+        new: NewTextVersion,
+        who: str,
+        search: ProspectSearch,
+        *,
+        page: int = 0,
     ) -> TextPreview:
-        """Show a text that need not be stored on three people of a filter. Raises BadRequest.
+        """Show a text that need not be stored on three people of a search. Raises BadRequest.
 
         What would become of each message is as if a person had approved the text already.
         """
@@ -149,7 +155,7 @@ class TextService:
 
         def read(reader: Reader) -> PreviewDraft:
             self._require_valid(reader, purpose, new)
-            return read_preview(reader, new, who, among, now)
+            return read_preview(reader, new, who, search, now, page=page)
 
         draft = await self._database.read(read)
         return await check_preview(self._message_check, ApprovedText(new.template, purpose), draft)

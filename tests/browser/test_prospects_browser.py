@@ -13,6 +13,7 @@ from playwright.async_api import Browser, FilePayload, expect
 from daemon.http.uploads import FILE_LIMIT
 from statemachines.message import MessageState
 from storage import audit, imports, prospect_search
+from storage.prospect_search import ProspectSearch
 from tests.helpers.client.browser import (
     APPEARANCES,
     list_axe_violations,
@@ -162,7 +163,9 @@ async def test_a_number_is_shown_to_whoever_asks_and_the_asking_kept(
     """Masked until it is pressed; then whole, and in the audit."""
     await console.import_list(LIST)
     (ana, *_) = await console.services.database.read(
-        lambda r: prospect_search.search_prospect_directory(r, now=MIDDAY, text="4123-4567")
+        lambda r: prospect_search.search_prospect_directory(
+            r, ProspectSearch(text="4123-4567"), now=MIDDAY
+        )
     )
     async with open_page(browser, console, f"/prospects/{ana.prospect.id}") as page:
         await wait_until_live(page)

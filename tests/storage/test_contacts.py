@@ -12,6 +12,7 @@ from storage import contacts, evidence, prospect_fields, prospect_search, prospe
 from storage.contacts import Alias, AliasKind
 from storage.db import Database
 from storage.evidence import EvidenceKind
+from storage.prospect_search import ProspectSearch
 from storage.tx import Tx
 from tests.helpers.services.database import list_prospects, open_database
 
@@ -236,7 +237,9 @@ async def test_two_prospects_of_one_person_become_one(database: Database) -> Non
         return kept
 
     kept = await database.write(job)
-    left = await database.read(lambda r: prospect_search.search_prospects(r, now=AT, limit=10))
+    left = await database.read(
+        lambda r: prospect_search.search_prospects(r, ProspectSearch(), now=AT, limit=10)
+    )
     assert [each.id for each in left] == [kept]
     assert (left[0].name, left[0].trade, left[0].on_whatsapp) == ("Ana", "Panadería", "yes")
 

@@ -17,6 +17,7 @@ from storage.audit import AuditEntry
 from storage.contacts import Alias, AliasKind
 from storage.db import Database
 from storage.imports import ImportRowOutcome, ImportRowRecord
+from storage.prospect_search import ProspectSearch
 from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.tx import Tx
 from tests.helpers.services.database import open_database
@@ -69,6 +70,12 @@ async def test_a_prospect_comes_back_as_it_went_in(database: Database) -> None:
     assert PHONES[0] not in repr(found)
 
 
+def test_a_search_does_not_print_who_is_searched_for() -> None:
+    """Neither a name nor a number gets into a log by it."""
+    search = ProspectSearch(text="Ana Sosa", numbers=("1150000000",), permission="none")
+    assert repr(search) == "ProspectSearch(text, numbers, permission)"
+
+
 async def test_nobody_is_found_where_nobody_is(database: Database) -> None:
     """An unknown id is None, or a defect where it has to be there."""
     assert await database.read(lambda r: prospects.get_prospect(r, "pro_x")) is None
@@ -85,24 +92,28 @@ async def test_a_search_narrows_and_pages(database: Database) -> None:
         )
     )
     assert names(
-        await database.read(lambda r: prospect_search.search_prospects(r, now=AT, text="panader"))
+        await database.read(
+            lambda r: prospect_search.search_prospects(r, ProspectSearch(text="panader"), now=AT)
+        )
     ) == [
         "Ana 0",
         "Ana 2",
     ]
     assert names(
-        await database.read(lambda r: prospect_search.search_prospects(r, now=AT, text="93514"))
+        await database.read(
+            lambda r: prospect_search.search_prospects(r, ProspectSearch(text="93514"), now=AT)
+        )
     ) == ["Ana 2"]
     assert names(
         await database.read(
             lambda r: prospect_search.search_prospects(
-                r, now=AT, validation=ValidationState.VALIDATED
+                r, ProspectSearch(validation=ValidationState.VALIDATED), now=AT
             )
         )
     ) == ["Ana 0"]
     assert names(
         await database.read(
-            lambda r: prospect_search.search_prospects(r, now=AT, permission="none")
+            lambda r: prospect_search.search_prospects(r, ProspectSearch(permission="none"), now=AT)
         )
     ) == [
         "Ana 1",
@@ -110,7 +121,9 @@ async def test_a_search_narrows_and_pages(database: Database) -> None:
     ]
     assert names(
         await database.read(
-            lambda r: prospect_search.search_prospects(r, now=AT, after=first, limit=1)
+            lambda r: prospect_search.search_prospects(
+                r, ProspectSearch(), now=AT, after=first, limit=1
+            )
         )
     ) == ["Ana 1"]
 
@@ -139,9 +152,11 @@ async def test_a_search_folds_accents(database: Database, name: str, text: str) 
             prospects.insert_prospect(tx, person, at=AT)
 
     await database.write(insert)
-    listed = await database.read(lambda r: prospect_search.search_prospects(r, now=AT, text=text))
+    listed = await database.read(
+        lambda r: prospect_search.search_prospects(r, ProspectSearch(text=text), now=AT)
+    )
     shown = await database.read(
-        lambda r: prospect_search.search_prospect_directory(r, now=AT, text=text)
+        lambda r: prospect_search.search_prospect_directory(r, ProspectSearch(text=text), now=AT)
     )
     assert names(listed) == [each.prospect.name for each in shown] == [name]
 
@@ -150,7 +165,9 @@ async def test_nobody_is_found_by_an_accent_alone(database: Database) -> None:
     """A combining accent is no text: it finds nobody rather than everybody."""
     await database.write(three)
     for search in (prospect_search.search_prospects, prospect_search.search_prospect_directory):
-        assert await database.read(partial(search, now=AT, text="\u0301")) == []
+        assert (
+            await database.read(partial(search, search=ProspectSearch(text="\u0301"), now=AT)) == []
+        )
 
 
 async def test_the_origin_is_never_changed(database: Database) -> None:

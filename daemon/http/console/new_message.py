@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from daemon.api import numbers
 from daemon.api.permit import hash_body
-from daemon.contacts.aliases import list_searched_spellings
+from daemon.contacts.prospect_filters import ProspectFilter, build_search
 from daemon.errors import NotFound
 from daemon.http.bodies import RequestQuery, read_body, read_query
 from daemon.http.console.error_translation import render_errors
@@ -121,7 +121,7 @@ async def show_new_message_page(request: web.Request) -> web.StreamResponse:
         active_page="chats",
         person=person,
         options=options,
-        found=await _search(request, query.to if person is None else ""),
+        found=await _search(request, query.to.strip() if person is None else ""),
         text=query.to,
     )
 
@@ -220,9 +220,8 @@ async def _search(request: web.Request, text: str) -> PeopleFound:
     found = await services.database.read(
         lambda reader: prospect_search.search_prospect_directory(
             reader,
+            build_search(ProspectFilter(text=text), region),
             now=services.clock.now(),
-            text=text,
-            numbers=list_searched_spellings(text, region),
             limit=_MAX_PEOPLE,
         )
     )

@@ -13,7 +13,7 @@ from daemon.http.bodies import RequestQuery, read_body, read_query
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import render_page, render_piece
 from daemon.http.health import get_services
-from daemon.http.v1.texts import TextPreviewBody, build_preview_filter
+from daemon.http.v1.texts import TextPreviewBody, build_preview_search
 from daemon.texts.personal_values import list_known_variables
 from daemon.texts.preview import TextPreview
 from storage import imports
@@ -71,12 +71,12 @@ async def show_text_preview(request: web.Request) -> web.StreamResponse:
     """Show what is typed on three real people, or what is wrong with it and where."""
     typed = await read_body(request, TextPreviewBody)
     new = NewTextVersion(body=typed.body, footer=typed.footer, fallbacks=typed.fallbacks)
-    among = build_preview_filter(request, typed)
+    search = build_preview_search(request, typed)
     preview: TextPreview | None = None
     problem: BadRequest | None = None
     try:
         preview = await get_services(request).texts.preview(
-            typed.purpose, new, request[ACTOR], among
+            typed.purpose, new, request[ACTOR], search, page=typed.page
         )
     except BadRequest as error:
         problem = error

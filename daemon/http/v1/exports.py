@@ -106,7 +106,8 @@ async def _read_pages(
     region = services.settings.daemon.default_region
     ask = partial(
         prospect_search.search_prospects,
-        **build_search(query, services.clock.now(), region),  # the same for every page
+        search=build_search(query, region),
+        now=services.clock.now(),  # the same for every page
         ids=query.ids.split(",") if query.ids else None,
         limit=_PAGE_SIZE,
     )

@@ -115,7 +115,8 @@ async def list_prospects(request: web.Request) -> web.Response:
     found = await services.database.read(
         lambda reader: prospect_search.search_prospects(
             reader,
-            **build_search(query, services.clock.now(), region),
+            build_search(query, region),
+            now=services.clock.now(),
             after=query.after,
             limit=query.limit + 1,
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
-from daemon.contacts.aliases import list_searched_spellings
+from daemon.contacts.prospect_filters import ProspectFilter, build_search
 from daemon.errors import Conflict, NotFound
 from daemon.gate.consent import Permission
 from daemon.http.authentication import ACTOR
@@ -24,9 +24,10 @@ from daemon.http.bodies import (
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
 from daemon.outbox.enqueue import MAX_TEXT_LENGTH
-from daemon.texts.preview import PreviewFilter, TextPreview
+from daemon.texts.preview import TextPreview
 from daemon.texts.service import MAX_NAME_LENGTH, PreparedText, TextChoice
 from storage.messages import MessageRecord
+from storage.prospect_search import ProspectSearch
 from storage.texts import NewTextVersion, TextPurpose, TextRecord
 
 routes = web.RouteTableDef()
@@ -130,21 +131,17 @@ async def preview_text(request: web.Request) -> web.Response:
         body.purpose,
         NewTextVersion(body=body.body, footer=body.footer, fallbacks=body.fallbacks),
         request[ACTOR],
-        build_preview_filter(request, body),
+        build_preview_search(request, body),
+        page=body.page,
     )
     return json_response(preview)
 
 
-def build_preview_filter(request: web.Request, body: TextPreviewBody) -> PreviewFilter:
-    """Return the filter of people on which a text is shown."""
+def build_preview_search(request: web.Request, body: TextPreviewBody) -> ProspectSearch:
+    """Return the search of people on which a text is shown."""
     region = get_services(request).settings.daemon.default_region
-    return PreviewFilter(
-        text=body.text.strip(),
-        numbers=list_searched_spellings(body.text, region),
-        permission=body.permission or "",
-        import_id=body.import_id,
-        page=body.page,
-    )
+    chosen = ProspectFilter(text=body.text, permission=body.permission, import_id=body.import_id)
+    return build_search(chosen, region)
 
 
 @routes.get("/v1/texts/{id}")

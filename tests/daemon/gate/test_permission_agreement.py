@@ -18,6 +18,7 @@ from daemon.gate.consent import Permission, derive_permission
 from daemon.gate.facts import build_prospect_facts
 from storage import contacts, evidence, prospect_search, prospects
 from storage.evidence import EvidenceKind
+from storage.prospect_search import ProspectSearch
 from storage.tx import Reader, Tx
 from tests.helpers.hypothesis_profiles import examples
 from tests.helpers.services.database import insert_prospect
@@ -77,8 +78,8 @@ def read_permissions(reader: Reader, contact: str, phone: str, at: datetime) -> 
     facts = build_prospect_facts(
         prospect, evidence.list_contact_evidence(reader, contact), suppressed=False, at=at
     )
-    (listed,) = prospect_search.search_prospects(reader, text=phone, now=at)
-    (shown,) = prospect_search.search_prospect_directory(reader, text=phone, now=at)
+    (listed,) = prospect_search.search_prospects(reader, ProspectSearch(text=phone), now=at)
+    (shown,) = prospect_search.search_prospect_directory(reader, ProspectSearch(text=phone), now=at)
     return {
         "gate": facts["prospect.permission"],
         "list and export": listed.permission,
@@ -87,13 +88,15 @@ def read_permissions(reader: Reader, contact: str, phone: str, at: datetime) -> 
         "filter": [
             permission.value
             for permission in Permission
-            if prospect_search.search_prospects(reader, text=phone, permission=permission, now=at)
+            if prospect_search.search_prospects(
+                reader, ProspectSearch(text=phone, permission=permission), now=at
+            )
         ],
         "console's filter": [
             permission.value
             for permission in Permission
             if prospect_search.search_prospect_directory(
-                reader, text=phone, permission=permission, now=at
+                reader, ProspectSearch(text=phone, permission=permission), now=at
             )
         ],
     }

@@ -12,7 +12,7 @@ from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.gate.gate import EvaluationPhase
 from daemon.outbox import SendRequest
 from daemon.outbox.message_check import SendOutlook
-from daemon.texts.preview import PreviewFilter
+from storage.prospect_search import ProspectSearch
 from storage.texts import NewTextVersion, TextPurpose, format_text_reference
 from tests.helpers.services.messaging import (
     ANA,
@@ -24,7 +24,7 @@ from tests.helpers.services.messaging import (
 from tests.helpers.services.messaging_scenarios import write_gate_rules
 
 FOOTER = "Soy {quien}; tu número lo tomamos de {origen_en_palabras}. Respondé BAJA y no escribimos."
-EVERYBODY = PreviewFilter()
+EVERYBODY = ProspectSearch()
 FIRST, FOLLOW_UP = TextPurpose.FIRST_CONTACT, TextPurpose.FOLLOW_UP
 
 
@@ -113,19 +113,19 @@ async def test_a_preview_says_what_would_become_of_each_message(
 async def test_a_preview_is_of_a_filter_and_has_further_pages(services: MessagingServices) -> None:
     """Three of those who are found, then the next ones; the last page stays the last."""
     new = build("Hola {nombre}", nombre="qué tal")
-    dentists = PreviewFilter(text="dentista")
+    dentists = ProspectSearch(text="dentista")
     preview = await services.texts.preview(FOLLOW_UP, new, "eva", dentists)
     assert (preview.total, preview.pages) == (2, 1)
     for number in range(10, 15):
         await services.add_prospect(build_phone(number))
     seen = set()
     for page in range(3):
-        preview = await services.texts.preview(FOLLOW_UP, new, "eva", PreviewFilter(page=page))
+        preview = await services.texts.preview(FOLLOW_UP, new, "eva", EVERYBODY, page=page)
         seen |= {each.prospect for each in preview.people}
     assert (preview.total, preview.page, preview.pages, len(seen)) == (8, 2, 3, 8)
-    later = await services.texts.preview(FOLLOW_UP, new, "eva", PreviewFilter(page=9))
+    later = await services.texts.preview(FOLLOW_UP, new, "eva", EVERYBODY, page=9)
     assert later.page == 2
-    nobody = await services.texts.preview(FOLLOW_UP, new, "eva", PreviewFilter(text="nobody here"))
+    nobody = await services.texts.preview(FOLLOW_UP, new, "eva", ProspectSearch(text="nobody here"))
     assert (nobody.total, nobody.people, nobody.pages) == (0, (), 0)
 
 

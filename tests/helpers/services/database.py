@@ -21,6 +21,7 @@ from storage import contacts, messages, prospect_search, prospects, triggers
 from storage.db import Database
 from storage.errors import DiskFault, StorageError
 from storage.events import CommittedEvent
+from storage.prospect_search import ProspectSearch
 from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.schema_steps import MIGRATIONS
 from storage.sessions import SessionRecord
@@ -150,7 +151,7 @@ def lose_suppressions(tx: Tx) -> None:
 
 def list_prospects(reader: Reader) -> list[ProspectRecord]:
     """Return every prospect as it is at `MIDDAY`, oldest first."""
-    return prospect_search.search_prospects(reader, now=MIDDAY, limit=10_000)
+    return prospect_search.search_prospects(reader, ProspectSearch(), now=MIDDAY, limit=10_000)
 
 
 def insert_prospect(

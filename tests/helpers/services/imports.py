@@ -24,6 +24,7 @@ from storage import contacts, prospect_search, prospects
 from storage.db import Database
 from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
+from storage.prospect_search import ProspectSearch
 from storage.prospects import ProspectRecord
 from tests.helpers.clock import FakeClock
 from tests.helpers.plugins import block_all_but
@@ -84,7 +85,7 @@ class ImportServices:
         """Return every prospect, in order of creation."""
         return await self.database.read(
             lambda reader: prospect_search.search_prospects(
-                reader, now=self.clock.now(), limit=10_000
+                reader, ProspectSearch(), now=self.clock.now(), limit=10_000
             )
         )
 
