@@ -26,7 +26,7 @@ _SETTLE_TURNS: Final = 10  # a file that is written all the time is reloaded all
 _SAVED_BY: Final = "a save"
 
 _Snapshot = Mapping[str, tuple[int, ...]]
-"""Each folder and rule file by its path, with what tells one state of it from another."""
+"""Each folder and rule file by its path, with what differs from one state of it to another."""
 
 
 class RulesetWatcher:
