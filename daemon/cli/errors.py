@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import click
 
+from daemon.cli.console import escape_controls
 from daemon.errors import LeadMasterError
 
 
@@ -51,7 +52,7 @@ def ask_confirmation(question: str, *, if_declined: str) -> None:
     """
     try:
         # On standard error: standard output may be piped into a file.
-        yes = click.confirm(question, default=False, err=True)
+        yes = click.confirm(escape_controls(question), default=False, err=True)
     except click.Abort:
         if sys.stdin.isatty():  # Ctrl-C or Ctrl-D by a person, and not an empty pipe
             raise

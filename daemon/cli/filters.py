@@ -9,7 +9,9 @@ import click
 
 from daemon.cli.console import print_hint, print_json, print_text
 from daemon.cli.context import CliContext, CommandGroup, json_option, pass_cli_context
+from daemon.cli.errors import ask_confirmation
 from daemon.cli.tables import print_table
+from daemon.cli.time_format import format_time
 
 _FIELDS: Final = {
     "search": "text",
@@ -111,27 +113,61 @@ def show_filter(cli: CliContext, *, name: str, json_: bool) -> None:
 @click.argument("name")
 @click.option("--name", "new_name", help="Another name.")
 @filter_options
+@click.option("--yes", is_flag=True, help="Change it without asking.")
 @json_option
 @pass_cli_context
 def change_filter(
-    cli: CliContext, /, *, name: str, new_name: str | None, json_: bool, **options: str | None
+    cli: CliContext,
+    /,
+    *,
+    name: str,
+    new_name: str | None,
+    yes: bool,
+    json_: bool,
+    **options: str | None,
 ) -> None:
-    """Give the filter called NAME another name, or a filter in place of what it had.
+    """Give the filter called NAME another name, or a filter in place of what it has.
 
+    It is shown first, and is not changed where somebody else changes it before you answer.
     Campaigns that took it keep what they took.
     """
     fields = build_filter(options)
-    changed = cli.client().patch("saved-filters", name, name=new_name, filter=fields or None)
+    if new_name is None and not fields:
+        raise click.UsageError("Give --name or the options of a filter.")
+    client = cli.client()
+    saved = client.get("saved-filters", name)
+    if not yes:
+        ask_confirmation(
+            f"{_describe_saved(saved)}\n{_describe_change(new_name, fields)} Change it?",
+            if_declined="Nothing was changed.",
+        )
+    changed = client.patch(
+        *("saved-filters", saved["id"]),
+        name=new_name,
+        filter=fields or None,
+        changed_at=saved["changed_at"],
+    )
     _print_filter(changed, json_=json_)
 
 
 @filters.command("delete")
 @click.argument("name")
+@click.option("--yes", is_flag=True, help="Delete it without asking.")
 @json_option
 @pass_cli_context
-def delete_filter(cli: CliContext, *, name: str, json_: bool) -> None:
-    """Delete the filter called NAME for everybody; campaigns that took it keep what they took."""
-    deleted = cli.client().delete("saved-filters", name)
+def delete_filter(cli: CliContext, *, name: str, yes: bool, json_: bool) -> None:
+    """Delete the filter called NAME for everybody; campaigns that took it keep what they took.
+
+    It is shown first, and is not deleted where somebody else changes it before you answer.
+    """
+    client = cli.client()
+    saved = client.get("saved-filters", name)
+    if not yes:
+        ask_confirmation(
+            f"{_describe_saved(saved)}\nDelete it for everybody?",
+            if_declined="Nothing was deleted.",
+        )
+    deleted = client.delete("saved-filters", saved["id"], changed_at=saved["changed_at"])
     if json_:
         print_json(deleted)
         return
@@ -143,6 +179,25 @@ def _print_filter(saved: dict[str, Any], *, json_: bool) -> None:
         print_json(saved)
         return
     print_text(f"{saved['name']}: {saved['sentence']}.")
+    print_text(_count_people(saved))
+
+
+def _count_people(saved: Mapping[str, Any]) -> str:
     people = "1 person now" if saved["count"] == 1 else f"{saved['count']} people now"
     apart = f", {saved['suppressed']} of them opted out" if saved["suppressed"] else ""
-    print_text(people + apart)
+    return people + apart
+
+
+def _describe_saved(saved: Mapping[str, Any]) -> str:
+    """Return a filter as it is before a change, and who changed it last."""
+    return (
+        f"{saved['name']}: {saved['sentence']}; {_count_people(saved)}."
+        f" Last changed by {saved['changed_by']}, {format_time(saved['changed_at'])}."
+    )
+
+
+def _describe_change(new_name: str | None, fields: Mapping[str, str]) -> str:
+    parts = [] if new_name is None else [f"New name: {new_name}."]
+    if fields:
+        parts.append(f"New filter: {', '.join(f'{name} {fields[name]}' for name in fields)}.")
+    return " ".join(parts)

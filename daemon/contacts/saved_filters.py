@@ -178,7 +178,7 @@ class SavedFilterService:
         raise Conflict(
             f"The saved filter was changed by {record.changed_by} meanwhile."
             f" It is now {record.name}: {sentence}.",
-            hint="Read it again, and decide then.",
+            hint=f"Read it again, and decide then: leadmaster filters show {record.id}",
         )
 
     async def _read_view(self, record: SavedFilterRecord) -> SavedFilter:
