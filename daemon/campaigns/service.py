@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from daemon.api.clock import Clock
 from daemon.campaigns.audience import count_audience, list_audience
 from daemon.campaigns.dry_runs import CampaignDryRuns, DryRunMoved, FreshDryRun, is_queued_to_wait
-from daemon.contacts.prospect_filters import ProspectFilter, format_filter
+from daemon.contacts.prospect_filters import ProspectFilter, drop_searched_text, format_filter
 from daemon.contacts.saved_filters import require_saved_filter
 from daemon.errors import BadRequest, Conflict, NotFound, require_reason
 from daemon.outbox.message_check import SendOutlook
@@ -59,7 +59,8 @@ class CampaignView(Struct, frozen=True, kw_only=True):
 
     ``will_leave`` are those whose turn would still come; none while it does not run.
     ``on_its_way`` are those whose link was shown, and nobody said yet whether it was sent.
-    ``breaker`` is why the breaker paused it.
+    ``breaker`` is why the breaker paused it. ``withheld`` names what is left out for a caller who
+    may not read prospects: ``audience.text``, the words that its filter searches for.
     """
 
     campaign: CampaignRecord
@@ -68,6 +69,7 @@ class CampaignView(Struct, frozen=True, kw_only=True):
     will_leave: int
     on_its_way: int
     breaker: BreakerTrip | None
+    withheld: Sequence[str] = ()
 
 
 class CampaignChange(Struct, frozen=True, kw_only=True):
@@ -403,6 +405,15 @@ def _skip_unseen(tx: Tx, id_: str, sentence: str, at: datetime, who: str) -> Non
             reason_code="campaign_cancelled",
             sentence=sentence,
         )
+
+
+def withhold_searched_text(view: CampaignView) -> CampaignView:
+    """Return a campaign as it is shown to whoever may not read prospects."""
+    kept = drop_searched_text(view.campaign.audience)
+    if kept == view.campaign.audience:
+        return view
+    campaign = structs.replace(view.campaign, audience=kept)
+    return structs.replace(view, campaign=campaign, withheld=["audience.text"])
 
 
 def _clean_name(name: str) -> str:

@@ -50,6 +50,11 @@ def parse_filter(stored: Mapping[str, str]) -> ProspectFilter:
     return msgspec.convert(stored, ProspectFilter)
 
 
+def drop_searched_text(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a filter without its text, which may be a person's name."""
+    return {name: value for name, value in fields.items() if name != "text"}
+
+
 def build_search(chosen: ProspectFilter, region: str) -> ProspectSearch:
     """Return the search that finds the people of a filter.
 

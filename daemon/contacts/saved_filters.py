@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,6 +13,7 @@ from daemon.contacts.prospect_filters import (
     ProspectFilter,
     count_prospects,
     describe_filter,
+    drop_searched_text,
     format_filter,
     parse_filter,
 )
@@ -102,7 +103,7 @@ class SavedFilterService:
             id_ = saved_filters.insert_saved_filter(tx, cleaned, fields, at=now, who=who)
             if id_ is None:
                 raise _build_taken_error(cleaned)
-            detail = {"name": cleaned} | _drop_text(fields)
+            detail = {"name": cleaned} | drop_searched_text(fields)
             audit.insert_audit_entry(tx, now, who, "saved_filter_created", id_, detail=detail)
             return require_saved_filter(tx, id_)
 
@@ -161,7 +162,7 @@ class SavedFilterService:
             found = require_saved_filter(tx, id_or_name)
             self._require_unchanged(tx, found, as_read, language)
             saved_filters.delete_saved_filter(tx, found.id)
-            detail = {"name": found.name} | _drop_text(found.filter)
+            detail = {"name": found.name} | drop_searched_text(found.filter)
             audit.insert_audit_entry(tx, now, who, "saved_filter_deleted", found.id, detail=detail)
             return found
 
@@ -221,11 +222,6 @@ def _clean_name(name: str) -> str:
     return name
 
 
-def _drop_text(fields: Mapping[str, str]) -> dict[str, object]:
-    """Return what the audit may store of a filter: its text may be a person's name."""
-    return {name: value for name, value in fields.items() if name != "text"}
-
-
 def _describe_change(before: SavedFilterRecord, after: SavedFilterRecord) -> dict[str, object]:
     """Return what the audit stores of a change: of the text, only that it is another one."""
     detail: dict[str, object] = {"name": after.name}
@@ -233,8 +229,8 @@ def _describe_change(before: SavedFilterRecord, after: SavedFilterRecord) -> dic
         detail["before"] = before.name
     if after.filter == before.filter:
         return detail
-    detail |= {f"{name}_before": value for name, value in _drop_text(before.filter).items()}
-    detail |= _drop_text(after.filter)
+    detail |= {f"{name}_before": value for name, value in drop_searched_text(before.filter).items()}
+    detail |= drop_searched_text(after.filter)
     if after.filter.get("text") != before.filter.get("text"):
         detail["text_changed"] = True
     return detail

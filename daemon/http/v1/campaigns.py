@@ -14,6 +14,7 @@ from daemon.campaigns.service import (
     AudienceCounts,
     CampaignChange,
     CampaignView,
+    withhold_searched_text,
 )
 from daemon.campaigns.working import CampaignTurn
 from daemon.contacts.prospect_filters import ProspectFilter
@@ -113,7 +114,8 @@ async def list_campaigns(request: web.Request) -> web.Response:
     found = await get_services(request).campaigns.list_campaigns(
         after=query.after, limit=query.limit + 1
     )
-    return page_response(found, query.limit, lambda view: view.campaign.id)
+    shown = [restrict_campaign(request, each) for each in found]
+    return page_response(shown, query.limit, lambda view: view.campaign.id)
 
 
 @routes.post("/v1/campaigns")
@@ -123,14 +125,19 @@ async def create_campaign(request: web.Request) -> web.Response:
     body = await read_body(request, NewCampaignBody)
     change = _build_change(request, body)
     made = await get_services(request).campaigns.create(change, request[ACTOR])
-    return json_response(made, status=201)
+    return json_response(restrict_campaign(request, made), status=201)
 
 
 @routes.get("/v1/campaigns/{id}")
 @operation(CampaignView, errors=(NotFound,))
 async def get_campaign(request: web.Request) -> web.Response:
-    """Return a campaign with how many people are in each state."""
-    return json_response(await get_services(request).campaigns.get(request.match_info["id"]))
+    """Return a campaign with how many people are in each state.
+
+    Without `prospects:read` the words that its filter searches for are left out, here and in every
+    other answer with a campaign: `withheld` says so.
+    """
+    found = await get_services(request).campaigns.get(request.match_info["id"])
+    return json_response(restrict_campaign(request, found))
 
 
 @routes.patch("/v1/campaigns/{id}")
@@ -141,7 +148,7 @@ async def change_campaign(request: web.Request) -> web.Response:
     changed = await get_services(request).campaigns.change(
         request.match_info["id"], _build_change(request, body), request[ACTOR]
     )
-    return json_response(changed)
+    return json_response(restrict_campaign(request, changed))
 
 
 @routes.get("/v1/campaigns/{id}/audience")
@@ -199,7 +206,7 @@ async def start_campaign(request: web.Request) -> web.Response:
     started = await get_services(request).campaigns.start(
         request.match_info["id"], body.hash, request[ACTOR], body.reason
     )
-    return json_response(started)
+    return json_response(restrict_campaign(request, started))
 
 
 @routes.post("/v1/campaigns/{id}/pause")
@@ -210,7 +217,7 @@ async def pause_campaign(request: web.Request) -> web.Response:
     paused = await get_services(request).campaigns.pause(
         request.match_info["id"], request[ACTOR], body.reason
     )
-    return json_response(paused)
+    return json_response(restrict_campaign(request, paused))
 
 
 @routes.post("/v1/campaigns/{id}/resume")
@@ -221,7 +228,7 @@ async def resume_campaign(request: web.Request) -> web.Response:
     resumed = await get_services(request).campaigns.resume(
         request.match_info["id"], request[ACTOR], body.reason
     )
-    return json_response(resumed)
+    return json_response(restrict_campaign(request, resumed))
 
 
 @routes.post("/v1/campaigns/{id}/cancel")
@@ -232,7 +239,7 @@ async def cancel_campaign(request: web.Request) -> web.Response:
     cancelled = await get_services(request).campaigns.cancel(
         request.match_info["id"], request[ACTOR], body.reason
     )
-    return json_response(cancelled)
+    return json_response(restrict_campaign(request, cancelled))
 
 
 @routes.post("/v1/campaigns/{id}/next")
@@ -284,6 +291,12 @@ async def return_campaign_person(request: web.Request) -> web.Response:
     return json_response(await work.put_back(*_read_place(request), request[ACTOR]))
 
 
+def restrict_campaign(request: web.Request, view: CampaignView) -> CampaignView:
+    """Return a campaign as the caller may read it: the words of a filter are of prospects."""
+    may_read = Scope.PROSPECTS_READ in get_identity(request).scopes
+    return view if may_read else withhold_searched_text(view)
+
+
 def _read_place(request: web.Request) -> tuple[str, str]:
     return request.match_info["id"], request.match_info["prospect"]
 
@@ -292,7 +305,7 @@ def _build_change(
     request: web.Request, body: CampaignDraftBody | NewCampaignBody
 ) -> CampaignChange:
     check_year("ends_at", body.ends_at)
-    if body.saved_filter is not None:  # the answer has its fields
+    if body.saved_filter is not None:  # as to read it
         get_identity(request).require(Scope.PROSPECTS_READ)
     return CampaignChange(
         name=body.name,

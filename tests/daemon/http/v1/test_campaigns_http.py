@@ -12,6 +12,8 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from daemon.auth import ALL_SCOPES, Principal, Role, SignInMethod
+from daemon.auth.access import ROUTE_SCOPES
+from daemon.auth.identity import Scope
 from tests.helpers.client.http import HttpClient, HttpServer, create_ready_session
 
 pytestmark = pytest.mark.slow
@@ -46,7 +48,7 @@ async def add_text(api: HttpClient) -> str:
     return text
 
 
-async def start_campaign(api: HttpClient) -> str:
+async def start_campaign(api: HttpClient, **draft: object) -> str:
     """Start a campaign with six people who agreed; return its path."""
     await create_ready_session(api)
     for n in range(PEOPLE):
@@ -61,7 +63,8 @@ async def start_campaign(api: HttpClient) -> str:
         await api.post(
             f"/v1/prospects/{made.document['id']}/validate", validated=True, reason="I called"
         )
-    made = await api.post("/v1/campaigns", name="Feria", session="ventas", text=await add_text(api))
+    draft |= {"name": "Feria", "session": "ventas", "text": await add_text(api)}
+    made = await api.post("/v1/campaigns", **draft)
     path = f"/v1/campaigns/{made.document['campaign']['id']}"
     run = (await api.post(f"{path}/dry-run")).document
     assert run["outlooks"]["by_hand"] == PEOPLE
@@ -95,6 +98,64 @@ async def test_two_operators_at_once_write_to_nobody_twice(
         assert (step, refused.status) == (step, 403)
     done = await asyncio.gather(work_off(api, path), work_off(leo, path))
     assert len({*done[0], *done[1]}) == len(done[0]) + len(done[1]) == PEOPLE
+
+
+async def make_filtered_campaigns(api: HttpClient, server: HttpServer) -> tuple[str, str]:
+    """Return the ids of a running campaign and of a draft for people named Sosa; sign in eva."""
+    audience = {"text": "Sosa", "permission": "opted_in"}
+    path = await start_campaign(api, audience=audience)
+    new = {"phone": "+5491141234599", "name": "Eva Sosa", "cartera_origen": "feria"}
+    await api.post("/v1/prospects", **new, permission="opted_in", statement="ticked the box")
+    draft = await api.post("/v1/campaigns", name="Marzo", audience=audience)
+    assert (await api.get(path)).document["campaign"]["audience"] == audience
+    assert (await api.get(path)).document["withheld"] == []
+    auth = server.services.auth
+    await auth.users.create_user("eva", Role.OPERATOR, "root")
+    scopes = {Scope.CAMPAIGNS_READ, Scope.CAMPAIGNS_WRITE, Scope.MESSAGES_READ}
+    token = (await auth.tokens.issue_token(OWNER, "eva", "test", scopes, timedelta(hours=1))).token
+    server.public.session.headers["Authorization"] = f"Bearer {token}"
+    return path.rpartition("/")[2], draft.document["campaign"]["id"]
+
+
+async def test_no_page_shows_the_words_of_a_filter_without_the_right_to_prospects(
+    api: HttpClient, server: HttpServer
+) -> None:
+    """They may be somebody's name. What can't be read there can't be overwritten there either."""
+    running, draft = await make_filtered_campaigns(api, server)
+    for method, route in ROUTE_SCOPES:
+        if method == "GET" and "campaigns" in route:
+            for one, other in ((running, draft), (draft, running)):
+                path = route.format(id=one, other=other, action="pause", prospect="pro_1")
+                shown = await server.public.get(path)
+                assert (route, "Sosa" in str(shown.document)) == (route, False)
+    for one in (running, draft):
+        page = (await server.public.get(f"/campaigns/{one}")).document
+        assert "Its filter is shown to whoever may read prospects" in page
+        assert 'name="audience.' not in page
+
+
+async def test_an_answer_without_the_words_of_a_filter_says_so(
+    api: HttpClient, server: HttpServer
+) -> None:
+    """Whichever action it answers, also to whoever has just sent them."""
+    running, draft = await make_filtered_campaigns(api, server)
+    eva, path = server.public, f"/v1/campaigns/{running}"
+    made = await eva.post("/v1/campaigns", name="Abril", audience={"text": "Sosa"})
+    assert made.document["campaign"]["audience"] == {}
+    run = (await eva.post(f"{path}/dry-run")).document
+    answers = [
+        made.document,
+        *(await eva.get("/v1/campaigns")).document["items"],
+        (await eva.get(path)).document,
+        (await eva.call("PATCH", f"/v1/campaigns/{draft}", json={"name": "Mayo"})).document,
+        (await eva.post(f"{path}/start", hash=run["hash"], reason="one more")).document,
+        (await eva.post(f"{path}/pause", reason="a wrong text")).document,
+        (await eva.post(f"{path}/resume", reason="it is right")).document,
+        (await eva.post(f"{path}/cancel", reason="a holiday")).document,
+    ]
+    assert [each["withheld"] for each in answers] == [["audience.text"]] * 10
+    assert all("text" not in each["campaign"]["audience"] for each in answers)
+    assert answers[-1]["campaign"]["audience"] == {"permission": "opted_in"}
 
 
 async def test_bad_input_is_a_sentence(api: HttpClient) -> None:
