@@ -17,11 +17,14 @@ from tests.virtual_whatsapp.preload.sitecustomize import (
     NOT_FOUND,
     ROOT_KEY,
     ROOT_KEY_VARIABLE,
+    SLOW_LOG_VARIABLE,
 )
 from tests.virtual_whatsapp.protobufs import LibraryMissing, find_library_folder
 
 FAST_KEEP_ALIVE: Mapping[str, str] = {KEEP_ALIVE_VARIABLE: "1 0.3 0.4"}
 """With these variables the library looks every 0.3 s whether the server answers, not every 20."""
+LATE_PASSKEY_LOG: Mapping[str, str] = {SLOW_LOG_VARIABLE: "0.3 passkey_prologue_request"}
+"""With these variables the log has a request for a passkey later than the pairing has failed."""
 
 
 class RootKeyNotFound(Exception):

@@ -27,6 +27,7 @@ from daemon.api.signals import (
     Disconnected,
     Paired,
     PairingCodeIssued,
+    PairingFailed,
     QrIssued,
     Scanned,
     Signal,
@@ -48,6 +49,7 @@ from daemon.linked_worker.protocol import (
 from daemon.plugins.transport_linked.options import LinkedOptions
 from daemon.plugins.transport_linked.worker_client import WorkerClient, start_worker
 from daemon.worker_launcher import launch_worker
+from tests.virtual_whatsapp.library import LATE_PASSKEY_LOG
 from tests.virtual_whatsapp.server import VirtualWhatsApp
 
 pytestmark = pytest.mark.slow
@@ -175,12 +177,24 @@ async def open_library_bench(folder: Path) -> AsyncIterator[DriverBench]:
         for each in (ANA, REFUSED):
             whatsapp.add_contact(each)
         whatsapp.faults.refused[REFUSED] = 463
-        yield DriverBench(
-            *("neonize", "1", "0.5.2", "daemon.linked_worker"),
-            *(folder / "ventas", whatsapp.environment),
-            scan=lambda code: whatsapp.scan(phone, code),
-            cut=whatsapp.cut,
+        yield build_library_bench(
+            folder, whatsapp, whatsapp.environment, lambda code: whatsapp.scan(phone, code)
         )
+
+
+def build_library_bench(
+    folder: Path,
+    whatsapp: VirtualWhatsApp,
+    environment: Mapping[str, str],
+    scan: Callable[[str], object],
+) -> DriverBench:
+    """Return the bench of the real library's driver; ``scan`` is what the phone does."""
+    return DriverBench(
+        *("neonize", "1", "0.5.2", "daemon.linked_worker"),
+        *(folder / "ventas", environment),
+        scan=scan,
+        cut=whatsapp.cut,
+    )
 
 
 BENCHES: Mapping[str, Callable[[Path], AbstractAsyncContextManager[DriverBench]]] = {
@@ -277,3 +291,15 @@ async def test_a_lost_connection_is_reported_and_ends_the_process(bench: DriverB
             while await client.next_signal() is not None:
                 pass
         assert client.failure == "ended"
+
+
+async def test_a_request_for_a_passkey_is_reported_however_late_its_log_is(tmp_path: Path) -> None:
+    """The library has it in its log alone, which it writes beside the event of the failure."""
+    async with VirtualWhatsApp(tmp_path) as whatsapp:
+        environment = {**whatsapp.environment, **LATE_PASSKEY_LOG}
+        bench = build_library_bench(tmp_path, whatsapp, environment, whatsapp.request_passkey)
+        async with bench.open() as client:
+            await ask(client, ConnectRequest())
+            await whatsapp.request_passkey((await wait_for(client, QrIssued)).code)
+            failed = await wait_for(client, PairingFailed)
+    assert failed == PairingFailed(passkey_requested=True)

@@ -26,6 +26,9 @@ from typing import NoReturn
 ROOT_KEY_VARIABLE = "VIRTUAL_WHATSAPP_ROOT_KEY"
 SLOW_END_VARIABLE = "VIRTUAL_WHATSAPP_SLOW_END"
 """Seconds that a process takes to end, as on a machine that is busy; the library runs meanwhile."""
+SLOW_LOG_VARIABLE = "VIRTUAL_WHATSAPP_SLOW_LOG"
+"""Seconds, and a word: so much later the library's log has a received frame with this word."""
+FRAME_LOGGER = "whatsmeow.Client.Recv"
 ROOT_KEY = bytes.fromhex("142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b")
 KEEP_ALIVE_VARIABLE = "VIRTUAL_WHATSAPP_KEEP_ALIVE"
 KEEP_ALIVE = struct.pack("<4q", 10 * 10**9, 20 * 10**9, 30 * 10**9, 180 * 10**9)
@@ -123,7 +126,22 @@ def slow_down_end(seconds: float) -> None:
     os._exit = end_later
 
 
+def slow_down_log(seconds: float, word: str) -> None:
+    """Let the thread that writes the library's log come late to a frame."""
+    import logging  # noqa: PLC0415 - for the few processes that ask for it
+
+    def wait(record: logging.LogRecord) -> bool:
+        if word in record.getMessage():
+            time.sleep(seconds)
+        return True
+
+    logging.getLogger(FRAME_LOGGER).addFilter(wait)
+
+
 if SLOW_END_VARIABLE in os.environ:
     slow_down_end(float(os.environ[SLOW_END_VARIABLE]))
+if SLOW_LOG_VARIABLE in os.environ:
+    seconds, word = os.environ[SLOW_LOG_VARIABLE].split()
+    slow_down_log(float(seconds), word)
 if ROOT_KEY_VARIABLE in os.environ:
     sys.meta_path.insert(0, LibraryFinder())
