@@ -21,6 +21,7 @@ from rules.files import has_rule_file_name
 log = structlog.get_logger("rules")
 
 _POLL_SECONDS: Final = 2.0
+_RETRY_SECONDS: Final = 15.0  # a check starts a program, and what fails may fail for hours
 _SETTLE_SECONDS: Final = 0.2  # an editor writes, renames and touches: these are one save
 _SETTLE_TURNS: Final = 10  # a file that is written all the time is reloaded all the same
 _SAVED_BY: Final = "a save"
@@ -37,11 +38,18 @@ class RulesetWatcher:
     """
 
     def __init__(
-        self, service: RulesetService, settings: RulesSettings, poll_seconds: float = _POLL_SECONDS
+        self,
+        service: RulesetService,
+        settings: RulesSettings,
+        *,
+        poll_seconds: float = _POLL_SECONDS,
+        retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
         """Note how the folders are now: build it before the rules are loaded from them."""
         self._service = service
         self._poll_seconds = poll_seconds
+        self._retry_seconds = retry_seconds
+        self._retry_at = 0.0  # `time.monotonic()`
         self._folders = [Path(name) for name in (settings.dir, settings.shadow) if name]
         self._loaded = self._take_snapshot()
         self._reload_requested = asyncio.Event()
@@ -68,7 +76,7 @@ class RulesetWatcher:
             await self._pause(get_seconds_to_tick(self._poll_seconds, time.monotonic()))
             if self._reload_requested.is_set():
                 await self._reload_for_requests()
-            elif self._take_snapshot() != self._loaded:
+            elif time.monotonic() >= self._retry_at and self._take_snapshot() != self._loaded:
                 await self._settle()
                 await self._reload(_SAVED_BY)
 
@@ -103,6 +111,9 @@ class RulesetWatcher:
             await self._service.reload(who)
         except Exception:
             log.exception("reload_failed")
+            # A full disk, for instance: what was saved must not wait for the next save.
+            self._loaded = {}
+            self._retry_at = time.monotonic() + self._retry_seconds
 
     def _take_snapshot(self) -> _Snapshot:
         found: dict[str, tuple[int, ...]] = {}

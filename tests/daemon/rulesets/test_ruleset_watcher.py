@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.rulesets.watcher import RulesetWatcher
 from daemon.settings import RulesSettings
+from storage.errors import DiskFull
 from tests.helpers.services.rulesets import RulesetServices, open_ruleset_services
 
 pytestmark = pytest.mark.slow
@@ -27,7 +29,7 @@ async def _live(services: RulesetServices, veto: str) -> None:
 
 def _watch(services: RulesetServices) -> RulesetWatcher:
     settings = RulesSettings(dir=str(services.folder / "rules.d"))
-    return RulesetWatcher(services.service, settings, poll_seconds=0.1)
+    return RulesetWatcher(services.service, settings, poll_seconds=0.1, retry_seconds=0.1)
 
 
 async def test_a_folder_that_took_the_place_of_another_is_watched(tmp_path: Path) -> None:
@@ -147,6 +149,21 @@ async def test_what_no_rule_file_is_reloads_nothing(tmp_path: Path) -> None:
                 (tmp_path / "rules.d" / name).write_text("x", encoding="utf-8")
             await asyncio.sleep(0.5)  # several looks: a reload would reject the file once more
             assert services.service.get_status().rejected is rejected
+
+
+async def test_a_save_that_could_not_be_stored_goes_live_later(tmp_path: Path) -> None:
+    """The disk was full for a while; nobody saves the file once more."""
+    async with open_ruleset_services(tmp_path) as services:
+        watcher = _watch(services)
+        services.database.refuse_writes(DiskFull("The disk is full.", "Free some space."))
+        services.write_rules(VETO.format(id="kept"))
+        async with watcher.running():
+            with capture_logs() as lines:
+                async with asyncio.timeout(20):
+                    while not any(line["event"] == "reload_failed" for line in lines):  # noqa: ASYNC110 - seen from outside
+                        await asyncio.sleep(0.02)
+            services.database.accept_writes()
+            await _live(services, "kept")
 
 
 async def _until_waiting(services: RulesetServices) -> None:
