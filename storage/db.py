@@ -22,9 +22,10 @@ from storage.column_formats import utc_now
 from storage.connections import ReaderPool, connect_for_writing
 from storage.errors import (
     DatabaseClosed,
-    DatabaseReplaced,
+    DatabaseDamaged,
     DiskFull,
     WriteFailed,
+    classify_read_error,
     translate_disk_errors,
 )
 from storage.events import CommittedEvent
@@ -88,6 +89,7 @@ class Database:
         self._checkpointed = anchor.checkpointed
         self._ballast = Ballast(folder)
         self._refusal: WriteFailed | None = None
+        self._damage: DatabaseDamaged | None = None
         self._writer = writer
         self._readers = readers
         self._maintenance = maintenance
@@ -146,10 +148,14 @@ class Database:
         accepted, and DatabaseClosed after `close`. A job that has its place in the queue is run
         even if its caller is cancelled.
         """
-        if self._refusal is not None and not (urgent or uses_ballast):
-            raise self._refusal
+        refusal = self._damage or self._refusal
+        if refusal is not None and not (urgent or uses_ballast):
+            raise refusal
         try:
             return await self._writer.submit(job, urgent=urgent)
+        except DatabaseDamaged as error:
+            self._damage = error
+            raise
         except DiskFull:
             if not uses_ballast:
                 raise
@@ -161,8 +167,8 @@ class Database:
 
     @property
     def refusal(self) -> WriteFailed | None:
-        """Why no message may be released now: the files were replaced, or the disk is full."""
-        return self._watch.fault or self._refusal
+        """Why no message may be released now: see `fault`, or the disk is full."""
+        return self.fault or self._refusal
 
     def refuse_writes(self, error: WriteFailed) -> None:
         """Raise this for every write that is not urgent, until `accept_writes`."""
@@ -183,14 +189,21 @@ class Database:
         return False
 
     async def read(self, query: Callable[[Reader], T]) -> T:
-        """Run the query in a reader's thread, on one consistent committed state."""
+        """Run the query in a reader's thread, on one consistent committed state.
+
+        Raises WriteFailed where the disk or the file does not give what it should.
+        """
         try:
             return await self._readers.read(query)
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             # Pages of another database are found by reading, too.
-            if (fault := await self.check_files()) is None:
+            if (replaced := await self.check_files()) is not None:
+                raise replaced from error
+            if (failure := classify_read_error(error, self.path)) is None:
                 raise
-            raise fault from error
+            if isinstance(failure, DatabaseDamaged):
+                self._damage = failure
+            raise failure from error
 
     async def close(self) -> None:
         """End the queries, commit what waits, write the anchor, release the folder."""
@@ -255,12 +268,15 @@ class Database:
             raise self._watch.fault
 
     @property
-    def fault(self) -> DatabaseReplaced | None:
-        """What another program did to the open database; nothing more is written then."""
-        return self._watch.fault
+    def fault(self) -> WriteFailed | None:
+        """What another program did to the open database, or where it is damaged.
 
-    async def check_files(self, seconds: float = 0) -> DatabaseReplaced | None:
-        """Compare the files with those that are open; return what another program did to them.
+        It stays until a start, which checks everything.
+        """
+        return self._watch.fault or self._damage
+
+    async def check_files(self, seconds: float = 0) -> WriteFailed | None:
+        """Compare the files with those that are open; return the `fault` that is known by then.
 
         A comparison of the last `seconds` is enough: each transaction makes one.
         """

@@ -14,12 +14,12 @@ _FAULT_SQLITE_CODES: Final = frozenset(
     {
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_READONLY,
     }
 )
+_UNREADABLE_SQLITE_CODES: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
+_DAMAGE_SQLITE_CODES: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY_CODE_MASK: Final = 0xFF  # SQLite keeps the detail in the higher bits
 
 
@@ -138,6 +138,12 @@ class DatabaseReplaced(WriteFailed):
     code = "database_replaced"
 
 
+class DatabaseDamaged(WriteFailed):
+    """A part of the open database can't be read: nothing is sent until a copy is restored."""
+
+    code = "database_damaged"
+
+
 class JobAborted(StorageError):
     """A job was ended by an exit, an interrupt or a StopIteration instead of an ordinary error."""
 
@@ -164,12 +170,35 @@ def classify_disk_error(error: BaseException, where: object) -> WriteFailed | No
             f"The disk that holds {where} is full, so the change was not written.",
             "Free some space on that disk; the daemon goes on by itself.",
         )
+    if (damage := _find_damage(error, where)) is not None:
+        return damage
     if _is_faulty(error):
         return DiskFault(
             f"Writing to {where} failed ({error}), so the change was not written.",
             "Check the disk and the kernel log, then run `leadmaster doctor`.",
         )
     return None
+
+
+def classify_read_error(error: sqlite3.Error, where: object) -> WriteFailed | None:
+    """Return the error of disk or file for one of a query, or None where the query is the cause."""
+    if (damage := _find_damage(error, where)) is not None:
+        return damage
+    if _sqlite_code(error) in _UNREADABLE_SQLITE_CODES:
+        return DiskFault(
+            f"Reading {where} failed ({error}).",
+            "Check the disk and the kernel log, then run `leadmaster doctor`.",
+        )
+    return None
+
+
+def _find_damage(error: BaseException, where: object) -> DatabaseDamaged | None:
+    if _sqlite_code(error) not in _DAMAGE_SQLITE_CODES:
+        return None
+    return DatabaseDamaged(
+        f"{where} is damaged: SQLite says '{error}'.",
+        "Stop the daemon and restore the last good copy: leadmaster restore --help",
+    )
 
 
 @contextlib.contextmanager

@@ -112,6 +112,7 @@ class AlertService:
 
         Where the database refuses that, people are notified all the same.
         """
+        self._looked = False  # until it is done: no ping may say that all is fine
         state = DaemonState(
             views=self._sessions.views(),
             halt=await self._read_halt(),
@@ -122,7 +123,6 @@ class AlertService:
             await self._look_with_database(state)
             self._looked = True
         except StorageError as error:
-            self._looked = False
             await self._tell_unstored(state, error)
 
     async def send_due(self) -> None:

@@ -35,6 +35,7 @@ from tests.helpers.client.http import (
     open_http_server,
 )
 from tests.helpers.receivers import ReceivedNotice, Receivers, open_receivers
+from tests.helpers.services.database import damage_table
 
 pytestmark = pytest.mark.slow
 
@@ -204,6 +205,25 @@ async def test_the_ping_is_asked_for_while_all_is_fine(
     await alerts.ping()
     status = (await server.control.get("/v1/alerts/status")).document
     assert status["ping"]["failure"] == "It answered 500."
+
+
+async def test_a_damaged_database_is_told_and_ends_the_ping(
+    server: HttpServer, receivers: Receivers
+) -> None:
+    """Not even what was told before can be read; each request says why, and is no fault of ours."""
+    alerts, api = server.services.alerts, server.control
+    await alerts.look()
+    await damage_table(server.services.database, "alerts")
+    for _ in range(2):
+        await alerts.look()
+    for notice in take_all(receivers).values():
+        assert notice.title == "LeadMaster: the database takes nothing"
+        assert "is damaged" in notice.text
+    await alerts.ping()
+    assert receivers.pings == 0
+    reply = await api.get("/v1/alerts")
+    assert (reply.status, reply.code) == (503, "database_damaged")
+    assert "leadmaster restore" in reply.document["hint"]
 
 
 FAULTS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -198,3 +199,19 @@ def queue_message(
         not_after=at + timedelta(days=7),
     )
     return messages.insert_message(tx, queued, who="test").id
+
+
+async def damage_table(database: Database, table: str) -> None:
+    """Overwrite the first page of a table in the file, as a failing disk does: its time stays."""
+    await database.checkpoint()
+    page, size = await database.read(
+        lambda reader: (
+            reader.value("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)),
+            reader.value("PRAGMA page_size"),
+        )
+    )
+    before = database.path.stat()
+    with database.path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    os.utime(database.path, ns=(before.st_atime_ns, before.st_mtime_ns))
