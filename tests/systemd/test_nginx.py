@@ -32,7 +32,7 @@ from tests.helpers.client.http import (
     open_http_server,
     serve_application,
 )
-from tests.helpers.nginx import TRUSTED_PROXY, NginxProxy, run_nginx
+from tests.helpers.nginx import TRUSTED_PROXY, NginxProxy, free_port, run_nginx
 
 OWNER = Principal("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 TRUSTING = ssl.create_default_context()
@@ -184,6 +184,37 @@ async def test_no_secret_stands_in_the_logs(site: ProxiedServer) -> None:
     assert request_id in log
     assert site.token not in log
     assert "?" not in log
+
+
+async def test_what_fails_says_so_and_puts_nobody_into_the_logs(tmp_path: Path) -> None:
+    """No daemon, too many requests, no place for a body: a problem, and not what was asked for."""
+    asked = {"search": "+5491155550101", "token": "lm_hidden"}
+    referrer = {"Referer": "https://leads.example.org/prospects?search=Quiroga"}
+    with run_nginx(free_port(), tmp_path) as proxy:
+        (tmp_path / "body").rmdir()
+        (tmp_path / "body").touch()  # so that nginx can't store the large body below
+
+        async def ask(method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, Any]]:
+            async with client.request(
+                method, proxy.base + path, params=asked, headers=referrer, data=body
+            ) as answer:
+                is_problem = answer.content_type == "application/problem+json"
+                assert not is_problem or answer.headers["X-Request-Id"] in await answer.text()
+                return answer.status, await answer.json(content_type=None) if is_problem else {}
+
+        async with browser() as client:
+            answers = [await ask("GET", "/v1/sign-in") for _ in range(14)]
+            assert (await ask("POST", "/v1/imports", b"x" * 500_000))[0] == 500
+        log = await proxy.wait_for_log('"POST /v1/imports" 500')
+    problems = dict(answers)
+    assert {status: problem["code"] for status, problem in problems.items()} == {
+        429: "too_many_requests",
+        502: "no_answer",
+    }
+    assert set(problems[502]) == set(ProblemDetails.__struct_fields__)
+    assert problems[502]["status"] == 502
+    assert '"GET /v1/sign-in" 502' in log
+    assert [word for word in ("5491155550101", "lm_hidden", "Quiroga", "?") if word in log] == []
 
 
 async def test_what_a_client_says_of_itself_is_replaced(
