@@ -126,7 +126,7 @@ def insert_notice(
 def list_due_notices(
     reader: Reader, at: datetime, limit: int, *, only: Collection[AlertCode] | None = None
 ) -> list[NoticeRecord]:
-    """Return the notices that are to be sent now, the oldest first.
+    """Return the notices that are to be sent now: those that nobody was sent yet before the others.
 
     With ``only``, of alerts those with one of these codes; what belongs to no alert is there too.
     """
@@ -134,7 +134,7 @@ def list_due_notices(
     rows = reader.all(
         "SELECT n.* FROM notices AS n LEFT JOIN alerts AS a ON a.id = n.alert WHERE n.due_at <= :at"
         " AND (:codes IS NULL OR n.alert IS NULL OR instr(:codes, ' ' || a.code || ' '))"
-        " ORDER BY n.id LIMIT :limit",
+        " ORDER BY n.attempts > 0, n.id LIMIT :limit",
         {"at": format_timestamp(at), "codes": codes, "limit": limit},
     )
     return [_notice_from_row(row) for row in rows]

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.alerts.requests import OutgoingNotice, SendAnswer, TargetResult, ask_to_send
 from daemon.api.clock import Clock
@@ -20,6 +21,7 @@ from statemachines.vocabulary import AlertCode, NoticeKind
 from storage import alerts
 from storage.alerts import NoticeRecord
 from storage.db import Database
+from storage.errors import StorageError
 from storage.tx import Tx
 
 log = structlog.get_logger("alerts")
@@ -49,6 +51,14 @@ class Attempt(Struct, frozen=True):
     failure: str
 
 
+class _MadeAttempt(Struct, frozen=True):
+    """An attempt that was made, of a notice as it was then; `at` is when it ended."""
+
+    notice: NoticeRecord
+    attempt: Attempt
+    at: datetime
+
+
 class Delivery:
     """Sends notices through the program that has a network; one request at a time."""
 
@@ -57,17 +67,55 @@ class Delivery:
         self._database = database
         self._clock = clock
         self._turn = asyncio.Lock()
+        self._unrecorded: dict[int, _MadeAttempt] = {}
 
     async def send_due(self) -> None:
         """Send what is due. A failure is stored with the notice, and never raised."""
+        await self._record_attempts()
+        try:
+            due = await self._list_due()
+        except StorageError as error:
+            log.error("notices_not_read", error_code=error.code)
+            return
+        if not due:
+            return
+        answer = await self._ask(tuple(build_outgoing(notice) for notice in due))
+        at = self._clock.now()
+        for notice in due:
+            self._unrecorded[notice.id] = _MadeAttempt(notice, judge_attempt(notice, answer, at), at)
+        await self._record_attempts()
+
+    async def _list_due(self) -> list[NoticeRecord]:
+        """Return what is to be sent now, as it is after the attempts that could not be stored."""
         now = self._clock.now()
         only = _NEVER_QUIET if is_quiet(self._settings.alerts.quiet, self._get_local(now)) else None
-        due = await self._database.read(
+        stored = await self._database.read(
             lambda reader: alerts.list_due_notices(reader, now, _AT_ONCE, only=only)
         )
-        if due:
-            answer = await self._ask(tuple(build_outgoing(notice) for notice in due))
-            await self._database.write(partial(self._record, due=due, answer=answer), urgent=True)
+        found = (self._add_attempt(notice) for notice in stored)
+        return [each for each in found if each.due_at is not None and each.due_at <= now]
+
+    def _add_attempt(self, notice: NoticeRecord) -> NoticeRecord:
+        if (made := self._unrecorded.get(notice.id)) is None:
+            return notice
+        return replace(
+            notice,
+            attempts=made.notice.attempts + 1,
+            targets=made.attempt.targets,
+            due_at=made.attempt.due_at,
+        )
+
+    async def _record_attempts(self) -> None:
+        """Store how the attempts ended; what the database refuses is stored by the next call."""
+        if not (made := list(self._unrecorded.values())):
+            return
+        try:
+            await self._database.write(partial(_record_attempts, made=made), urgent=True)
+        except StorageError as error:
+            # Kept: who has a notice must not get it again each time.
+            log.error("notice_attempts_not_stored", error_code=error.code, notices=len(made))
+        else:
+            self._unrecorded.clear()
 
     async def send(self, notice: OutgoingNotice) -> SendAnswer:
         """Send one notice now. Raises :class:`LeadMasterError` where the program does not."""
@@ -85,20 +133,17 @@ class Delivery:
             log.error("alert_not_sent", code=error.code)
             return error
 
-    def _record(
-        self, tx: Tx, due: Sequence[NoticeRecord], answer: SendAnswer | LeadMasterError
-    ) -> None:
-        at = self._clock.now()
-        for notice in due:
-            attempt = judge_attempt(notice, answer, at)
-            alerts.record_attempt(
-                tx,
-                notice.id,
-                at=at,
-                targets=attempt.targets,
-                due_at=attempt.due_at,
-                failure=attempt.failure,
-            )
+
+def _record_attempts(tx: Tx, made: Sequence[_MadeAttempt]) -> None:
+    for each in made:
+        alerts.record_attempt(
+            tx,
+            each.notice.id,
+            at=each.at,
+            targets=each.attempt.targets,
+            due_at=each.attempt.due_at,
+            failure=each.attempt.failure,
+        )
 
 
 def is_quiet(hours: str, local: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -102,6 +103,7 @@ class AlertService:
         self._load_words = load_words
         self._zone = ZoneInfo(settings.daemon.time_zone)
         self._delivery = Delivery(settings, database, clock)
+        self._known: Sequence[AlertRecord] = ()
         self._notified_unstored: dict[tuple[AlertCode, str], AlertCondition] = {}
         self._looked = False
         self._ping: PingStatus | None = None
@@ -197,9 +199,11 @@ class AlertService:
             return found, alerts.list_open_alerts(reader), self._is_morning_due(reader, now)
 
         found, known, is_morning = await self._database.read(query)
-        # What was notified while nothing could be stored: it ends like any other.
+        self._known = known
         conditions = {(each.code, each.subject): each for each in found}
-        conditions = {**self._notified_unstored, **conditions}
+        # What was notified while nothing could be stored: since that moment, and over like any
+        # other.
+        conditions = {**conditions, **self._notified_unstored}
         changes = _compare(conditions, known)
         if changes.is_empty and not is_morning:
             return
@@ -252,21 +256,28 @@ class AlertService:
 
     async def _tell_unstored(self, state: DaemonState, error: StorageError) -> None:
         """Tell people what is wrong while nothing can be stored; each once while that lasts."""
-        log.error("alerts_not_stored", code=error.code)
+        log.error("alerts_not_stored", error_code=error.code)
         now, writer = self._clock.now(), self._open_writer()
+        known = {(each.code, each.subject) for each in await self._read_known()}
         for condition in find_unstored_conditions(state, error, now):
             key = (condition.code, condition.subject)
-            if key in self._notified_unstored:
+            if key in known or key in self._notified_unstored:
                 continue
             text = writer.write_begin(condition.code, condition.sentence, condition.since)
             notice = OutgoingNotice(0, text.title, text.text, urgent=True)
             try:
                 answer = await self._delivery.send(notice)
             except LeadMasterError as refused:
-                log.error("alert_not_sent", code=refused.code)
+                log.error("alert_not_sent", error_code=refused.code)
                 continue
             if any(not each.failure for each in answer.results) or not answer.targets:
                 self._notified_unstored[key] = condition
+
+    async def _read_known(self) -> Sequence[AlertRecord]:
+        """Return the open alerts; where they can't be read, those of the last look."""
+        with contextlib.suppress(StorageError):
+            self._known = await self._database.read(alerts.list_open_alerts)
+        return self._known
 
     def _get_morning(self, local: datetime) -> datetime | None:
         """Return the moment of the morning line on the day of a local moment; None without one."""

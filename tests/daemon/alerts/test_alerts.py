@@ -23,6 +23,7 @@ from daemon.services import Services
 from daemon.settings import AlertSettings, ClockSettings, Settings, SimulatedSettings
 from daemon.severity import CONNECTION_SEVERITY, Severity
 from statemachines.vocabulary import AlertCode
+from storage.errors import DiskFull
 from tests.helpers.client.console import get_page, open_console
 from tests.helpers.client.http import (
     DAYTIME,
@@ -34,6 +35,7 @@ from tests.helpers.client.http import (
     hold_message,
     open_http_server,
 )
+from tests.helpers.process_limits import limit_file_size
 from tests.helpers.receivers import ReceivedNotice, Receivers, open_receivers
 from tests.helpers.services.database import damage_table
 
@@ -147,6 +149,65 @@ async def test_who_did_not_take_a_notice_gets_it_later_and_nobody_twice(
     assert receivers.received.empty()
     status = (await api.get("/v1/alerts/status")).document
     assert (status["pending"], status["failure"]) == (0, "")
+
+
+@pytest.mark.usefixtures("capsys")  # what is logged meanwhile must not need a file
+async def test_a_notice_that_was_taken_is_sent_once_where_that_cannot_be_stored(
+    short_folder: Path, receivers: Receivers
+) -> None:
+    """The disk is full for a while: who has it does not get it again, and who lacks it does."""
+    write_targets(short_folder, receivers.write_targets_file())
+    settings = build_alert_settings(short_folder)
+    quick = msgspec.structs.replace(settings, clock=ClockSettings(start=DAYTIME, rate=20))
+    async with open_services(quick) as services:
+        receivers.refuse = 500
+        await services.halt.halt("ana", "a test")
+        await services.alerts.look()
+        with limit_file_size(10):
+            await services.alerts.send_due()
+            assert receivers.take().by == "mail"
+            receivers.refuse = 0
+            async with asyncio.timeout(60):
+                while receivers.received.qsize() < 2:  # the next attempt is seconds later
+                    await services.alerts.send_due()
+                    await asyncio.sleep(0.1)
+            await asyncio.sleep(1)  # 20 s of the clock: the attempt after that would be due
+            await services.alerts.send_due()
+            assert {receivers.take().by, receivers.take().by} == {"ntfy", "json"}
+            assert receivers.received.empty()
+        status = await services.alerts.read_status()
+        assert (status.pending, status.last_success) == (1, None)
+        await services.alerts.send_due()
+        status = await services.alerts.read_status()
+        assert (status.pending, status.failure) == (0, "")
+        assert receivers.received.empty()
+
+
+@pytest.mark.usefixtures("capsys")  # what is logged meanwhile must not need a file
+async def test_what_is_known_is_not_told_again_while_nothing_can_be_stored(
+    server: HttpServer, receivers: Receivers
+) -> None:
+    """And what comes and goes within a minute is one alert, whether it can be stored or not."""
+    services = server.services
+    await services.halt.halt("ana", "a test")
+    await look_and_send(services)
+    take_all(receivers)
+    full = DiskFull("The disk is full.", "Free some space.")
+    services.database.refuse_writes(full)
+    with limit_file_size(10):
+        await services.alerts.look()
+    titles = {each.title for each in take_all(receivers).values()}
+    assert titles == {"LeadMaster: the database takes nothing"}
+    await look_and_send(services)
+    services.database.accept_writes()
+    await look_and_send(services)
+    await services.halt.resume("ana", "a test")
+    services.database.refuse_writes(full)
+    with limit_file_size(10):
+        await services.alerts.look()
+    await look_and_send(services)
+    assert receivers.received.empty()
+    assert len(await services.alerts.list_open()) == 2
 
 
 async def test_a_restart_tells_nothing_again(short_folder: Path, receivers: Receivers) -> None:

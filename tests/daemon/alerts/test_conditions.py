@@ -14,7 +14,9 @@ from daemon.backup.status import BackupFailure, BackupStatus, SealedCopy, write_
 from daemon.numbers.breaker import stop_new_chats
 from daemon.settings import Settings
 from statemachines.message import MessageState
-from statemachines.vocabulary import AlertCode, BreakerCause
+from statemachines.vocabulary import AlertCode, BreakerCause, NoticeKind
+from storage import alerts
+from storage.errors import DiskFull
 from storage.tx import Tx
 from tests.helpers.clock import FakeClock
 from tests.helpers.process_limits import limit_file_size
@@ -254,11 +256,18 @@ async def test_a_disk_that_takes_nothing_is_notified_without_it(
 ) -> None:
     """The notice goes out before anything is stored, and is stored once there is room."""
     await services.halt.halt("eva", "a test")
+    began = services.clock.now()
     with limit_file_size(10):
-        for _ in range(2):
-            await services.alerts.look()
+        await services.alerts.look()
+        await services.clock.leap(HOUR)
+        services.database.refuse_writes(DiskFull("The disk is full.", "Free some space."))
+        await services.alerts.look()
     assert await services.query_rows("SELECT code FROM alerts") == []
-    assert set(await list_open(services)) == {
+    await services.alerts.look()
+    services.database.accept_writes()
+    [since] = [each.began_at for each in await services.alerts.list_open() if each.code != "halt"]
+    assert since == began
+    assert {(each.code, each.subject) for each in await services.alerts.list_open()} == {
         (AlertCode.WRITES_REFUSED, "installation"),
         (AlertCode.HALT, "installation"),
     }
@@ -267,10 +276,28 @@ async def test_a_disk_that_takes_nothing_is_notified_without_it(
         " ON a.id = n.alert WHERE a.code = 'writes_refused'"
     )
     assert notified == [("began", "unstored", 1)]
+    await services.alerts.look()
     await services.clock.leap(MINUTE)
     assert await list_open(services) == [(AlertCode.HALT, "installation")]
     codes = [row for row in await list_notices(services) if row[1] == AlertCode.WRITES_REFUSED]
     assert codes == [("began", AlertCode.WRITES_REFUSED), ("ended", AlertCode.WRITES_REFUSED)]
+
+
+async def test_what_nobody_was_sent_yet_goes_before_what_is_sent_again(
+    services: MessagingServices,
+) -> None:
+    """A night of notices for a target that is dead must not hold back a new one from the others."""
+    at = services.clock.now()
+
+    def fill(tx: Tx) -> int:
+        for _ in range(25):
+            old = alerts.insert_notice(tx, kind=NoticeKind.TEST, at=at, title="t", text="t")
+            alerts.record_attempt(tx, old, at=at, targets=(), due_at=at, failure="No answer.")
+        return alerts.insert_notice(tx, kind=NoticeKind.TEST, at=at, title="t", text="t")
+
+    new = await services.database.write(fill)
+    due = await services.database.read(lambda reader: alerts.list_due_notices(reader, at, 20))
+    assert due[0].id == new
 
 
 @pytest.mark.parametrize(
