@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from daemon.api.clock import Clock
 from daemon.backup.service import BackupService
+from daemon.backup.status import UNREADABLE_CODE
 from daemon.outbox.pacing import Pacing, get_budget_key
 from statemachines.session import CAN_SEND_STATES, ConnectionState, DesiredState, SendingState
 from storage import evaluation_context
@@ -31,7 +32,7 @@ from storage.tx import Reader
 
 EVENING: Final = time(20)
 """When the night begins, by the clock of the installation."""
-_MISSING_COPY: Final = frozenset({"backup_failed", "backup_late"})
+_MISSING_COPY: Final = frozenset({"backup_failed", "backup_late", UNREADABLE_CODE})
 
 
 class MorningPhone(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from daemon.backup.status import BackupConcern
+from daemon.backup.status import UNREADABLE_CODE, BackupConcern
 from daemon.outbox.pacing import NEW_CHATS_STOPPED_SENTENCE, NUMBER_BANNED_SENTENCE
 from daemon.sessions.status import SessionView, describe_block
 from daemon.settings import AlertSettings
@@ -34,6 +34,7 @@ _RECONNECTING: Final = TRANSIENT_STATES | {ConnectionState.FAILED}
 _BACKUP_CODES: Final = {
     "backup_failed": AlertCode.BACKUP_FAILED,
     "backup_late": AlertCode.BACKUP_LATE,
+    UNREADABLE_CODE: AlertCode.BACKUP_FAILED,
 }
 _KNOWN_UNSTORED: Final = frozenset({AlertCode.NUMBER_BANNED, AlertCode.SESSION_LOGGED_OUT})
 """What is notified also where nothing can be stored. The rest was notified before, or can wait."""

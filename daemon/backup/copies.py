@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from daemon import subprocesses
 from daemon.backup import sealing
@@ -45,6 +44,7 @@ from storage.state_folder import (
 NAME_PREFIX: Final = "leadmaster-"
 SEALED_JOURNAL: Final = "suppressions.journal.age"
 WORK_FOLDER: Final = ".work"
+_COPY_NAME: Final = re.compile(rf"{NAME_PREFIX}\d{{8}}T\d{{6}}Z{re.escape(sealing.SEALED_SUFFIX)}")
 _LOCK_FILE: Final = "copies.lock"
 _COMMAND_SECONDS: Final = 1800.0
 _PART_BYTES: Final = 512 << 10
@@ -132,9 +132,8 @@ def rotate(settings: Settings, now: datetime) -> list[str]:
 
 def list_copies(folder: Path) -> list[str]:
     """Return the names of the sealed copies in a folder, newest first."""
-    return sorted(
-        (path.name for path in folder.glob(f"{NAME_PREFIX}*{sealing.SEALED_SUFFIX}")), reverse=True
-    )
+    names = (path.name for path in folder.glob(f"{NAME_PREFIX}*"))
+    return sorted(filter(_COPY_NAME.fullmatch, names), reverse=True)
 
 
 def read_parts(folder: Path, name: str) -> Iterator[bytes]:
@@ -172,6 +171,12 @@ def _describe_copy(sealed: Path, manifest: Manifest) -> SealedCopy:
     )
 
 
+def _describe_found_copy(sealed: Path) -> SealedCopy:
+    """Describe a copy of which nothing is known but its file."""
+    made_at, size = read_moment(sealed.name), sealed.stat().st_size
+    return SealedCopy(sealed.name, made_at, size, tested_at=None, counts={}, logins=0)
+
+
 def _seal_journal(settings: Settings, folder: Path, recipient: str, now: datetime) -> SealedJournal:
     content = read_copied_journal(StateFolder(settings.state_dir).journal)
     plain = folder / "suppressions.new.plain"
@@ -181,7 +186,7 @@ def _seal_journal(settings: Settings, folder: Path, recipient: str, now: datetim
     finally:
         plain.unlink()
     sealed = SealedJournal(now, len(content))
-    write_status(settings, msgspec.structs.replace(read_status(settings), journal=sealed))
+    _keep_status(settings, folder, journal=sealed, clears_failure=False)
     return sealed
 
 
@@ -240,13 +245,13 @@ def _keep_status(
     folder: Path,
     *,
     copy: SealedCopy | None = None,
+    journal: SealedJournal | None = None,
     failure: BackupFailure | None = None,
     clears_failure: bool = True,
 ) -> BackupStatus:
     """Write what is known, by the files that are there; return it."""
     before = read_status(settings)
-    there = set(list_copies(folder))
-    known = [each for each in before.copies if each.name in there]
+    known = {each.name: each for each in (*before.copies, *([copy] if copy else []))}
     key = load_key(folder)
     status = BackupStatus(
         recipient=key.recipient if key else "",
@@ -255,9 +260,11 @@ def _keep_status(
         key_row=key.row if key else 0,
         places=list_places(settings),
         burns_with_server=burns_with_server(settings),
-        copies=(*([copy] if copy else []), *known),
+        copies=tuple(
+            known.get(name) or _describe_found_copy(folder / name) for name in list_copies(folder)
+        ),
         last_tested_restore=copy.tested_at if copy else before.last_tested_restore,
-        journal=before.journal,
+        journal=journal or before.journal,
         failure=failure or (None if clears_failure else before.failure),
     )
     write_status(settings, status)
@@ -271,7 +278,8 @@ def _recording_failure(settings: Settings, folder: Path, now: datetime) -> Itera
         yield
     except (StorageError, OSError) as error:
         hint = error.hint if isinstance(error, StorageError) else ""
-        _keep_status(settings, folder, failure=BackupFailure(now, str(error), hint))
+        with contextlib.suppress(OSError):  # what stopped the copy may stop this too
+            _keep_status(settings, folder, failure=BackupFailure(now, str(error), hint))
         raise BackupFailed(str(error), hint=hint) from error
     except LeadMasterError as error:
         _keep_status(settings, folder, failure=BackupFailure(now, str(error), error.hint))

@@ -28,7 +28,7 @@ from daemon.backup.requests import (
     SealJournalRequest,
     find_config,
 )
-from daemon.backup.status import read_status
+from daemon.backup.status import read_status, require_readable
 from daemon.errors import LeadMasterError
 from daemon.settings import Settings, load_settings
 from daemon.worker_protocol import FrameWriter, serve_requests, take_standard_streams
@@ -57,6 +57,8 @@ class BackupProgram:
             writer.send_answer(BackupRefusal(error.code, str(error), error.hint))
         except StorageError as error:
             writer.send_answer(BackupRefusal("backup_failed", error.sentence, error.hint))
+        except OSError as error:
+            writer.send_answer(BackupRefusal("backup_failed", f"{error}.", ""))
         else:
             writer.send_answer(answer)
 
@@ -76,6 +78,7 @@ class BackupProgram:
                 copies.seal_journal(settings, now)
             case MakeKeyRequest(replace):
                 with copies.opened_copies(settings) as folder:
+                    require_readable(read_status(settings))
                     key = keys.make_key(folder, now, replace=replace)
                 return BackupAnswer(copies.refresh_status(settings), key=key)
             case ConfirmKeyRequest(typed):

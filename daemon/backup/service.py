@@ -19,12 +19,20 @@ from daemon.backup.requests import (
     MakeCopyRequest,
     MakeKeyRequest,
     NewBackupKey,
+    RefreshRequest,
     SealJournalRequest,
     ask_backup,
     find_config,
     read_copy,
 )
-from daemon.backup.status import BackupConcern, BackupStatus, SealedCopy, list_concerns, read_status
+from daemon.backup.status import (
+    BackupConcern,
+    BackupStatus,
+    SealedCopy,
+    list_concerns,
+    read_status,
+    require_readable,
+)
 from daemon.errors import LeadMasterError
 from daemon.settings import Settings
 from storage import audit
@@ -87,6 +95,7 @@ class BackupService:
 
     async def make_key(self, who: str, *, replace: bool) -> NewBackupKey | None:
         """Make a key, and return both halves of it, this once."""
+        require_readable(self.read_status())
         made = await self._ask(MakeKeyRequest(replace))
         await self._record(who, "make_backup_key")
         return made.key
@@ -98,8 +107,17 @@ class BackupService:
         return confirmed.status
 
     async def make_due_copy(self) -> None:
-        """Make a copy where the last one is old enough; a failure is kept in the status."""
-        due = self.find_next(self.read_status()) if self.is_wanted else None
+        """Make a copy where the last one is old enough; a failure is kept in the status.
+
+        What is known of the copies is read anew from them where its file can't be read.
+        """
+        if not self.is_wanted:
+            return
+        status = self.read_status()
+        if status.unreadable is not None:
+            await self._ask_in_background(RefreshRequest())
+            status = self.read_status()
+        due = self.find_next(status)
         if due is not None and due <= self._clock.now():
             await self._ask_in_background(MakeCopyRequest())
 

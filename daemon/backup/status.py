@@ -7,27 +7,35 @@ it knows of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from daemon.errors import Conflict
 from daemon.settings import Settings
+from storage.column_formats import utc_now
 from storage.state_folder import StateFolder, write_durably
 
+_READ_ANEW: Final = "leadmaster backup now"
 LATE_AFTER: Final = timedelta(hours=26)
 """A day, and what a slow disk may need."""
+UNREADABLE_CODE: Final = "backup_status_unreadable"
+"""The concern that says that what is known of the backups can't be read."""
 
 
 class SealedCopy(msgspec.Struct, frozen=True):
-    """One sealed copy: its file, and what was found in it when a restore of it was tested."""
+    """One sealed copy: its file, and what was found in it when a restore of it was tested.
+
+    Of a copy that was found beside the others nobody knows that: `tested_at` is None then.
+    """
 
     name: str
     made_at: datetime
     bytes: int
-    tested_at: datetime
+    tested_at: datetime | None
     counts: dict[str, int]
     logins: int
 
@@ -51,6 +59,7 @@ class BackupStatus(msgspec.Struct, frozen=True):
     """The key, the copies (newest first), where they are, and what went wrong last.
 
     `burns_with_server` is whether every place of the copies is on the disk of the state folder.
+    Where `unreadable` says since when and why this can't be read, nothing else is known.
     """
 
     recipient: str = ""
@@ -63,6 +72,7 @@ class BackupStatus(msgspec.Struct, frozen=True):
     last_tested_restore: datetime | None = None
     journal: SealedJournal | None = None
     failure: BackupFailure | None = None
+    unreadable: BackupFailure | None = None
 
 
 class BackupConcern(Struct, frozen=True):
@@ -75,12 +85,35 @@ class BackupConcern(Struct, frozen=True):
 
 
 def read_status(settings: Settings) -> BackupStatus:
-    """Return what is known; an empty status where there is no file, or none that can be read."""
+    """Return what is known; an empty status where there is no file yet."""
     path = StateFolder(settings.state_dir).backup_status
     try:
         return msgspec.json.decode(path.read_bytes(), type=BackupStatus)
-    except (OSError, msgspec.MsgspecError):
+    except FileNotFoundError:
         return BackupStatus()
+    except OSError as error:
+        return _describe_unreadable(path, error.strerror or str(error))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return _describe_unreadable(path, str(error).rstrip("."))
+
+
+def _describe_unreadable(path: Path, reason: str) -> BackupStatus:
+    sentence = f"What is known of the backups can't be read: {path}: {reason}."
+    return BackupStatus(unreadable=BackupFailure(_find_change(path), sentence, _READ_ANEW))
+
+
+def _find_change(path: Path) -> datetime:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return utc_now()
+
+
+def require_readable(status: BackupStatus) -> None:
+    """Raise :class:`Conflict` where what is known can't be read; another key would be made."""
+    if (found := status.unreadable) is not None:
+        hint = f"List the copies anew, with one more: {found.hint}"
+        raise Conflict(found.sentence, hint=hint)
 
 
 def write_status(settings: Settings, status: BackupStatus) -> None:
@@ -112,6 +145,8 @@ def list_concerns(status: BackupStatus, started_at: datetime, now: datetime) -> 
 
     `started_at` is since when there could have been a backup.
     """
+    if (found := status.unreadable) is not None:
+        return [BackupConcern(UNREADABLE_CODE, found.sentence, found.hint, found.at)]
     return [*_list_key_concerns(status, started_at), *_list_copy_concerns(status, started_at, now)]
 
 

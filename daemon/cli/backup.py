@@ -60,9 +60,11 @@ def list_backups(cli: CliContext, *, json_: bool) -> None:
     """List the sealed copies, newest first, with when each was tested, and where they are."""
     import msgspec
 
-    from daemon.backup.status import read_status
+    from daemon.backup.status import read_status, require_readable
 
-    status = msgspec.to_builtins(read_status(cli.load_settings()))
+    known = read_status(cli.load_settings())
+    require_readable(known)
+    status = msgspec.to_builtins(known)
     if json_:
         print_json(status)
         return

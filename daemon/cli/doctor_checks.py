@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import rules
-from daemon.backup.status import BackupConcern, list_concerns, read_status
+from daemon.backup.status import UNREADABLE_CODE, BackupConcern, list_concerns, read_status
 from daemon.cli.doctor_finding import DoctorFinding
 from daemon.errors import RulesRejected
 from daemon.rulesets import rule_files
@@ -180,7 +180,7 @@ def _judge_concern(concern: BackupConcern) -> DoctorFinding:
     is_command = concern.hint.startswith("leadmaster ")
     return DoctorFinding(
         "backup",
-        ok=True,
+        ok=concern.code != UNREADABLE_CODE,
         sentence=concern.sentence,
         hint="" if is_command else concern.hint,
         warns=True,

@@ -1,0 +1,119 @@
+"""What is known of the backups, where its file is broken: said, told, and read anew from copies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from daemon.alerts.conditions import DaemonState, find_unqueried_conditions
+from daemon.backup.keys import KEY_FILE
+from daemon.backup.requests import MakeKeyRequest, RefreshRequest, ask_backup
+from daemon.backup.service import BackupService
+from daemon.backup.status import BackupStatus, list_concerns, read_status, write_status
+from daemon.cli.doctor_checks import check_backups
+from daemon.errors import Conflict
+from daemon.settings import DaemonSettings, Settings
+from statemachines.vocabulary import AlertCode
+from storage.column_formats import utc_now
+from storage.state_folder import StateFolder
+from tests.helpers.backups import Installation
+from tests.helpers.clock import FakeClock
+from tests.helpers.services.database import open_database
+
+COPIES = ("leadmaster-20260302T150000Z.age", "leadmaster-20260301T150000Z.age")
+OTHER_FILES = ("leadmaster-old.age", "notes.txt")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """An installation with a key and two copies, of which nothing is known any more."""
+    settings = Settings(daemon=DaemonSettings(state_dir=str(tmp_path / "state")))
+    settings.backup_dir.mkdir(parents=True)
+    asyncio.run(ask_backup(settings, MakeKeyRequest()))
+    for name in (*COPIES, *OTHER_FILES):
+        (settings.backup_dir / name).write_bytes(b"sealed")
+    break_status(settings, "{")
+    return settings
+
+
+def break_status(settings: Settings, content: str | None) -> None:
+    """Replace the file of what is known; without content by a folder, which can't be read."""
+    path = StateFolder(settings.state_dir).backup_status
+    path.unlink(missing_ok=True)
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content, encoding="utf-8")
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"key_row": "x"}', "\0" * 64])
+def test_a_file_that_cannot_be_read_is_no_file_that_is_not_there(
+    settings: Settings, content: str | None
+) -> None:
+    """It is an alert and a failure of the doctor, with the file and the command that heals it."""
+    break_status(settings, content)
+    status, now = read_status(settings), utc_now()
+    concerns = list_concerns(status, now, now)
+    [told] = find_unqueried_conditions(DaemonState((), None, concerns, None), now)
+    [found] = check_backups(settings)
+    assert (told.code, told.sentence) == (AlertCode.BACKUP_FAILED, found.sentence)
+    assert str(StateFolder(settings.state_dir).backup_status) in found.sentence
+    assert (found.ok, found.command) == (False, "leadmaster backup now")
+    assert told.since <= now
+
+    (settings.state_dir / "another").mkdir()
+    other = Settings(daemon=DaemonSettings(state_dir=str(settings.state_dir / "another")))
+    assert read_status(other) == BackupStatus()
+    assert [each.ok for each in check_backups(other)] == [True]
+
+
+def test_no_key_is_made_meanwhile(settings: Settings) -> None:
+    """Neither where a program asks the backup's, nor by the daemon: a sheet would be void."""
+    key = settings.backup_dir / KEY_FILE
+    before = key.read_bytes()
+    with pytest.raises(Conflict, match=r"backup\.json") as refused:
+        asyncio.run(ask_backup(settings, MakeKeyRequest(replace=True)))
+    assert refused.value.hint.endswith("leadmaster backup now")
+    assert key.read_bytes() == before
+
+
+def test_no_list_is_empty_meanwhile(settings: Settings, tmp_path: Path) -> None:
+    """The command says which file it could not read, and what to do."""
+    config = tmp_path / "leadmaster.toml"
+    config.write_text(f'[daemon]\nstate_dir = "{settings.state_dir}"\n', encoding="utf-8")
+    for option in ((), ("--json",)):
+        listed = Installation(config).run("backup", "list", *option)
+        assert (listed.status, "backup.json" in listed.err) == (2, True), listed
+        assert " backup now" in listed.err
+
+
+def test_the_daemon_reads_it_anew_from_the_copies(settings: Settings) -> None:
+    """Each copy is listed again; that nobody knows whether it was tested is not made up."""
+
+    async def look() -> BackupStatus:
+        async with open_database(settings.state_dir) as database:
+            service = BackupService(settings, database, FakeClock(datetime(2026, 3, 3, tzinfo=UTC)))
+            await service.make_due_copy()
+            return service.read_status()
+
+    status = asyncio.run(look())
+    assert (status.unreadable, status.failure) == (None, None)
+    assert status.key_made_at is not None
+    assert [(each.name, each.tested_at) for each in status.copies] == [(n, None) for n in COPIES]
+    assert [f"{each.made_at:%d %H}" for each in status.copies] == ["02 15", "01 15"]
+    assert {each.bytes for each in status.copies} == {len(b"sealed")}
+
+
+def test_what_is_known_of_a_copy_is_kept(settings: Settings) -> None:
+    """A copy that was put into the folder by hand is listed beside what is known of the others."""
+    known = asyncio.run(ask_backup(settings, RefreshRequest())).status
+    write_status(settings, BackupStatus(copies=known.copies[1:], last_tested_restore=utc_now()))
+    again = asyncio.run(ask_backup(settings, RefreshRequest())).status
+    assert again.copies == known.copies
+    assert again.last_tested_restore is not None
+    stored = json.loads(StateFolder(settings.state_dir).backup_status.read_bytes())
+    assert stored["unreadable"] is None
