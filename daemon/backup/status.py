@@ -143,11 +143,11 @@ def burns_with_server(settings: Settings) -> bool:
 def list_concerns(status: BackupStatus, started_at: datetime, now: datetime) -> list[BackupConcern]:
     """Return what a person should know, the most urgent first.
 
-    `started_at` is since when there could have been a backup.
+    `started_at` is since when there could have been a key.
     """
     if (found := status.unreadable) is not None:
         return [BackupConcern(UNREADABLE_CODE, found.sentence, found.hint, found.at)]
-    return [*_list_key_concerns(status, started_at), *_list_copy_concerns(status, started_at, now)]
+    return [*_list_key_concerns(status, started_at), *_list_copy_concerns(status, now)]
 
 
 def _list_key_concerns(status: BackupStatus, started_at: datetime) -> Iterator[BackupConcern]:
@@ -168,9 +168,7 @@ def _list_key_concerns(status: BackupStatus, started_at: datetime) -> Iterator[B
         )
 
 
-def _list_copy_concerns(
-    status: BackupStatus, started_at: datetime, now: datetime
-) -> Iterator[BackupConcern]:
+def _list_copy_concerns(status: BackupStatus, now: datetime) -> Iterator[BackupConcern]:
     if status.failure is not None:
         yield BackupConcern(
             "backup_failed",
@@ -181,10 +179,12 @@ def _list_copy_concerns(
     last = status.copies[0].made_at if status.copies else None
     if status.key_made_at is None:
         return
-    if last is None or now - last > LATE_AFTER:
-        since = last or max(started_at, status.key_made_at)
+    # Before the first copy by the key: whoever made it has to print it first.
+    since = last or status.key_made_at
+    is_late = now - since > LATE_AFTER
+    if last is None or is_late:
         yield BackupConcern(
-            "backup_late",
+            "backup_late" if is_late else "backup_none",
             f"The last backup is of {last:%Y-%m-%d %H:%M} UTC." if last else "There is no backup.",
             "leadmaster backup now",
             since,

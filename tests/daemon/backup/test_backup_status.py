@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -69,6 +69,25 @@ def test_a_file_that_cannot_be_read_is_no_file_that_is_not_there(
     other = Settings(daemon=DaemonSettings(state_dir=str(settings.state_dir / "another")))
     assert read_status(other) == BackupStatus()
     assert [each.ok for each in check_backups(other)] == [True]
+
+
+def test_the_first_backup_is_late_a_day_after_its_key() -> None:
+    """Whoever made the key has the time to print it; that there is no backup is said at once."""
+    made_at = utc_now() - timedelta(days=1)
+    status = BackupStatus(recipient="age1", key_made_at=made_at, key_confirmed_at=made_at)
+
+    def find_alerts(now: datetime) -> list[tuple[AlertCode, datetime]]:
+        # By the key: a daemon that is started each day would never tell it.
+        concerns = list_concerns(status, now, now)
+        assert [each.sentence for each in concerns] == ["There is no backup."]
+        found = find_unqueried_conditions(DaemonState((), None, concerns, None), now)
+        return [(each.code, each.since) for each in found]
+
+    in_time = made_at + timedelta(hours=26)
+    assert find_alerts(made_at) == []
+    assert find_alerts(in_time) == []
+    late = (AlertCode.BACKUP_LATE, made_at)
+    assert find_alerts(in_time + timedelta(seconds=1)) == [late]
 
 
 def test_no_key_is_made_meanwhile(settings: Settings) -> None:
