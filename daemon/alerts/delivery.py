@@ -82,7 +82,9 @@ class Delivery:
         answer = await self._ask(tuple(build_outgoing(notice) for notice in due))
         at = self._clock.now()
         for notice in due:
-            self._unrecorded[notice.id] = _MadeAttempt(notice, judge_attempt(notice, answer, at), at)
+            self._unrecorded[notice.id] = _MadeAttempt(
+                notice, judge_attempt(notice, answer, at), at
+            )
         await self._record_attempts()
 
     async def _list_due(self) -> list[NoticeRecord]:

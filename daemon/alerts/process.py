@@ -17,6 +17,8 @@ from daemon.alerts.requests import (
     AlertAnswer,
     AlertRefusal,
     AlertRequest,
+    CheckAnswer,
+    CheckTargets,
     PingAnswer,
     SendAnswer,
     SendNotices,
@@ -55,6 +57,8 @@ class AlertProgram:
                 if not file.ping:
                     return PingAnswer(wanted=False)
                 return PingAnswer(wanted=True, failure=ping(file.ping))
+            case CheckTargets():
+                return CheckAnswer(len(load_targets(file, self._path)), bool(file.ping))
 
 
 def main(arguments: Sequence[str], requests: BinaryIO, answers: BinaryIO) -> None:

@@ -41,7 +41,11 @@ class SendPing(msgspec.Struct, frozen=True, tag="ping"):
     """Ask for the ping's address once: who watches it then knows that we live."""
 
 
-AlertRequest: TypeAlias = SendNotices | SendPing
+class CheckTargets(msgspec.Struct, frozen=True, tag="check"):
+    """Read the file, and send nothing."""
+
+
+AlertRequest: TypeAlias = SendNotices | SendPing | CheckTargets
 
 
 class TargetResult(msgspec.Struct, frozen=True):
@@ -70,6 +74,13 @@ class PingAnswer(msgspec.Struct, frozen=True, tag="pinged"):
     failure: str = ""
 
 
+class CheckAnswer(msgspec.Struct, frozen=True, tag="checked"):
+    """How many targets there are, and whether there is an address to ping."""
+
+    targets: int
+    has_ping: bool
+
+
 class AlertRefusal(msgspec.Struct, frozen=True, tag="refusal"):
     """Why nothing was done: the code of the error, its sentence and hint."""
 
@@ -78,7 +89,7 @@ class AlertRefusal(msgspec.Struct, frozen=True, tag="refusal"):
     hint: str
 
 
-AlertAnswer: TypeAlias = SendAnswer | PingAnswer | AlertRefusal
+AlertAnswer: TypeAlias = SendAnswer | PingAnswer | CheckAnswer | AlertRefusal
 PROTOCOL: Final[WorkerProtocol[AlertRequest, AlertAnswer, None, None]] = WorkerProtocol(
     request=AlertRequest, answer=AlertAnswer, max_line_bytes=_MAX_LINE_BYTES
 )
@@ -100,6 +111,16 @@ async def ask_to_ping(settings: Settings) -> PingAnswer:
         return PingAnswer(wanted=False)
     answer = await _ask(settings, SendPing())
     if not isinstance(answer, PingAnswer):
+        raise AlertsUnavailable("The alerts' program answered what it was not asked.")
+    return answer
+
+
+async def ask_to_check(settings: Settings) -> CheckAnswer:
+    """Have the file with the targets read, and nothing sent. Raises as :func:`ask_to_send` does."""
+    if not _may_have_targets(settings):
+        return CheckAnswer(0, has_ping=False)
+    answer = await _ask(settings, CheckTargets())
+    if not isinstance(answer, CheckAnswer):
         raise AlertsUnavailable("The alerts' program answered what it was not asked.")
     return answer
 

@@ -21,7 +21,7 @@ from daemon.alerts.conditions import (
 )
 from daemon.alerts.delivery import NO_TARGET_SENTENCE, Delivery, describe_failures
 from daemon.alerts.notices import NoticeText, NoticeWriter, Words
-from daemon.alerts.requests import OutgoingNotice, SendAnswer, ask_to_ping
+from daemon.alerts.requests import CheckAnswer, OutgoingNotice, ask_to_check, ask_to_ping
 from daemon.api.clock import Clock
 from daemon.backup.service import BackupService
 from daemon.errors import LeadMasterError
@@ -153,11 +153,25 @@ class AlertService:
         now = self._clock.now()
         text = self._open_writer().write_test(now)
         self._next_ping = 0.0  # the file may have been changed
-        answer = await self._delivery.send(OutgoingNotice(0, text.title, text.text, urgent=False))
-        await self._database.write(
-            partial(_store_test, text=text, answer=answer, who=who, at=now), urgent=True
-        )
+        store = partial(_store_test, text=text, who=who, at=now)
+        try:
+            notice = OutgoingNotice(0, text.title, text.text, urgent=False)
+            answer = await self._delivery.send(notice)
+        except LeadMasterError as refused:
+            failure = f"{refused} {refused.hint}".strip()
+            await self._database.write(partial(store, taken=(), failure=failure), urgent=True)
+            raise
+        taken = tuple(each.fingerprint for each in answer.results if not each.failure)
+        failure = describe_failures(answer.results) if answer.targets else NO_TARGET_SENTENCE
+        await self._database.write(partial(store, taken=taken, failure=failure), urgent=True)
         return [TargetAnswer(each.target, each.failure) for each in answer.results]
+
+    async def check_targets(self) -> CheckAnswer:
+        """Return how many targets there are, by the file as it is now; nothing is sent.
+
+        Raises :class:`LeadMasterError` where nobody can be notified.
+        """
+        return await ask_to_check(self._settings)
 
     async def read_status(self) -> AlertStatus:
         """Return whether people are notified."""
@@ -347,9 +361,9 @@ def _emit_change(
     tx.emit(AlertChanged(subject=subject, at=at, code=code, sentence=sentence, ended=ended))
 
 
-def _store_test(tx: Tx, *, text: NoticeText, answer: SendAnswer, who: str, at: datetime) -> None:
+def _store_test(
+    tx: Tx, *, text: NoticeText, taken: tuple[str, ...], failure: str, who: str, at: datetime
+) -> None:
     notice = _insert_notice(tx, NoticeKind.TEST, text, at)
-    failure = describe_failures(answer.results) if answer.targets else NO_TARGET_SENTENCE
-    taken = tuple(each.fingerprint for each in answer.results if not each.failure)
     alerts.record_attempt(tx, notice, at=at, targets=taken, due_at=None, failure=failure)
     audit.insert_audit_entry(tx, at=at, who=who, action="test_alerts", subject="installation")

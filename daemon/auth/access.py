@@ -205,6 +205,7 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], RequiredAccess]] = MappingProxyType
         ("POST", "/v1/phases/{number}/open"): Scope.ADMIN,
         ("GET", "/v1/alerts"): Scope.SESSIONS_READ,
         ("GET", "/v1/alerts/status"): Scope.SESSIONS_READ,
+        ("GET", "/v1/alerts/targets"): Scope.ADMIN,
         ("POST", "/v1/alerts/test"): Scope.ADMIN,
         ("GET", "/v1/halt"): Scope.SESSIONS_READ,
         ("POST", "/v1/halt"): Scope.MESSAGES_WRITE,

@@ -266,17 +266,19 @@ async def _find_history_warnings(services: Services) -> list[HealthWarning]:
 
 
 async def _find_alert_warnings(services: Services) -> list[HealthWarning]:
-    """Return a warning where the last alert did not reach everybody."""
+    """Return a warning where the last alert did not reach everybody, or the last ping nobody."""
     if not services.backups.is_wanted:  # an injected clock: nobody is woken by a demonstration
         return []
     try:
         status = await services.alerts.read_status()
     except StorageError:
         return []  # a database that can't be read is reported as a blocker
-    if not status.failure:
-        return []
-    sentence = f"The last alert did not reach everybody. {status.failure} leadmaster alerts status"
-    return [HealthWarning("alerts_failed", sentence)]
+    found = []
+    if status.failure:
+        found.append(f"The last alert did not reach everybody. {status.failure}")
+    if status.ping is not None and status.ping.failure:
+        found.append(f"The last ping did not arrive. {status.ping.failure}")
+    return [HealthWarning("alerts_failed", f"{each} leadmaster alerts status") for each in found]
 
 
 async def _find_quarantine_warnings(services: Services) -> list[HealthWarning]:

@@ -44,6 +44,13 @@ class AlertTestResult(ResponseBody, frozen=True):
     targets: Sequence[TargetAnswer]
 
 
+class AlertTargets(ResponseBody, frozen=True):
+    """How many targets there are, and whether there is an address to ping; no address itself."""
+
+    targets: int
+    has_ping: bool
+
+
 @routes.get("/v1/alerts")
 @operation(ResultPage[AlertRecord], query=AlertQuery)
 async def list_alerts(request: web.Request) -> web.Response:
@@ -63,6 +70,14 @@ async def list_alerts(request: web.Request) -> web.Response:
 async def get_alert_status(request: web.Request) -> web.Response:
     """Return whether people are notified: what is pending, the last success, the last failure."""
     return json_response(await get_services(request).alerts.read_status())
+
+
+@routes.get("/v1/alerts/targets")
+@operation(AlertTargets, errors=(AlertsUnavailable, AlertTargetsRejected))
+async def check_alert_targets(request: web.Request) -> web.Response:
+    """Read the file with the targets as it is now, and send nothing."""
+    found = await get_services(request).alerts.check_targets()
+    return json_response(AlertTargets(found.targets, found.has_ping))
 
 
 @routes.post("/v1/alerts/test")

@@ -28,6 +28,7 @@ from tests.helpers.client.console import get_page, open_console
 from tests.helpers.client.http import (
     DAYTIME,
     IMMEDIATE_SCRIPT,
+    HttpClient,
     HttpServer,
     build_settings,
     build_wall_clock_settings,
@@ -229,6 +230,8 @@ async def test_a_test_says_what_each_target_answered(
 ) -> None:
     """And an ill file is a sentence without a part of an address."""
     api = server.control
+    assert (await api.get("/v1/alerts/targets")).document == {"targets": 3, "has_ping": True}
+    assert receivers.received.empty()
     targets = (await api.post("/v1/alerts/test")).document["targets"]
     assert [each["failure"] for each in targets] == ["", "", ""]
     assert {each.title for each in take_all(receivers).values()} == {"LeadMaster: a test"}
@@ -245,11 +248,15 @@ async def test_a_test_says_what_each_target_answered(
         assert reply.code == code
         assert sentence in json.dumps(reply.document)
         assert "secret'" not in json.dumps(reply.document)
+        assert (await api.get("/v1/alerts/targets")).code == code
+        status = (await api.get("/v1/alerts/status")).document
+        assert sentence in status["failure"]
     (short_folder / "alerts.toml").chmod(0o644)
     reply = await api.post("/v1/alerts/test")
     assert "Others may read" in reply.document["detail"]
     (short_folder / "alerts.toml").unlink()
     assert (await api.post("/v1/alerts/test")).document["targets"] == []
+    assert (await api.get("/v1/alerts/targets")).document == {"targets": 0, "has_ping": False}
 
 
 async def test_the_ping_is_asked_for_while_all_is_fine(
@@ -266,6 +273,35 @@ async def test_the_ping_is_asked_for_while_all_is_fine(
     await alerts.ping()
     status = (await server.control.get("/v1/alerts/status")).document
     assert status["ping"]["failure"] == "It answered 500."
+
+
+async def test_what_keeps_people_from_being_notified_is_in_the_status(
+    short_folder: Path, receivers: Receivers
+) -> None:
+    """A ping that did not arrive, and a file that somebody broke since the last notice."""
+    write_targets(short_folder, receivers.write_targets_file())
+    # By the machine's clock: with an injected one nobody is to be woken.
+    settings = msgspec.structs.replace(
+        build_wall_clock_settings(short_folder), alerts=AlertSettings(morning="")
+    )
+
+    async def list_failures(api: HttpClient) -> list[str]:
+        warnings = (await api.get("/v1/status")).document["warnings"]
+        return [each["sentence"] for each in warnings if each["code"] == "alerts_failed"]
+
+    async with open_http_server(settings) as server:
+        await server.services.alerts.look()
+        await server.services.alerts.ping()
+        assert await list_failures(server.control) == []
+        receivers.refuse = 500
+        await server.services.alerts.ping()
+        [sentence] = await list_failures(server.control)
+        assert sentence.startswith("The last ping did not arrive. It answered 500.")
+        write_targets(short_folder, "targets = [")
+        await server.services.alerts.ping()
+        await server.control.post("/v1/alerts/test")
+        assert all("is not TOML" in each for each in await list_failures(server.control))
+        assert len(await list_failures(server.control)) == 2
 
 
 async def test_a_damaged_database_is_told_and_ends_the_ping(
