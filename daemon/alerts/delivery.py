@@ -171,13 +171,18 @@ def judge_attempt(
     again = at + timedelta(seconds=pause)
     due_at = again if again - notice.at < GIVEN_UP_AFTER else None
     if isinstance(answer, LeadMasterError):
-        return Attempt(notice.targets, due_at, f"{answer} {answer.hint}".strip())
+        return Attempt(notice.targets, due_at, describe_refusal(answer))
     if not answer.targets:
         return Attempt(notice.targets, None, NO_TARGET_SENTENCE)
     results = [each for each in answer.results if each.notice == notice.id]
     taken = tuple(each.fingerprint for each in results if not each.failure)
     failure = describe_failures(results)
     return Attempt((*notice.targets, *taken), due_at if failure else None, failure)
+
+
+def describe_refusal(error: LeadMasterError) -> str:
+    """Return why nothing was sent, with what to do where that is special to it."""
+    return str(error) if error.hint == type(error).hint else f"{error} {error.hint}"
 
 
 def describe_failures(results: Sequence[TargetResult]) -> str:

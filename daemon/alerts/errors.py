@@ -14,7 +14,7 @@ class AlertsUnavailable(LeadMasterError):
 
     code = "alerts_unavailable"
     status = 503
-    hint = "See: leadmaster alerts status"
+    hint = "Try it: leadmaster alerts test"
 
 
 class AlertTargetsRejected(LeadMasterError):

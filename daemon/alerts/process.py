@@ -24,7 +24,13 @@ from daemon.alerts.requests import (
     SendNotices,
     SendPing,
 )
-from daemon.alerts.targets import load_targets, ping, read_targets_file, send_notices
+from daemon.alerts.targets import (
+    load_targets,
+    ping,
+    read_targets_file,
+    require_known_targets,
+    send_notices,
+)
 from daemon.errors import LeadMasterError
 from daemon.worker_protocol import FrameWriter, serve_requests, take_standard_streams
 
@@ -51,14 +57,16 @@ class AlertProgram:
         file = read_targets_file(self._path, is_credential=self._is_credential)
         match request:
             case SendNotices(notices):
-                found = load_targets(file, self._path)
+                found = load_targets(file)
                 return SendAnswer(len(found), send_notices(found, notices))
             case SendPing():
                 if not file.ping:
                     return PingAnswer(wanted=False)
                 return PingAnswer(wanted=True, failure=ping(file.ping))
             case CheckTargets():
-                return CheckAnswer(len(load_targets(file, self._path)), bool(file.ping))
+                found = load_targets(file)
+                require_known_targets(found, self._path)
+                return CheckAnswer(len(found), bool(file.ping))
 
 
 def main(arguments: Sequence[str], requests: BinaryIO, answers: BinaryIO) -> None:

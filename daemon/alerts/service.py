@@ -19,7 +19,12 @@ from daemon.alerts.conditions import (
     find_conditions,
     find_unstored_conditions,
 )
-from daemon.alerts.delivery import NO_TARGET_SENTENCE, Delivery, describe_failures
+from daemon.alerts.delivery import (
+    NO_TARGET_SENTENCE,
+    Delivery,
+    describe_failures,
+    describe_refusal,
+)
 from daemon.alerts.notices import NoticeText, NoticeWriter, Words
 from daemon.alerts.requests import CheckAnswer, OutgoingNotice, ask_to_check, ask_to_ping
 from daemon.api.clock import Clock
@@ -158,7 +163,7 @@ class AlertService:
             notice = OutgoingNotice(0, text.title, text.text, urgent=False)
             answer = await self._delivery.send(notice)
         except LeadMasterError as refused:
-            failure = f"{refused} {refused.hint}".strip()
+            failure = describe_refusal(refused)
             await self._database.write(partial(store, taken=(), failure=failure), urgent=True)
             raise
         taken = tuple(each.fingerprint for each in answer.results if not each.failure)

@@ -34,6 +34,7 @@ _MAX_TARGETS: Final = 16
 _OTHERS_MODE_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 _STATUS: Final = re.compile(r"error[ =:]+(\d{3})\b")
 _FINGERPRINT_DIGITS: Final = 12
+_UNKNOWN_ADDRESS: Final = "It is not an address that apprise knows."
 
 
 class TargetsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,6 +51,8 @@ class Target(Struct, frozen=True):
     name: str
     notify: Callable[[OutgoingNotice], str]
     """Sends a text; returns why it was not taken, empty where it was."""
+    is_known: bool = True
+    """Whether it is an address that apprise knows; where it is none, only its neighbours are."""
 
 
 def read_targets_file(path: Path, *, is_credential: bool = False) -> TargetsFile:
@@ -79,7 +82,7 @@ def read_targets_file(path: Path, *, is_credential: bool = False) -> TargetsFile
     if len(found.targets) > _MAX_TARGETS:
         raise AlertTargetsRejected(f"{path} has more than {_MAX_TARGETS} targets.")
     if found.ping and not found.ping.startswith(("https://", "http://")):
-        raise AlertTargetsRejected(f"{path}: ping must begin with https://.")
+        raise AlertTargetsRejected(f"{path}: ping must begin with https:// or http://.")
     return found
 
 
@@ -89,8 +92,8 @@ def _hide_values(text: str) -> str:
     return place[0] if place else "at its end"
 
 
-def load_targets(file: TargetsFile, path: Path) -> list[Target]:
-    """Return the targets; raise :class:`AlertTargetsRejected` for an address that is none.
+def load_targets(file: TargetsFile) -> list[Target]:
+    """Return the targets; one with an address that is none takes nothing, and says so.
 
     Raises :class:`AlertsUnavailable` where the library is not installed.
     """
@@ -104,20 +107,35 @@ def load_targets(file: TargetsFile, path: Path) -> list[Target]:
             "Alerts need a library that is not installed: apprise.", hint=INSTALL_COMMAND
         ) from error
     asset = apprise.AppriseAsset(app_id="LeadMaster", secure_logging=True, async_mode=False)
-    found = []
-    for place, address in enumerate(file.targets, 1):
-        plugin = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
-        if plugin is None:
+    return [
+        _build_target(
+            place,
+            address,
+            apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True),
+        )
+        for place, address in enumerate(file.targets, 1)
+    ]
+
+
+def require_known_targets(targets: Sequence[Target], path: Path) -> None:
+    """Raise :class:`AlertTargetsRejected` for the first address that is none."""
+    for target in targets:
+        if not target.is_known:
             raise AlertTargetsRejected(
-                f"Target {place} in {path} is not an address that apprise knows.",
+                f"Target {target.name} in {path} is not an address that apprise knows.",
                 hint="Such as ntfys://ntfy.sh/TOPIC; see docs/how-to/be-woken.md",
             )
-        # Unless the address itself says how long (`rto=`).
-        if plugin.socket_read_timeout == type(plugin).socket_read_timeout:
-            plugin.socket_read_timeout = max(plugin.socket_read_timeout, ANSWER_SECONDS)
-        digest = hashlib.sha256(address.encode()).hexdigest()[:_FINGERPRINT_DIGITS]
-        found.append(Target(digest, f"{place}, {plugin.service_name}", _build_notify(plugin)))
-    return found
+
+
+def _build_target(place: int, address: str, plugin: Any) -> Target:  # noqa: ANN401 - no types there
+    digest = hashlib.sha256(address.encode()).hexdigest()[:_FINGERPRINT_DIGITS]
+    if plugin is None:
+        # The others are notified all the same.
+        return Target(digest, str(place), lambda _notice: _UNKNOWN_ADDRESS, is_known=False)
+    # Unless the address itself says how long (`rto=`).
+    if plugin.socket_read_timeout == type(plugin).socket_read_timeout:
+        plugin.socket_read_timeout = max(plugin.socket_read_timeout, ANSWER_SECONDS)
+    return Target(digest, f"{place}, {plugin.service_name}", _build_notify(plugin))
 
 
 def _build_notify(plugin: Any) -> Callable[[OutgoingNotice], str]:  # noqa: ANN401 - no types there

@@ -238,9 +238,8 @@ async def test_a_test_says_what_each_target_answered(
     secret = "json://127.0.0.1:9/secret"
     for text, code, sentence in (
         (f"targets = ['{secret}']", "", "It could not be reached."),
-        (f"targets = ['foo{secret}']", "alert_targets_rejected", "Target 1 in"),
         (f"targets = ['{secret}", "alert_targets_rejected", "is not TOML"),
-        (f"ping = '{secret}'", "alert_targets_rejected", "must begin with https://"),
+        (f"ping = '{secret}'", "alert_targets_rejected", "must begin with https:// or http://"),
         (f"target = ['{secret}']", "alert_targets_rejected", "unknown field"),
     ):
         write_targets(short_folder, text)
@@ -251,6 +250,7 @@ async def test_a_test_says_what_each_target_answered(
         assert (await api.get("/v1/alerts/targets")).code == code
         status = (await api.get("/v1/alerts/status")).document
         assert sentence in status["failure"]
+    assert (await api.get("/v1/alerts/targets")).code == "alert_targets_rejected"
     (short_folder / "alerts.toml").chmod(0o644)
     reply = await api.post("/v1/alerts/test")
     assert "Others may read" in reply.document["detail"]
@@ -273,6 +273,26 @@ async def test_the_ping_is_asked_for_while_all_is_fine(
     await alerts.ping()
     status = (await server.control.get("/v1/alerts/status")).document
     assert status["ping"]["failure"] == "It answered 500."
+
+
+async def test_an_address_with_a_typo_keeps_nothing_from_the_others(
+    server: HttpServer, receivers: Receivers, short_folder: Path
+) -> None:
+    """It alone takes nothing, and each notice and the doctor's question say so."""
+    text = receivers.write_targets_file()
+    write_targets(short_folder, text.replace("targets = [", "targets = ['nonsense', ", 1))
+    await server.services.halt.halt("ana", "a test")
+    await look_and_send(server.services)
+    take_all(receivers)
+    status = await server.services.alerts.read_status()
+    unknown = "It is not an address that apprise knows."
+    assert status.failure == f"Target 1 did not take it. {unknown}"
+    targets = (await server.control.post("/v1/alerts/test")).document["targets"]
+    assert [each["failure"] for each in targets].count(unknown) == 1
+    take_all(receivers)
+    reply = await server.control.get("/v1/alerts/targets")
+    assert reply.code == "alert_targets_rejected"
+    assert "Target 1 in" in reply.document["detail"]
 
 
 async def test_what_keeps_people_from_being_notified_is_in_the_status(
