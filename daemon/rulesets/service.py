@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 import rules
 from daemon.api.clock import Clock
@@ -322,10 +323,11 @@ class RulesetService:
     ) -> None:
         at = self._clock.now()
         pending = describe_pending(self._active.compiled, compiled, changes, at, undone=undone)
-        # Stored again where it is known, for its time and files; but the event comes once.
-        is_known = self._candidate is not None and self._candidate.pending.hash == pending.hash
-        self._candidate = _Candidate(compiled, pending, changes)
-        if is_known:
+        known = self._candidate
+        if known is not None and known.pending.hash == pending.hash:
+            # Kept anew for its files; it has waited since it was first seen.
+            waiting = replace(pending, at=known.pending.at)
+            self._candidate = _Candidate(compiled, waiting, changes)
             return
         log.info("rules_awaiting_acceptance", hash=pending.hash, changes=list(pending.changes))
         side = compiled.gate if pending.hash == pending.gate else compiled.score
@@ -336,7 +338,9 @@ class RulesetService:
             changes=pending.changes,
             files=pending.files,
         )
+        # Before it waits: where this fails, the next reload tells it.
         await self._database.write(lambda tx: tx.emit(event))
+        self._candidate = _Candidate(compiled, pending, changes)
 
     async def _activate(
         self, compiled: CompiledRulesets, how: RulesetActivationKind, who: str, reason: str

@@ -18,6 +18,7 @@ from daemon.rulesets.check_process import RuleCheckProcess
 from daemon.settings import RulesSettings
 from daemon.worker_protocol import Answer, End, Heartbeat, Progress, Request, encode_frame
 from storage import audit, rulesets
+from storage.errors import DiskFull
 from storage.rulesets import RulesetActivationKind
 from storage.tx import Tx
 from tests.helpers.clock import FakeClock
@@ -34,6 +35,10 @@ EXAMPLES = (
     " expect: {verdict: review}}\n"
 )
 RELAXED = FORMAT + "vetoes: [{id: link_to_a_stranger, when: {message.links|gte: 5}}]\n"
+RELAXED_WITH_EXAMPLE = (
+    RELAXED + "tests: [{name: no link in the one message to a stranger, given: "
+    "{prospect.permission: public_source, session.channel: manual, message.links: 5}}]\n"
+)
 HANG = (sys.executable, "-c", "while True: pass")
 
 
@@ -177,15 +182,26 @@ async def test_a_trial_that_dies_or_talks_nonsense_is_a_problem(
         assert f"the process that tried them {failure}" in rejected.problems[0]
 
 
+async def test_rules_that_wait_are_told_by_a_later_reload_where_that_failed(
+    tmp_path: Path,
+) -> None:
+    """The disk was full when they were saved: nobody would ever hear of them."""
+    async with open_ruleset_services(tmp_path) as services:
+        services.write_rules(RELAXED_WITH_EXAMPLE)
+        services.database.refuse_writes(DiskFull("The disk is full.", "Free some space."))
+        with pytest.raises(DiskFull):
+            await services.service.reload("eva")
+        assert services.service.get_status().waiting is None
+        services.database.accept_writes()
+        assert (await services.service.reload("eva")).waiting is not None
+        assert len(services.events_of_type("rules.awaiting_acceptance")) == 1
+
+
 async def test_a_relaxed_veto_waits_for_a_person(tmp_path: Path) -> None:
     """It is told what changed, and goes live when somebody says so, with a reason."""
     async with open_ruleset_services(tmp_path) as services:
         before = services.active_hash
-        services.write_rules(
-            RELAXED + "tests: [{name: no link in the one message to a stranger, given: "
-            "{prospect.permission: public_source, session.channel: manual, "
-            "message.links: 5}}]\n"
-        )
+        services.write_rules(RELAXED_WITH_EXAMPLE)
         state = await services.service.reload("eva")
         assert state.rejected is None, state.rejected
         assert state.waiting is not None
@@ -193,7 +209,8 @@ async def test_a_relaxed_veto_waits_for_a_person(tmp_path: Path) -> None:
         assert "link_to_a_stranger: when: " in state.waiting.changes[0]
         [event] = services.events_of_type("rules.awaiting_acceptance")
         assert event.subject == state.waiting.hash
-        await services.service.reload("eva")
+        await services.clock.leap(3600)
+        assert (await services.service.reload("eva")).waiting == state.waiting
         assert len(services.events_of_type("rules.awaiting_acceptance")) == 1
 
         with pytest.raises(NotFound, match="No rules of the hash ffff"):

@@ -29,6 +29,7 @@ class RulesetServices:
     rulesets: ActiveRulesets
     service: RulesetService
     published: list[CommittedEvent] = field(default_factory=list)
+    clock: FakeClock = field(default_factory=FakeClock)
 
     def write_rules(self, text: str, name: str = "gate.yaml") -> None:
         """Write a file into the operator's folder."""
@@ -60,7 +61,8 @@ async def open_ruleset_services(
     published: list[CommittedEvent] = []
     async with open_database(folder / "state", published) as database:
         rulesets = ActiveRulesets.load(settings)
-        service = RulesetService(database, rulesets, FakeClock(), settings, CHANNEL_NAMES, trial)
-        services = RulesetServices(folder, database, rulesets, service, published)
+        clock = FakeClock()
+        service = RulesetService(database, rulesets, clock, settings, CHANNEL_NAMES, trial)
+        services = RulesetServices(folder, database, rulesets, service, published, clock)
         await service.restore()
         yield services
