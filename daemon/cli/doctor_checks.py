@@ -41,13 +41,14 @@ MAX_REGISTER_DAYS: Final = 30
 MAX_RESTORE_AGE: Final = timedelta(days=2)
 """A copy is made each day, and its restore is tested at once."""
 _NO_HISTORY: Final = "Or say that there is none: leadmaster history none --reason WHY"
-_DATABASE_COMMANDS: Final[Mapping[str, str]] = {
+DATABASE_COMMANDS: Final[Mapping[str, str]] = {
     "database_cloned": "leadmaster doctor --adopt REASON",
     "database_newer": "apt-get install --only-upgrade leadmaster",
     "installation_moved": "leadmaster move revoke --reason WHY",
     "restore_unfinished": "leadmaster restore --finish",
 }
 """What heals a database that is refused, by the error's code; for all others a restore."""
+_WITHOUT_DAEMON: Final = ("leadmaster restore", "leadmaster doctor --adopt")
 _PRIVATE_PATTERNS: Final = (
     "*.db*",
     "*.anchor",
@@ -110,25 +111,34 @@ def check_database(settings: Settings) -> Iterator[DoctorFinding]:
         anchor = check_state_folder(folder, MIGRATIONS)
         damage = read_database_file(folder, find_damage)
     except StorageError as error:
+        command = _find_database_command(settings, error.code)
         yield DoctorFinding(
             "database",
             ok=False,
             sentence=error.sentence,
-            hint=error.hint,
-            command=_find_database_command(settings, error.code),
+            hint=f"{error.hint} {require_stop(command)}".strip(),
+            command=command,
         )
         return
     if damage:
+        command = _find_database_command(settings, "database_corrupt")
         yield DoctorFinding(
             "database",
             ok=False,
             sentence=f"{folder.database} is damaged: {damage}.",
-            hint="Stop the daemon first: systemctl stop leadmaster",
-            command=_find_database_command(settings, "database_corrupt"),
+            hint=require_stop(command),
+            command=command,
         )
         return
     seen = f"{folder.database} is intact." if anchor else "There is no database yet."
     yield DoctorFinding("database", ok=True, sentence=seen)
+
+
+def require_stop(command: str) -> str:
+    """Return the hint to stop the daemon before a command that needs that; else an empty one."""
+    if command.startswith(_WITHOUT_DAEMON):
+        return "Stop the daemon first: systemctl stop leadmaster"
+    return ""
 
 
 def _find_database_command(settings: Settings, code: str) -> str:
@@ -137,7 +147,7 @@ def _find_database_command(settings: Settings, code: str) -> str:
         return f"chmod -R u+rwX {shlex.quote(str(folder))}"
     copies = read_status(settings).copies
     newest = shlex.quote(str(settings.backup_dir / copies[0].name)) if copies else "FILE"
-    return _DATABASE_COMMANDS.get(code, f"leadmaster restore {newest} --reason WHY")
+    return DATABASE_COMMANDS.get(code, f"leadmaster restore {newest} --reason WHY")
 
 
 def check_history(settings: Settings) -> Iterator[DoctorFinding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -14,8 +15,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from daemon.alerts.delivery import NO_TARGET_SENTENCE
+from daemon.backup.status import UNREADABLE_CODE
 from daemon.cli import doctor_checks, doctor_machine
 from daemon.cli.client import ControlClient
+from daemon.cli.doctor_checks import DATABASE_COMMANDS, require_stop
 from daemon.cli.doctor_finding import DoctorFinding
 from daemon.cli.worker_sandbox import (
     WORKER_UNIT,
@@ -28,7 +31,7 @@ from statemachines.vocabulary import BuiltinChannel
 
 PROXY_CONFIG: Final = "/etc/nginx/sites-available/leadmaster"
 SHIPPED_PROXY_CONFIG: Final = "/usr/share/leadmaster/nginx/leadmaster.conf"
-_TARGETS_FILE: Final = "/etc/leadmaster/secrets/alerts.toml"
+_UNIT_TARGETS_FILE: Final = "/etc/leadmaster/secrets/alerts.toml"
 _UNIT: Final = Path("/usr/lib/systemd/system/leadmaster.service")
 _CONNECT_SECONDS: Final = 10.0
 _SANDBOX_SECONDS: Final = 60.0
@@ -39,17 +42,58 @@ _PROXY_COMMAND: Final = f"diff {SHIPPED_PROXY_CONFIG} {PROXY_CONFIG}"
 _RELOAD_HINT: Final = "Mend what differs from the shipped file; then: systemctl reload nginx"
 _CHECKED_FROM_FILES: Final = ("backup_", "history_unknown", "one_engine")
 """The begin of the daemon's warnings that another check here finds by itself."""
+_RESTART: Final = "systemctl restart leadmaster"
+_FREE_SPACE: Final = "journalctl --vacuum-size=100M && apt-get clean"
+_READ_LOG: Final = "journalctl --unit leadmaster --since -1h"
+_READ_KERNEL_LOG: Final = "journalctl --dmesg --priority err"
+_RESTORE: Final = "leadmaster restore --help"
+_WAIT: Final = "leadmaster status --wait"
 _COMMANDS: Final[Mapping[str, str]] = {
+    # What the daemon does.
+    **dict.fromkeys(("closing", "migrations", "rules", "sockets", "unavailable"), _WAIT),
+    **dict.fromkeys(("loop", "outbox", "writer"), _RESTART),
+    **dict.fromkeys(("internal", "job_aborted", "storage"), _READ_LOG),
+    "not_allowed": "sudo leadmaster doctor",
+    # The disk and the database.
+    **DATABASE_COMMANDS,
+    **dict.fromkeys(("disk_full", "halt_not_stored"), _FREE_SPACE),
+    **dict.fromkeys(("database_read_only", "io", "write_failed"), _READ_KERNEL_LOG),
+    **dict.fromkeys(("database_corrupt", "database_damaged", "database_foreign"), _RESTORE),
+    **dict.fromkeys(("database_missing", "database_outdated", "database_refused"), _RESTORE),
+    "database_in_use": "systemctl status leadmaster",
+    "database_replaced": "leadmaster doctor --adopt REASON",
+    "suppression_key_lost": _RESTORE,
+    "closed": _RESTART,
+    # Sessions and their numbers.
+    "session_stopped": "leadmaster sessions start {session}",
+    "session_unlinked": "leadmaster sessions start {session} && leadmaster sessions qr {session}",
+    **dict.fromkeys(
+        ("session_qr_expired", "session_logged_out"),
+        "leadmaster sessions restart {session} && leadmaster sessions qr {session}",
+    ),
+    "session_replaced": "leadmaster sessions restart {session}",
+    "session_banned_temporarily": "leadmaster sessions acknowledge {session}"
+    " && leadmaster sessions start {session}",
+    "session_blocked": "leadmaster sessions acknowledge {session}",
+    "session_outdated": "apt-get install --only-upgrade leadmaster"
+    " && leadmaster sessions restart {session}",
+    "session_failed": "leadmaster sessions list && leadmaster sessions restart {session}",
+    "session_deleted": "leadmaster queue list && leadmaster queue cancel MESSAGE --reason WHY",
+    "session_reply_only": "leadmaster sessions list",
+    "number_banned": "leadmaster sessions acknowledge {session}",
+    "new_chats_stopped": "leadmaster budgets list && leadmaster budgets resume PHONE REASON",
+    **dict.fromkeys(("reply_only_after_ban", "other_number_banned"), "leadmaster bans list"),
+    # What a person should look at.
+    "alerts_failed": "leadmaster alerts test",
+    UNREADABLE_CODE: "leadmaster backup now",
     "budget_not_decided": "leadmaster budgets decide --help",
-    "disk_full": "journalctl --vacuum-size=100M && apt-get clean",
     "expiring": "leadmaster review list",
-    "halt_not_stored": "journalctl --vacuum-size=100M && apt-get clean",
-    "loop": "systemctl restart leadmaster",
-    "outbox": "systemctl restart leadmaster",
     "quarantine": "leadmaster quarantine list",
-    "writer": "systemctl restart leadmaster",
 }
-"""What heals a blocker or a warning, by its code; for all others the session's own command."""
+"""What heals a blocker, a warning or an error of the status, or shows more of it, by its code.
+
+A code that is not here is a later daemon's, of which no command would be the right one.
+"""
 
 
 def run_checks(settings: Settings, client: ControlClient) -> list[DoctorFinding]:
@@ -79,26 +123,54 @@ def check_daemon(settings: Settings, client: ControlClient) -> Iterator[DoctorFi
     try:
         status = client.get("status")
     except (LeadMasterError, OSError) as error:
-        hint = "" if isinstance(error, NotRunning | OSError) else error.hint
-        start = "systemctl start leadmaster" if _is_unit(settings) else "leadmaster run"
-        yield DoctorFinding("daemon", ok=False, sentence=str(error), hint=hint, command=start)
+        yield judge_error(error, settings)
         return
+    yield from judge_status(status)
+
+
+def judge_error(error: LeadMasterError | OSError, settings: Settings) -> DoctorFinding:
+    """Return the finding about a status that was not answered."""
+    if isinstance(error, NotRunning | OSError):
+        command = "systemctl start leadmaster" if _is_unit(settings) else "leadmaster run"
+        return DoctorFinding("daemon", ok=False, sentence=str(error), command=command)
+    code = str(error.to_problem()["code"])
+    return _build_finding(code, str(error), hint=error.hint)
+
+
+def judge_status(status: Mapping[str, Any]) -> Iterator[DoctorFinding]:
+    """Yield the version that runs, and what is in its way or needs a person."""
     yield _judge_version(status["version"])
     for blocker in status["blockers"]:
-        command = _COMMANDS.get(blocker["code"], "leadmaster sessions list")
-        yield DoctorFinding("daemon", ok=False, sentence=blocker["sentence"], command=command)
+        yield _build_finding(blocker["code"], blocker["sentence"], session=blocker["session"])
     for warning in status["warnings"]:
-        if not warning["code"].startswith(_CHECKED_FROM_FILES):
-            command = _COMMANDS.get(warning["code"], "leadmaster budgets")
-            yield DoctorFinding(
-                "daemon", ok=True, sentence=warning["sentence"], warns=True, command=command
-            )
+        if not _is_checked_from_files(warning["code"]):
+            # Root may read what the daemon can't, so that no other check here finds it.
+            warns = warning["code"] != UNREADABLE_CODE
+            yield _build_finding(warning["code"], warning["sentence"], warns=warns)
     if halt := status["halt"]:
         what = "Only replies go" if halt["replies_go"] else "Sending is halted"
         sentence = f"{what}: {halt['reason']}"
         command = "leadmaster resume REASON"
         yield DoctorFinding("daemon", ok=True, sentence=sentence, warns=True, command=command)
     yield from _judge_rules(status["rules"])
+
+
+def _is_checked_from_files(code: str) -> bool:
+    return code.startswith(_CHECKED_FROM_FILES) and code != UNREADABLE_CODE
+
+
+def _build_finding(
+    code: str, sentence: str, *, hint: str = "", session: str | None = None, warns: bool = False
+) -> DoctorFinding:
+    command = _COMMANDS.get(code, "").format(session=shlex.quote(session or "SESSION"))
+    return DoctorFinding(
+        "daemon",
+        ok=warns,
+        sentence=sentence,
+        hint=require_stop(command) or hint,
+        warns=warns,
+        command=command,
+    )
 
 
 def _is_unit(settings: Settings) -> bool:
@@ -260,10 +332,17 @@ def check_alerts(settings: Settings, client: ControlClient) -> Iterator[DoctorFi
         status = client.get("alerts", "status")
     except (LeadMasterError, OSError):
         return  # said by the check of the daemon
-    yield judge_alerts(status, is_demonstration=settings.clock.start is not None)
+    yield judge_alerts(status, settings)
 
 
-def judge_alerts(status: Mapping[str, Any], *, is_demonstration: bool = False) -> DoctorFinding:
+def _find_targets_file(settings: Settings) -> str:
+    """Return the file that is read: under systemd by the alerts' unit, which hands it over."""
+    if settings.alerts.socket or _is_unit(settings):
+        return _UNIT_TARGETS_FILE
+    return str(settings.alert_targets)
+
+
+def judge_alerts(status: Mapping[str, Any], settings: Settings) -> DoctorFinding:
     """Return the finding about the alerts; times are ISO 8601 in UTC, and so compare as texts."""
     succeeded, failed = status["last_success"] or "", status["last_failure"] or ""
     where = "Where they go: docs/how-to/be-woken.md"
@@ -273,11 +352,11 @@ def judge_alerts(status: Mapping[str, Any], *, is_demonstration: bool = False) -
         untold = f" Open alerts: {status['open']}." if status["open"] else ""
         return DoctorFinding(
             "alerts",
-            ok=is_demonstration or not untold,
+            ok=settings.clock.start is not None or not untold,
             sentence=NO_TARGET_SENTENCE + untold,
             hint=where,
             warns=True,
-            command=f"editor {_TARGETS_FILE} && leadmaster alerts test",
+            command=f"editor {shlex.quote(_find_targets_file(settings))} && leadmaster alerts test",
         )
     if failed > succeeded:
         last = f"last one that did: {succeeded}" if succeeded else "none ever did"

@@ -28,7 +28,7 @@ from daemon.cli.doctor_machine import (
     judge_clock,
 )
 from daemon.cli.doctor_service import judge_alerts
-from daemon.settings import DaemonSettings, Settings, load_settings
+from daemon.settings import ClockSettings, DaemonSettings, Settings, load_settings
 from tests.helpers.backups import Installation, read_private_key
 from tests.helpers.client.process import DaemonProcess, poll_until
 
@@ -296,7 +296,7 @@ def test_alerts_that_do_not_go_out_are_tested(
 ) -> None:
     """By the last that went out and the last that did not; the command sends one."""
     status = {"last_success": succeeded, "last_failure": failed, "failure": "refused", "open": 1}
-    finding = judge_alerts(status)
+    finding = judge_alerts(status, Settings())
     assert finding.grade == grade
     assert finding.command == ("" if grade == "ok" else "leadmaster alerts test")
 
@@ -306,11 +306,12 @@ def test_no_target_is_a_warning_until_something_is_wrong(alerts: int, grade: str
     """A morning line that nobody gets is a choice; an alert that nobody gets is not."""
     at = "2026-11-30T08:00:01Z"
     status = {"last_success": None, "last_failure": at, "failure": NO_TARGET_SENTENCE}
-    finding = judge_alerts({**status, "open": alerts})
-    shown = judge_alerts({**status, "open": alerts}, is_demonstration=True)
+    finding = judge_alerts({**status, "open": alerts}, Settings())
+    demonstration = Settings(clock=ClockSettings(start=datetime(2026, 3, 3, tzinfo=UTC)))
+    shown = judge_alerts({**status, "open": alerts}, demonstration)
     assert shown.grade == "warn"
     assert (finding.grade, finding.hint) == (grade, "Where they go: docs/how-to/be-woken.md")
-    assert finding.command == "editor /etc/leadmaster/secrets/alerts.toml && leadmaster alerts test"
+    assert finding.command.endswith("alerts.toml && leadmaster alerts test")
 
 
 def test_settings_that_are_wrong_are_no_finding(tmp_path: Path) -> None:
