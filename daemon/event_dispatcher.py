@@ -74,4 +74,4 @@ class EventDispatcher:
         try:
             await self._database.write(lambda tx: tx.emit(event))
         except StorageError as error:
-            log.warning("plugin_failure_not_stored", code=error.code)
+            log.warning("plugin_failure_not_stored", error_code=error.code)

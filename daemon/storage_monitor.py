@@ -48,7 +48,7 @@ class StorageMonitor:
     def _log_changes(self) -> None:
         found = self._database.refusal
         if found is not None and str(found) != str(self._logged):
-            log.critical("sending_stopped", code=found.code, error=found)
+            log.critical("sending_stopped", error_code=found.code, error=found)
         elif found is None and self._logged is not None:
             log.warning("sending_possible_again")
         self._logged = found

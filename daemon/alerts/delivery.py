@@ -132,7 +132,7 @@ class Delivery:
             async with self._turn:
                 return await ask_to_send(self._settings, notices)
         except LeadMasterError as error:
-            log.error("alert_not_sent", code=error.code)
+            log.error("alert_not_sent", error_code=error.code)
             return error
 
 

@@ -149,7 +149,7 @@ class BackupService:
         try:
             await self._ask(request)
         except LeadMasterError as error:
-            log.error("backup_failed", code=error.code)
+            log.error("backup_failed", error_code=error.code)
 
 
 def _get_size(path: Path) -> int:
