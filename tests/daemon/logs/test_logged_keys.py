@@ -33,7 +33,7 @@ def list_keys(call: ast.Call) -> Iterator[str]:
             yield keyword.arg
         for node in ast.walk(keyword.value):
             if isinstance(node, ast.Dict):
-                yield from (key.value for key in node.keys if isinstance(key, ast.Constant))
+                yield from (str(key.value) for key in node.keys if isinstance(key, ast.Constant))
 
 
 def list_dropped_keys(source: str) -> tuple[int, list[str]]:
