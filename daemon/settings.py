@@ -16,8 +16,9 @@ from daemon.errors import SettingsRejected
 
 T = TypeVar("T")
 _UNIT_STATE_DIR: Final = Path("/var/lib/leadmaster")
-PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
-NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
+_MOST: Final = 1_000_000  # of whatever unit: a date can still be reckoned
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0, le=_MOST)]
+NonNegativeInt = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
 
 
 class SettingsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -368,6 +369,9 @@ def _convert_section(name: str, kind: type[T], table: object, problems: list[str
     for key, value in table.items():
         if key not in hints:
             problems.append(f"{name}.{key}: there is no such setting")
+            continue
+        if "\0" in str(value):  # of a path, each use of it would fail
+            problems.append(f"{name}.{key}: holds the character NUL")
             continue
         try:
             # An environment variable is always a text: lax conversion takes "8" for a number.

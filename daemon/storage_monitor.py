@@ -14,6 +14,7 @@ from storage.errors import StorageError, WriteFailed
 log = structlog.get_logger("storage")
 
 CHECK_SECONDS: Final = 5.0
+_FRESH_SECONDS: Final = 1.0  # the outbox's timer may have compared the files a moment before
 
 
 class StorageMonitor:
@@ -30,7 +31,7 @@ class StorageMonitor:
 
     async def check(self) -> None:
         """Compare the files with those that are open, and see whether the disk has room."""
-        if await self._database.check_files(CHECK_SECONDS) is None:
+        if await self._database.check_files(_FRESH_SECONDS) is None:
             await self._check_room()
         self._log_changes()
 

@@ -90,6 +90,7 @@ class Database:
         self._ballast = Ballast(folder)
         self._refusal: WriteFailed | None = None
         self._damage: DatabaseDamaged | None = None
+        self._is_fault_noted = False  # in the anchor
         self._writer = writer
         self._readers = readers
         self._maintenance = maintenance
@@ -280,15 +281,20 @@ class Database:
 
         A comparison of the last `seconds` is enough: each transaction makes one.
         """
-        if (known := self.fault) is not None:
-            return known
-        if time.monotonic() - self.last_batch_at >= seconds:
+        if self.fault is None and time.monotonic() - self.last_batch_at >= seconds:
             with contextlib.suppress(WriteFailed):
                 await self.write(_write_nothing, urgent=True)
-        if (found := self.fault) is not None or self._watch.checkpointed > self._checkpointed:
+        # Whoever noticed it, such as another transaction.
+        found, is_noted = self.fault, self._is_fault_noted
+        if (found and not is_noted) or self._watch.checkpointed > self._checkpointed:
             # So that the next start refuses an older file, even where this process is killed.
-            await self._maintenance.run(_save_anchor, self._folder, self._anchor, self._watch)
+            try:
+                await self._maintenance.run(_save_anchor, self._folder, self._anchor, self._watch)
+            except (OSError, WriteFailed):
+                if found is None:  # else there may be no folder any more
+                    raise
             self._checkpointed = self._watch.checkpointed
+            self._is_fault_noted = found is not None
         return found
 
 

@@ -197,7 +197,7 @@ def _refuse_lost_history(folder: StateFolder, anchor: DatabaseAnchor | None) -> 
     if traces:
         raise DatabaseMissing(
             f"{folder.database} is {'empty' if exists else 'not there'}, though "
-            f"{', '.join(path.name for path in traces)} beside it tell of one.",
+            f"this beside it is of one: {', '.join(path.name for path in traces)}.",
             f"{_RESTORE_HINT} To start anew, give the daemon an empty folder.",
         )
 

@@ -228,7 +228,7 @@ def _find_review_conditions(
     since = min((each.since for each in (held, unread) if each.since is not None), default=now)
     if now - since >= age:
         hours = f"{age / timedelta(hours=1):g}"
-        sentence = f"Somebody has waited for a decision in the review for more than {hours} hours."
+        sentence = f"Somebody has waited for a decision in the review for more than {hours} h."
         yield AlertCondition(AlertCode.REVIEW_LATE, INSTALLATION, since, sentence)
 
 

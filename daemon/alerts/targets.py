@@ -62,13 +62,17 @@ def read_targets_file(path: Path, *, is_credential: bool = False) -> TargetsFile
     Raises :class:`AlertTargetsRejected`.
     """
     try:
-        mode, text = path.stat().st_mode, path.read_text("utf-8")
+        mode = path.stat().st_mode
+        # What is no file is not read: a pipe would have nothing to say for ever.
+        text = path.read_text("utf-8") if stat.S_ISREG(mode) else ""
     except FileNotFoundError:
         return TargetsFile()
     except OSError as error:
         raise AlertTargetsRejected(f"{path} can't be read: {error.strerror}.") from error
     except UnicodeDecodeError:
         raise AlertTargetsRejected(f"{path} is not written in UTF-8.") from None
+    if not stat.S_ISREG(mode):
+        raise AlertTargetsRejected(f"{path} is not a regular file.")
     if mode & _OTHERS_MODE_BITS and not is_credential:
         raise AlertTargetsRejected(
             f"Others may read {path}, whose addresses are secrets.", hint=f"chmod 600 {path}"

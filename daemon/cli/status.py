@@ -43,7 +43,7 @@ def show_status(cli: CliContext, *, wait: bool, json_: bool) -> None:
     print_fields(
         (
             ("version", status["version"]),
-            ("sending", _format_sending(status["halt"])),
+            ("sending", _format_sending(status["halt"], status["blockers"])),
             ("blockers", _join_sentences(status["blockers"]) or "none"),
             ("rules", _join_sentences(engines) or ENGINES_AGREE),
             *([("warnings", _join_sentences(others))] if others else []),
@@ -77,12 +77,13 @@ def _join_sentences(found: list[dict[str, str]]) -> str:
 def print_halt(client: ControlClient) -> None:
     """Print a line where sending is halted."""
     if (halt := client.get("halt")["halt"]) is not None:
-        print_text(_format_sending(halt))
+        print_text(_format_sending(halt, []))
 
 
-def _format_sending(halt: dict[str, Any] | None) -> str:
+def _format_sending(halt: dict[str, Any] | None, blockers: list[dict[str, Any]]) -> str:
     if halt is None:
-        return "on"
+        is_blocked = any(each["session"] is None for each in blockers)
+        return "nothing goes out: see blockers" if is_blocked else "on"
     if halt["replies_go"]:
         return f"Only replies go, since {format_time(halt['at'])}: {halt['reason']}"
     return f"Sending is halted since {format_time(halt['at'])} by {halt['who']}: {halt['reason']}"

@@ -105,3 +105,14 @@ def test_paths_follow_from_the_state_folder(tmp_path: Path) -> None:
     assert settings.control_socket == tmp_path / "control.sock"
     named = load_settings(None, {"LEADMASTER_DAEMON__CONTROL_SOCKET": "/run/x.sock"})
     assert named.control_socket == Path("/run/x.sock")
+
+
+def test_a_path_with_a_nul_and_a_time_without_end_are_refused(tmp_path: Path) -> None:
+    """No file can have the one, and no clock reaches the other."""
+    path = written(tmp_path, '[rules]\ndir = "a\\u0000b"\n[alerts]\nping_minutes = 1e12\n')
+    problems = rejected(path)
+    assert "rules.dir: holds the character NUL" in problems
+    assert "alerts.ping_minutes: " in problems
+    for word in ("inf", "nan"):
+        path = written(tmp_path, f"[alerts]\nreview_hours = {word}\n")
+        assert "alerts.review_hours: " in rejected(path)

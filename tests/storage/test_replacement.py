@@ -144,6 +144,23 @@ async def test_files_that_a_transaction_has_compared_are_not_compared_once_more(
         await database.close()
 
 
+async def test_what_a_transaction_noticed_is_in_the_anchor_before_a_power_cut(
+    tmp_path: Path,
+) -> None:
+    """The next start refuses the older file, whoever noticed it first, and however this run ends."""
+    folder, copy = tmp_path / "state", tmp_path / "copy.db"
+    database = await Database.open(folder, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
+    await _fill_and_copy(database, copy)
+    await database.check_files()
+    SWAPS["cp copy"](database.path, copy)
+    with pytest.raises(DatabaseReplaced):
+        await database.write(add_note("lost"))
+    await database.check_files(60)
+    assert _read_anchor(folder)["changed"]
+    with pytest.raises(DatabaseReplaced):
+        await database.close()
+
+
 @pytest.mark.parametrize("change", [os.link, lambda database, _link: database.chmod(0o640)])
 async def test_what_changes_no_content_is_no_swap(
     tmp_path: Path, change: Callable[[Path, Path], object]

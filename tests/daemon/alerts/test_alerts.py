@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import html
 import json
+import os
 import queue
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -255,6 +256,10 @@ async def test_a_test_says_what_each_target_answered(
     reply = await api.post("/v1/alerts/test")
     assert "Others may read" in reply.document["detail"]
     (short_folder / "alerts.toml").unlink()
+    os.mkfifo(short_folder / "alerts.toml", 0o600)
+    reply = await api.get("/v1/alerts/targets")
+    assert "is not a regular file" in reply.document["detail"]
+    (short_folder / "alerts.toml").unlink()
     assert (await api.post("/v1/alerts/test")).document["targets"] == []
     assert (await api.get("/v1/alerts/targets")).document == {"targets": 0, "has_ping": False}
 
@@ -409,7 +414,7 @@ async def test_what_waits_in_the_review_for_hours_wakes_somebody(
     later = build_alert_settings(short_folder, DAYTIME + timedelta(hours=4, minutes=1))
     async with open_services(later) as services:
         await look_and_send(services)
-        assert "more than 4 hours" in take_all(receivers)["mail"].text
+        assert "more than 4 h" in take_all(receivers)["mail"].text
 
 
 async def test_the_morning_line_comes_once_a_day(short_folder: Path, receivers: Receivers) -> None:

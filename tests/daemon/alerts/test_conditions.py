@@ -245,7 +245,7 @@ async def test_what_waits_in_the_review_wakes_after_four_hours(services: Messagi
         services,
         AlertCode.REVIEW_LATE,
         "installation",
-        "more than 4 hours",
+        "more than 4 h",
         lambda: services.review.reject(message, "eva", "not this one"),
     )
 
