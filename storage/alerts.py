@@ -128,13 +128,15 @@ def list_due_notices(
 ) -> list[NoticeRecord]:
     """Return the notices that are to be sent now: those that nobody was sent yet before the others.
 
-    With ``only``, of alerts those with one of these codes; what belongs to no alert is there too.
+    What is still to be sent to somebody of an alert goes before what is due of it later. With ``only``, of alerts those with one of these codes; what belongs to no alert is there too.
     """
     codes = None if only is None else f" {' '.join(only)} "
     rows = reader.all(
-        "SELECT n.* FROM notices AS n LEFT JOIN alerts AS a ON a.id = n.alert WHERE n.due_at <= :at"
+        "SELECT n.* FROM notices AS n LEFT JOIN alerts AS a ON a.id = n.alert"
+        " LEFT JOIN notices AS l ON l.alert = n.alert AND l.id > n.id AND l.due_at <= :at"
+        " WHERE n.due_at IS NOT NULL AND (n.due_at <= :at OR l.id IS NOT NULL)"
         " AND (:codes IS NULL OR n.alert IS NULL OR instr(:codes, ' ' || a.code || ' '))"
-        " ORDER BY n.attempts > 0, n.id LIMIT :limit",
+        " ORDER BY min(n.attempts, coalesce(l.attempts, n.attempts)) > 0, n.id LIMIT :limit",
         {"at": format_timestamp(at), "codes": codes, "limit": limit},
     )
     return [_notice_from_row(row) for row in rows]

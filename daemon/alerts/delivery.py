@@ -94,18 +94,18 @@ class Delivery:
         stored = await self._database.read(
             lambda reader: alerts.list_due_notices(reader, now, _AT_ONCE, only=only)
         )
-        found = (self._add_attempt(notice) for notice in stored)
-        return [each for each in found if each.due_at is not None and each.due_at <= now]
+        found = (self._add_attempt(notice, now) for notice in stored)
+        return [each for each in found if each is not None]
 
-    def _add_attempt(self, notice: NoticeRecord) -> NoticeRecord:
+    def _add_attempt(self, notice: NoticeRecord, now: datetime) -> NoticeRecord | None:
+        """Return a notice with what the last attempt changed; None where that leaves nothing due."""
         if (made := self._unrecorded.get(notice.id)) is None:
             return notice
-        return replace(
-            notice,
-            attempts=made.notice.attempts + 1,
-            targets=made.attempt.targets,
-            due_at=made.attempt.due_at,
-        )
+        due_at = made.attempt.due_at
+        if due_at is None or due_at > now:
+            return None
+        attempts = made.notice.attempts + 1
+        return replace(notice, attempts=attempts, targets=made.attempt.targets, due_at=due_at)
 
     async def _record_attempts(self) -> None:
         """Store how the attempts ended; what the database refuses is stored by the next call."""

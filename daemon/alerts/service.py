@@ -221,7 +221,9 @@ class AlertService:
         self._known = known
         conditions = {(each.code, each.subject): each for each in found}
         # What was notified while nothing could be stored: since that moment, and over like any
-        # other.
+        # other once it is stored.
+        for each in known:
+            self._notified_unstored.pop((each.code, each.subject), None)
         conditions = {**conditions, **self._notified_unstored}
         changes = _compare(conditions, known)
         if changes.is_empty and not is_morning:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from statemachines.message import MessageState
 from statemachines.vocabulary import AlertCode, BreakerCause, NoticeKind
 from storage import alerts
 from storage.errors import DiskFull
-from storage.tx import Tx
+from storage.tx import Reader, Tx
 from tests.helpers.clock import FakeClock
 from tests.helpers.process_limits import limit_file_size
 from tests.helpers.puppet_channel import PuppetChannel
@@ -281,6 +282,52 @@ async def test_a_disk_that_takes_nothing_is_notified_without_it(
     assert await list_open(services) == [(AlertCode.HALT, "installation")]
     codes = [row for row in await list_notices(services) if row[1] == AlertCode.WRITES_REFUSED]
     assert codes == [("began", AlertCode.WRITES_REFUSED), ("ended", AlertCode.WRITES_REFUSED)]
+
+
+@pytest.mark.usefixtures("capsys")  # what is logged meanwhile must not need a file
+async def test_a_disk_that_took_nothing_twice_is_over_once_it_takes_again(
+    services: MessagingServices,
+) -> None:
+    """The second time nothing new is told, so that nothing is left to be stored."""
+    for _ in range(2):
+        services.database.refuse_writes(DiskFull("The disk is full.", "Free some space."))
+        with limit_file_size(10):
+            await services.alerts.look()
+        services.database.accept_writes()
+        await services.alerts.look()
+    assert await list_open(services) == [(AlertCode.WRITES_REFUSED, "installation")]
+    await services.clock.leap(MINUTE)
+    assert await list_open(services) == []
+
+
+async def test_that_something_is_over_is_not_told_before_that_it_began(
+    services: MessagingServices,
+) -> None:
+    """Of a target that was out of reach: the last word that it gets is the last one."""
+    at = services.clock.now()
+    later = at + timedelta(minutes=15)
+
+    def fill(tx: Tx) -> tuple[int, int, int]:
+        alert = alerts.insert_alert(
+            tx, code=AlertCode.HALT, subject="x", sentence="It stopped.", began_at=at, at=at
+        )
+        insert = partial(alerts.insert_notice, tx, at=at, title="t", text="t")
+        began = insert(kind=NoticeKind.BEGAN, alert=alert)
+        alerts.record_attempt(tx, began, at=at, targets=(), due_at=later, failure="No answer.")
+        other = insert(kind=NoticeKind.TEST)
+        alerts.record_attempt(tx, other, at=at, targets=(), due_at=at, failure="No answer.")
+        return other, began, insert(kind=NoticeKind.ENDED, alert=alert)
+
+    def list_due(reader: Reader) -> list[int]:
+        return [each.id for each in alerts.list_due_notices(reader, at, 20)]
+
+    other, began, ended = await services.database.write(fill)
+    assert await services.database.read(list_due) == [began, ended, other]
+    record = partial(alerts.record_attempt, at=at, targets=(), failure="No answer.")
+    await services.database.write(lambda tx: record(tx, ended, due_at=at))
+    assert await services.database.read(list_due) == [began, other, ended]
+    await services.database.write(lambda tx: record(tx, ended, due_at=later))
+    assert await services.database.read(list_due) == [other]
 
 
 async def test_what_nobody_was_sent_yet_goes_before_what_is_sent_again(
