@@ -128,7 +128,8 @@ def list_due_notices(
 ) -> list[NoticeRecord]:
     """Return the notices that are to be sent now: those that nobody was sent yet before the others.
 
-    What is still to be sent to somebody of an alert goes before what is due of it later. With ``only``, of alerts those with one of these codes; what belongs to no alert is there too.
+    What is still to be sent to somebody of an alert goes before what is due of it later. With
+    ``only``, of alerts those with one of these codes; what belongs to no alert is there too.
     """
     codes = None if only is None else f" {' '.join(only)} "
     rows = reader.all(

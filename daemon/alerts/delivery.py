@@ -98,7 +98,7 @@ class Delivery:
         return [each for each in found if each is not None]
 
     def _add_attempt(self, notice: NoticeRecord, now: datetime) -> NoticeRecord | None:
-        """Return a notice with what the last attempt changed; None where that leaves nothing due."""
+        """Return a notice as the last attempt left it; None where nothing of it is due then."""
         if (made := self._unrecorded.get(notice.id)) is None:
             return notice
         due_at = made.attempt.due_at

@@ -147,7 +147,7 @@ async def test_files_that_a_transaction_has_compared_are_not_compared_once_more(
 async def test_what_a_transaction_noticed_is_in_the_anchor_before_a_power_cut(
     tmp_path: Path,
 ) -> None:
-    """The next start refuses the older file, whoever noticed it first, and however this run ends."""
+    """The next start refuses the older file, however this run ends."""
     folder, copy = tmp_path / "state", tmp_path / "copy.db"
     database = await Database.open(folder, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
     await _fill_and_copy(database, copy)

@@ -285,19 +285,21 @@ async def test_a_disk_that_takes_nothing_is_notified_without_it(
 
 
 @pytest.mark.usefixtures("capsys")  # what is logged meanwhile must not need a file
-async def test_a_disk_that_took_nothing_twice_is_over_once_it_takes_again(
+async def test_a_disk_that_takes_again_is_over_where_nothing_else_changed(
     services: MessagingServices,
 ) -> None:
-    """The second time nothing new is told, so that nothing is left to be stored."""
-    for _ in range(2):
-        services.database.refuse_writes(DiskFull("The disk is full.", "Free some space."))
-        with limit_file_size(10):
-            await services.alerts.look()
-        services.database.accept_writes()
+    """What was known is told no second time, and nothing is left that would keep it open."""
+    await services.halt.halt("eva", "a test")
+    services.database.refuse_writes(DiskFull("The disk is full.", "Free some space."))
+    assert len(await list_open(services)) == 2
+    await services.halt.resume("eva", "a test")
+    with limit_file_size(10):
         await services.alerts.look()
-    assert await list_open(services) == [(AlertCode.WRITES_REFUSED, "installation")]
+    await services.halt.halt("eva", "a test")
+    services.database.accept_writes()
+    await services.alerts.look()
     await services.clock.leap(MINUTE)
-    assert await list_open(services) == []
+    assert await list_open(services) == [(AlertCode.HALT, "installation")]
 
 
 async def test_that_something_is_over_is_not_told_before_that_it_began(
