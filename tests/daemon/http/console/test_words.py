@@ -55,8 +55,8 @@ REGULAR: Final = (
     "olvidar "
     "pasar pedir:pide pensar:piensa preguntar presionar probar:prueba pulsar quitar recargar "
     "recordar:recuerda registrar reiniciar repetir:repite responder restaurar revisar sacar "
-    "seguir:sigue seleccionar soltar:suelta subir teclear tocar tomar usar validar verificar vincular "
-    "volver:vuelve devolver:devuelve abrir"
+    "seguir:sigue seleccionar soltar:suelta subir teclear tocar tomar usar validar verificar "
+    "vincular volver:vuelve devolver:devuelve abrir"
 )
 """Verbs by their infinitive, and the imperative of tú where its stem changes."""
 IRREGULAR: Final = {
