@@ -258,6 +258,11 @@ def _parse_digits(plan: Any, text: str, region: str) -> PhoneNumber:  # noqa: AN
     if start is None or not digits:
         raise NumberUnusable("not_a_number", "The text is not a phone number.")
     text = ("+" if start[0] == "+" else "") + digits
+    # Who writes 00 and the own country code means +. Some plans have a carrier in that place, and
+    # would read "0055 51 …" of Brazil as a number of Peru.
+    code = plan.country_code_for_region(region) if text.startswith("00") else 0
+    if code and text.startswith(f"00{code}"):
+        text = f"+{text[2:]}"
     trunk = _MX_TRUNK.fullmatch(text)
     if trunk and (trunk[1] or region == "MX"):
         text = f"+52{trunk[2]}"

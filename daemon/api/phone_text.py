@@ -32,8 +32,11 @@ _PLAIN: Final = re.compile(r"\s*\+?[0-9][0-9 ()-]{5,30}", re.ASCII)
 _DIGIT: Final = re.compile(r"\d")
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
-_SCIENTIFIC: Final = re.compile(r"\+?(\d+)(?:[.,](\d+))?\s*[eE]\s*\+?(\d{1,2})(?!\d)")
+_SCIENTIFIC: Final = re.compile(
+    r"(?<![\d.,])(?<!\d[ -])(\+?\d+)(?:[.,](\d+))?\s*[eE]\s*\+?(\d{1,2})(?!\d)"
+)
 _DECIMAL: Final = re.compile(r"(\+?[\d ()-]*\d)[.,](\d{1,2})")
+_DECIMAL_INSIDE: Final = re.compile(r"\d{5}\.\d{1,2}\s")
 _DATE: Final = re.compile(
     r"(\d{1,2}[/.-]\d{1,2}[/.-](\d{2}|\d{4})|\d{4}[/.-]\d{1,2}[/.-]\d{1,2})([ T]\d{1,2}:\d{2}.*)?"
 )
@@ -42,21 +45,34 @@ _EXTENSION: Final = re.compile(
     r"\s*(?=$|[/;,|)\r\n])",
     re.IGNORECASE,
 )
-_TELEPHONE_URI: Final = re.compile(r"\btel:([^;\r\n]*)(?:;[a-z-]+=[^;\s]*)*", re.IGNORECASE)
+# A context (";phone-context=+55") is a part of the number, and never dropped.
+_TELEPHONE_URI: Final = re.compile(
+    r"\btel:([^;\r\n]*)(?:;(?:ext=\d*|(?!phone-context)[a-z-]+=[^;\s\d]*))*", re.IGNORECASE
+)
 _ID_OR_LINK: Final = re.compile(
-    r"(?P<id>\d{5,20})(?:[.:_]\d{1,5})*@(?P<host>c\.us|s\.whatsapp\.net|lid)\b"
+    # Of what stands before the @ only an agent, of which these exist, and a device may be dropped.
+    r"(?P<id>\d{5,20})(?:[._](?:0|1|128|129))?(?::\d{1,5})?"
+    r"@(?P<host>c\.us|s\.whatsapp\.net|lid)(?!\w|[.-][^\W\d])"
     r"|(?:(?:https?://)?(?:www\.)?(?:wa\.me|wa\.link|(?:api|web|v|chat)\.whatsapp\.com)/"
     r"|whatsapp://send/?\?)\S*?"
     # A message that the link fills in may have spaces, and numbers that are not theirs.
     r"(?:(?:(?<=\?)|[?&])text=[^\r\n]*?(?=\s*(?:https?://|whatsapp://|\bwa\.me/)|\s[/|;]\s|[\r\n]|$)"
-    r"|(?=[\s|;]|$))",
+    r"|(?=,?(?:[\s|;]|$)))",
     re.IGNORECASE,
 )
 _LINK_NUMBER: Final = re.compile(r"\s*\+?([\d\s().-]{6,25})/?\s*")
+_WORD_OR_SEPARATOR: Final = re.compile(r":::|[^\W\d_]|[,;|&/\\\r\n]")
+_MASKED: Final = re.compile(
+    r"[*?\N{BULLET}\N{BLACK CIRCLE}]{2,}|\.{3}"
+    r"|\d[*?\N{BULLET}\N{BLACK CIRCLE}][ -]*\d|\d[ -]*[*?\N{BULLET}\N{BLACK CIRCLE}]\d"
+)
+"""Signs in place of digits, as this product itself and others write them."""
 _SEPARATOR: Final = re.compile(
-    r"\s*(?::::|[,;|&\\\r\n]|/|(?<=\d{6})\.(?=\d{6})|\s(?:y|o|e|u|and|or)\s|(?<=\d)\s*(?=\+))\s*",
+    r"\s*(?::::|[,;|&\\\r\n]|/|(?<=\d{6})\.(?=\d{6})|\s(?:y|o|e|u|and|or)\s"
+    r"|(?<=\d)[\s().-]*(?=\+))\s*",
     re.IGNORECASE,
 )
+_ENDS: Final = " ,;|&/\\\r\n"
 _BRACKETED_WORDS: Final = re.compile(r"\([^()\d]*[^\W\d_][^()\d]*\)")
 
 
@@ -125,13 +141,13 @@ def read_phone_text(raw: str) -> PhoneText:
     if len(raw) > _MAX_TEXT:
         raise NumberUnusable("too_long", "The text is too long for a number.")
     parts, hidden_ids, rest = _take_ids_and_links(text)
-    if hidden_ids or parts:
-        if count_digits(rest) < MIN_PHONE_DIGITS:
-            return PhoneText(tuple(parts), tuple(hidden_ids))
-    elif "@" in rest or "://" in rest:
+    beside = bool(hidden_ids or parts)
+    if beside and not count_digits(_EXTENSION.sub("", rest)):
+        return PhoneText(tuple(parts), tuple(hidden_ids))
+    if "@" in rest or "://" in rest:
         raise _not_a_number()
     says_mobile = find_line_kind(rest)
-    parts += [PhoneTextPart(each) for each in _split_parts(rest)]
+    parts += [PhoneTextPart(each) for each in _split_parts(rest, beside=beside)]
     return PhoneText(tuple(parts), tuple(hidden_ids), says_mobile)
 
 
@@ -150,6 +166,8 @@ def left_over_digits() -> NumberUnusable:
 
 def _normalise_characters(raw: str) -> str:
     """Return the text with plain digits, hyphens and spaces, and without invisible marks."""
+    if any(unicodedata.category(character) == "No" for character in raw):
+        raise left_over_digits()  # "¹" is a footnote: NFKC would make it the number's last digit
     plain = []
     for character in unicodedata.normalize("NFKC", raw):
         category = unicodedata.category(character)
@@ -159,6 +177,8 @@ def _normalise_characters(raw: str) -> str:
             plain.append("-")
         elif category == "Zs" or character == "\t":
             plain.append(" ")
+        elif character not in "\r\n" and character.isspace():
+            plain.append("\n")  # the other signs that end a line or a field
         # Direction marks, joiners and byte order marks come along when a number is copied.
         elif category not in {"Cf", "Cc", "Mn"} or character in "\r\n":
             plain.append(character)
@@ -167,11 +187,16 @@ def _normalise_characters(raw: str) -> str:
 
 
 def _take_ids_and_links(text: str) -> tuple[list[PhoneTextPart], list[str], str]:
-    """Return the numbers of JIDs and links, the hidden ids, and the text without them."""
+    """Return the numbers of JIDs and links, the hidden ids, and the text without them.
+
+    Raises NumberUnusable where one of them can be a piece of more digits.
+    """
     parts: list[PhoneTextPart] = []
     hidden_ids: list[str] = []
 
     def take(match: re.Match[str]) -> str:
+        if _touches_digits(match):
+            raise left_over_digits()
         if match["id"] is None:
             parts.append(PhoneTextPart(_find_link_number(match[0]), whatsapp_id=True))
         elif match["host"].lower() == "lid":
@@ -184,29 +209,59 @@ def _take_ids_and_links(text: str) -> tuple[list[PhoneTextPart], list[str], str]
     return parts, hidden_ids, rest
 
 
+def _touches_digits(match: re.Match[str]) -> bool:
+    """Return whether further digits may belong to an id or a link: only signs are in between.
+
+    An id begins with digits, and a link may end with them. Words and separators end a number.
+    """
+    text = match.string
+    if match["id"] is None:
+        head, tail = match[0], text[match.end() :]
+    else:
+        head, tail = text[: match.start()], match[0]
+    digit = max((each.end() for each in _DIGIT.finditer(head)), default=0)
+    between = head[digit:] + tail[: _find_digit(tail)]
+    return digit > 0 and _find_digit(tail) < len(tail) and not _WORD_OR_SEPARATOR.search(between)
+
+
+def _find_digit(text: str) -> int:
+    """Return the place of the first digit; the length of a text without one."""
+    found = _DIGIT.search(text)
+    return found.start() if found else len(text)
+
+
 def _find_link_number(link: str) -> str:
     """Return the number in a link to a chat, with +. Raises NumberUnusable for a short link."""
     address, _, query = link.partition("?")
     named = parse_qs(query).get("phone", [])
-    found = _LINK_NUMBER.fullmatch(named[0] if named else unquote(address.partition("wa.me/")[2]))
+    path = unquote(re.split(r"wa\.me/", address, maxsplit=1, flags=re.IGNORECASE)[-1])
+    written = [*named, path] if count_digits(path) else named
+    found = _LINK_NUMBER.fullmatch(written[0]) if len(written) == 1 else None
     if found is None or count_digits(found[1]) < MIN_PHONE_DIGITS:
         raise NumberUnusable(
             "short_link", "The link has no number in it; open it, and write the number instead."
         )
-    return "+" + "".join(filter(str.isdigit, found[1]))
+    return "+" + found[1].strip()
 
 
-def _split_parts(text: str) -> list[str]:
-    """Return the parts with enough digits for a number. Raises NumberUnusable for none."""
-    text = _TELEPHONE_URI.sub(r" \1 ", text)
+def _split_parts(text: str, *, beside: bool) -> list[str]:
+    """Return the parts with enough digits for a number. Raises NumberUnusable for none.
+
+    ``beside``: the text has an id or a link too, so that digits of no whole number may be theirs.
+    """
+    if _MASKED.search(text):
+        raise left_over_digits()
+    text = _TELEPHONE_URI.sub(r" ; \1 ; ", text)
     if _DATE.fullmatch(text):
         raise _not_a_number()
     text = _SCIENTIFIC.sub(_expand_scientific, text)
-    text = _BRACKETED_WORDS.sub(" ; ", _EXTENSION.sub("", text))
+    text = _BRACKETED_WORDS.sub(" ; ", _EXTENSION.sub(" ; ", text))
     text = _separate_words(text)
     pieces = [piece for piece in _SEPARATOR.split(text) if count_digits(piece)]
     if not pieces:
         raise _not_a_number()
+    if beside and min(map(count_digits, pieces)) < MIN_PHONE_DIGITS:
+        raise left_over_digits()
     return [_take_decimal_off(piece) for piece in _join_short_pieces(pieces, text)]
 
 
@@ -219,7 +274,7 @@ def _expand_scientific(match: re.Match[str]) -> str:
             "A spreadsheet rounded this number (scientific notation), and its last digits are"
             " lost; format the column as text there, and export the list again.",
         )
-    return whole + decimals
+    return f" ; {whole}{decimals} ; "
 
 
 def _separate_words(text: str) -> str:
@@ -258,13 +313,14 @@ _OTHER_LABELS: Final = frozenset(
 def _join_short_pieces(pieces: list[str], text: str) -> list[str]:
     """Return the pieces with their area codes. Raises NumberUnusable for digits left over."""
     long = [count_digits(piece) >= MIN_PHONE_DIGITS for piece in pieces]
-    if not any(long):
-        # "11/4555/1234", "1,145,551,223": groups of one number, if they are enough for one.
-        return [re.sub(r"[/,]", " ", text)] if not re.search(r"[;|&\\\r\n]", text) else [text]
-    if all(long):
+    if all(long) or len(pieces) == 1:
         return pieces
+    separators = {each.strip() for each in _SEPARATOR.findall(text.strip(_ENDS))}
+    # "11/4555/1234", "1,145,551,223": groups of one number, if they are enough for one.
+    if not any(long) and separators <= {"/", ","}:
+        return [" ".join(pieces)]
     # "011/4123-4567" has its area code in front; "4123-4567/68" a range behind.
-    if len(pieces) == 2 and long[1] and "/" in text and "+" not in pieces[1]:  # noqa: PLR2004 - the code and the rest
+    if long == [False, True] and separators == {"/"} and not re.match(r"\s*0", pieces[1]):
         return [" ".join(pieces)]
     decimal = re.fullmatch(r"\s*(\+?\d{7,}),0\s*", text)
     if decimal:
@@ -275,6 +331,8 @@ def _join_short_pieces(pieces: list[str], text: str) -> list[str]:
 def _take_decimal_off(piece: str) -> str:
     """Return a number without the ".0" of a spreadsheet. Raises NumberUnusable for another tail."""
     decimal = _DECIMAL.fullmatch(piece.strip())
+    if decimal is None and _DECIMAL_INSIDE.search(piece.strip()):
+        raise left_over_digits()
     if decimal is None or count_digits(decimal[1]) <= MIN_PHONE_DIGITS:
         return piece.strip()
     if decimal[2] != "0":
