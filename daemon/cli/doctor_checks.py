@@ -271,3 +271,12 @@ def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
             warns=not is_chosen,
             command="" if is_chosen else "apt-get install --reinstall leadmaster",
         )
+
+
+def read_rule_hashes(settings: Settings) -> tuple[str, str] | None:
+    """Return the hashes of gate and score by the files; None where they can't be loaded."""
+    try:
+        files = rule_files.read_configured_files(settings.rules)
+        return CompiledRulesets.compile_files(files, settings.rules).hashes
+    except (rules.RulesInvalid, RulesRejected, OSError):
+        return None

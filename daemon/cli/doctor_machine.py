@@ -25,6 +25,7 @@ MIN_AVAILABLE_MB: Final = 100
 """Less, and the kernel may end the daemon or a worker at the next import."""
 MAX_DAEMON_MB: Final = 400
 """An import and a backtest take it to about half of this; above it something leaks."""
+_UNIT: Final = Path("/usr/lib/systemd/system/leadmaster.service")
 UNIT_FOLDERS: Final = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"))
 MOST_EXPOSURE: Final = {
     "leadmaster.service": 0.3,
@@ -210,3 +211,8 @@ def _find_failed_units() -> Iterator[DoctorFinding]:
             hint=f"Why: journalctl -u {name} -n 20",
             command=f"systemctl reset-failed {name} && systemctl start {name}",
         )
+
+
+def is_unit(settings: Settings) -> bool:
+    """Return whether these are the settings of the unit that the package installs."""
+    return _UNIT.exists() and settings.state_dir == Settings().state_dir

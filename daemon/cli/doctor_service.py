@@ -10,16 +10,15 @@ from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from importlib.metadata import version
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from daemon.alerts.delivery import NO_TARGET_SENTENCE
 from daemon.backup.status import UNREADABLE_CODE
-from daemon.cli import doctor_checks, doctor_machine
+from daemon.cli import doctor_alerts, doctor_checks, doctor_machine
 from daemon.cli.client import ControlClient
 from daemon.cli.doctor_checks import DATABASE_COMMANDS, require_stop
 from daemon.cli.doctor_finding import DoctorFinding
+from daemon.cli.doctor_machine import is_unit
 from daemon.cli.worker_sandbox import (
     WORKER_UNIT,
     has_worker_unit,
@@ -31,8 +30,6 @@ from statemachines.vocabulary import BuiltinChannel
 
 PROXY_CONFIG: Final = "/etc/nginx/sites-available/leadmaster"
 SHIPPED_PROXY_CONFIG: Final = "/usr/share/leadmaster/nginx/leadmaster.conf"
-_UNIT_TARGETS_FILE: Final = "/etc/leadmaster/secrets/alerts.toml"
-_UNIT: Final = Path("/usr/lib/systemd/system/leadmaster.service")
 _CONNECT_SECONDS: Final = 10.0
 _SANDBOX_SECONDS: Final = 60.0
 _OK: Final = 200
@@ -40,7 +37,7 @@ _LIE: Final = "203.0.113.7"
 """An address that is nobody's: a proxy that passes on what clients write passes it on too."""
 _PROXY_COMMAND: Final = f"diff {SHIPPED_PROXY_CONFIG} {PROXY_CONFIG}"
 _RELOAD_HINT: Final = "Mend what differs from the shipped file; then: systemctl reload nginx"
-_CHECKED_FROM_FILES: Final = ("backup_", "history_unknown", "one_engine")
+_CHECKED_ELSEWHERE: Final = ("alerts_failed", "backup_", "history_unknown", "one_engine")
 """The begin of the daemon's warnings that another check here finds by itself."""
 _RESTART: Final = "systemctl restart leadmaster"
 _FREE_SPACE: Final = "journalctl --vacuum-size=100M && apt-get clean"
@@ -84,7 +81,6 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "new_chats_stopped": "leadmaster budgets list && leadmaster budgets resume PHONE REASON",
     **dict.fromkeys(("reply_only_after_ban", "other_number_banned"), "leadmaster bans list"),
     # What a person should look at.
-    "alerts_failed": "leadmaster alerts test",
     UNREADABLE_CODE: "leadmaster backup now",
     "budget_not_decided": "leadmaster budgets decide --help",
     "expiring": "leadmaster review list",
@@ -111,7 +107,7 @@ def run_checks(settings: Settings, client: ControlClient) -> list[DoctorFinding]
         doctor_checks.check_rules,
         doctor_machine.check_units,
     )
-    of_service = (check_daemon, check_proxy, check_reach, check_alerts)
+    of_service = (check_daemon, check_proxy, check_reach, doctor_alerts.check_alerts)
     return [
         *(finding for check in of_files for finding in check(settings)),
         *(finding for check in of_service for finding in check(settings, client)),
@@ -126,12 +122,13 @@ def check_daemon(settings: Settings, client: ControlClient) -> Iterator[DoctorFi
         yield judge_error(error, settings)
         return
     yield from judge_status(status)
+    yield from compare_rules(status["rules"], settings)
 
 
 def judge_error(error: LeadMasterError | OSError, settings: Settings) -> DoctorFinding:
     """Return the finding about a status that was not answered."""
     if isinstance(error, NotRunning | OSError):
-        command = "systemctl start leadmaster" if _is_unit(settings) else "leadmaster run"
+        command = "systemctl start leadmaster" if is_unit(settings) else "leadmaster run"
         return DoctorFinding("daemon", ok=False, sentence=str(error), command=command)
     code = str(error.to_problem()["code"])
     return _build_finding(code, str(error), hint=error.hint)
@@ -143,7 +140,7 @@ def judge_status(status: Mapping[str, Any]) -> Iterator[DoctorFinding]:
     for blocker in status["blockers"]:
         yield _build_finding(blocker["code"], blocker["sentence"], session=blocker["session"])
     for warning in status["warnings"]:
-        if not _is_checked_from_files(warning["code"]):
+        if not _is_checked_elsewhere(warning["code"]):
             # Root may read what the daemon can't, so that no other check here finds it.
             warns = warning["code"] != UNREADABLE_CODE
             yield _build_finding(warning["code"], warning["sentence"], warns=warns)
@@ -155,8 +152,8 @@ def judge_status(status: Mapping[str, Any]) -> Iterator[DoctorFinding]:
     yield from _judge_rules(status["rules"])
 
 
-def _is_checked_from_files(code: str) -> bool:
-    return code.startswith(_CHECKED_FROM_FILES) and code != UNREADABLE_CODE
+def _is_checked_elsewhere(code: str) -> bool:
+    return code.startswith(_CHECKED_ELSEWHERE) and code != UNREADABLE_CODE
 
 
 def _build_finding(
@@ -171,10 +168,6 @@ def _build_finding(
         warns=warns,
         command=command,
     )
-
-
-def _is_unit(settings: Settings) -> bool:
-    return _UNIT.exists() and settings.state_dir == Settings().state_dir
 
 
 def _judge_version(running: str) -> DoctorFinding:
@@ -197,6 +190,22 @@ def _judge_rules(rules: Mapping[str, Any]) -> Iterator[DoctorFinding]:
             sentence=f"The rules {waiting[:12]} wait for a person, and are not in force.",
             warns=True,
             command="leadmaster rules status",
+        )
+
+
+def compare_rules(live: Mapping[str, Any], settings: Settings) -> Iterator[DoctorFinding]:
+    """Compare the rules in force with the files; that some wait or are faulty is said elsewhere."""
+    if live["waiting"] or live["problems"]:
+        return
+    hashes = doctor_checks.read_rule_hashes(settings)
+    if hashes is not None and hashes != (live["gate"], live["score"]):
+        yield DoctorFinding(
+            "rules",
+            ok=True,
+            sentence="The rules in the files are not those in force: they were saved a moment ago, "
+            "or could not be loaded.",
+            warns=True,
+            command="leadmaster rules reload",
         )
 
 
@@ -324,54 +333,3 @@ def look_from_worker() -> Iterator[DoctorFinding]:
 def _build_sandbox_finding(why: str, command: str) -> DoctorFinding:
     sentence = f"Nothing could be started in the sandbox of a worker: {why}"
     return DoctorFinding("sandbox", ok=False, sentence=sentence, command=command)
-
-
-def check_alerts(settings: Settings, client: ControlClient) -> Iterator[DoctorFinding]:
-    """Check that somebody is notified when something is wrong, and that it last went out."""
-    try:
-        status = client.get("alerts", "status")
-    except (LeadMasterError, OSError):
-        return  # said by the check of the daemon
-    yield judge_alerts(status, settings)
-
-
-def _find_targets_file(settings: Settings) -> str:
-    """Return the file that is read: under systemd by the alerts' unit, which hands it over."""
-    if settings.alerts.socket or _is_unit(settings):
-        return _UNIT_TARGETS_FILE
-    return str(settings.alert_targets)
-
-
-def judge_alerts(status: Mapping[str, Any], settings: Settings) -> DoctorFinding:
-    """Return the finding about the alerts; times are ISO 8601 in UTC, and so compare as texts."""
-    succeeded, failed = status["last_success"] or "", status["last_failure"] or ""
-    where = "Where they go: docs/how-to/be-woken.md"
-    if status["failure"] == NO_TARGET_SENTENCE:
-        # Without a target a morning line is lost, and that is a choice; an alert is not, but by
-        # an injected clock: nobody is woken by a demonstration.
-        untold = f" Open alerts: {status['open']}." if status["open"] else ""
-        return DoctorFinding(
-            "alerts",
-            ok=settings.clock.start is not None or not untold,
-            sentence=NO_TARGET_SENTENCE + untold,
-            hint=where,
-            warns=True,
-            command=f"editor {shlex.quote(_find_targets_file(settings))} && leadmaster alerts test",
-        )
-    if failed > succeeded:
-        last = f"last one that did: {succeeded}" if succeeded else "none ever did"
-        sentence = f"The last alert did not go out ({last}): {status['failure']}"
-        return DoctorFinding(
-            "alerts", ok=False, sentence=sentence, hint=where, command="leadmaster alerts test"
-        )
-    if not succeeded:
-        sentence = "No alert went out yet, so nobody knows whether one would."
-        return DoctorFinding(
-            "alerts",
-            ok=True,
-            sentence=sentence,
-            hint=where,
-            warns=True,
-            command="leadmaster alerts test",
-        )
-    return DoctorFinding("alerts", ok=True, sentence=f"An alert last went out at {succeeded}.")

@@ -20,6 +20,7 @@ import pytest
 
 from daemon.alerts.delivery import NO_TARGET_SENTENCE
 from daemon.backup.status import read_status, write_status
+from daemon.cli.doctor_alerts import judge_alerts
 from daemon.cli.doctor_machine import (
     ClockDiscipline,
     check_disk,
@@ -27,7 +28,6 @@ from daemon.cli.doctor_machine import (
     check_units,
     judge_clock,
 )
-from daemon.cli.doctor_service import judge_alerts
 from daemon.settings import ClockSettings, DaemonSettings, Settings, load_settings
 from tests.helpers.backups import Installation, read_private_key
 from tests.helpers.client.process import DaemonProcess, poll_until
@@ -190,6 +190,17 @@ def test_a_faulty_rule_file_is_named(patient: Patient) -> None:
     assert patient.examine("rules", 0) == []
 
 
+def test_a_file_of_targets_that_cannot_be_used_is_named(patient: Patient) -> None:
+    """Nobody has to wait for an alert to hear of it."""
+    targets = patient.settings.alert_targets
+    targets.write_text("targets = [", encoding="utf-8")
+    targets.chmod(0o600)
+    [finding] = patient.examine("alerts", 1)
+    assert "is not TOML: at its end" in finding["sentence"]
+    assert finding["command"] == "leadmaster alerts test"
+    targets.unlink()
+
+
 def test_a_halt_is_lifted(patient: Patient) -> None:
     """A person's decision is no fault, and is said."""
     patient.installation.succeed("halt", "a look")
@@ -282,20 +293,21 @@ def test_a_small_disk_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("succeeded", "failed", "grade"),
+    ("succeeded", "failed", "failure", "grade"),
     [
-        ("2026-11-30T08:00:00Z", None, "ok"),
-        ("2026-11-30T08:00:00Z", "2026-11-29T08:00:00Z", "ok"),
-        ("2026-11-30T08:00:00Z", "2026-11-30T08:00:01Z", "fail"),
-        (None, "2026-11-30T08:00:01Z", "fail"),
-        (None, None, "warn"),
+        ("2026-11-30T08:00:00Z", None, "", "ok"),
+        ("2026-11-30T08:00:00Z", "2026-11-29T08:00:00Z", "", "ok"),
+        ("2026-11-30T08:00:00Z", "2026-11-30T08:00:00Z", "refused", "warn"),
+        ("2026-11-30T08:00:00Z", "2026-11-30T08:00:01Z", "refused", "fail"),
+        (None, "2026-11-30T08:00:01Z", "refused", "fail"),
+        (None, None, "", "warn"),
     ],
 )
 def test_alerts_that_do_not_go_out_are_tested(
-    succeeded: str | None, failed: str | None, grade: str
+    succeeded: str | None, failed: str | None, failure: str, grade: str
 ) -> None:
     """By the last that went out and the last that did not; the command sends one."""
-    status = {"last_success": succeeded, "last_failure": failed, "failure": "refused", "open": 1}
+    status = {"last_success": succeeded, "last_failure": failed, "failure": failure, "open": 1}
     finding = judge_alerts(status, Settings())
     assert finding.grade == grade
     assert finding.command == ("" if grade == "ok" else "leadmaster alerts test")

@@ -18,8 +18,9 @@ from daemon.alerts.delivery import NO_TARGET_SENTENCE
 from daemon.backup import status as backup_status
 from daemon.cli import doctor_checks
 from daemon.cli.client import ControlClient, UnrecognisedError
+from daemon.cli.doctor_alerts import judge_alerts
 from daemon.cli.doctor_finding import DoctorFinding
-from daemon.cli.doctor_service import check_daemon, judge_alerts, judge_error, judge_status
+from daemon.cli.doctor_service import check_daemon, compare_rules, judge_error, judge_status
 from daemon.cli.main import leadmaster
 from daemon.errors import LeadMasterError, NotAllowed, NotRunning, Unavailable
 from daemon.http import health
@@ -34,7 +35,7 @@ QUIET_STATUS: dict[str, Any] = {
     "blockers": [],
     "warnings": [],
     "halt": None,
-    "rules": {"waiting": None},
+    "rules": {"waiting": None, "problems": 0},
 }
 
 
@@ -99,6 +100,17 @@ def judge(kind: str, code: str) -> list[DoctorFinding]:
     return [each for each in found if each.sentence == "What is so."]
 
 
+def test_rules_that_are_not_in_force_are_named() -> None:
+    """They were saved on a full disk, say; who looks must not be told that all is sound."""
+    hashes = doctor_checks.read_rule_hashes(Settings())
+    assert hashes is not None
+    live = {"gate": hashes[0], "score": hashes[1], "waiting": None, "problems": 0}
+    assert list(compare_rules(live, Settings())) == []
+    [found] = compare_rules({**live, "gate": "0" * 64}, Settings())
+    assert (found.grade, found.command) == ("warn", "leadmaster rules reload")
+    assert list(compare_rules({**live, "gate": "0" * 64, "waiting": "1" * 64}, Settings())) == []
+
+
 @pytest.mark.parametrize("code", BLOCKERS)
 def test_each_blocker_has_a_command(code: str) -> None:
     """It is one that there is, and it names the session that is meant."""
@@ -112,7 +124,7 @@ def test_each_warning_has_a_command_or_a_check_of_its_own(code: str) -> None:
     """What another check finds from the files is not said twice."""
     for found in judge("warnings", code):
         require_command(found.command)
-    checks = {"history_unknown", "one_engine"}
+    checks = {"alerts_failed", "history_unknown", "one_engine"}
     has_own = code.startswith("backup_") and code != backup_status.UNREADABLE_CODE
     assert bool(judge("warnings", code)) is not (has_own or code in checks)
 
@@ -155,8 +167,8 @@ def test_a_session_is_named_in_its_command() -> None:
     assert [each.command for each in judge("blockers", "session_stopped")] == [
         "leadmaster sessions start ventas"
     ]
-    assert [each.command for each in judge("warnings", "alerts_failed")] == [
-        "leadmaster alerts test"
+    assert [each.command for each in judge("warnings", "reply_only_after_ban")] == [
+        "leadmaster bans list"
     ]
 
 
