@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.alerts.conditions import (
     AlertCondition,
@@ -84,6 +85,17 @@ class TargetAnswer(Struct, frozen=True):
     failure: str
 
 
+class _UnstoredNotice(Struct, frozen=True):
+    """What was sent of a condition that could not be stored.
+
+    `targets` are the fingerprints of those that took it; `failure` is empty where all did.
+    """
+
+    condition: AlertCondition
+    targets: tuple[str, ...]
+    failure: str
+
+
 class AlertService:
     """Looks at what is wrong, notifies people once, and once more when it is over."""
 
@@ -109,7 +121,7 @@ class AlertService:
         self._zone = ZoneInfo(settings.daemon.time_zone)
         self._delivery = Delivery(settings, database, clock)
         self._known: Sequence[AlertRecord] = ()
-        self._notified_unstored: dict[tuple[AlertCode, str], AlertCondition] = {}
+        self._unstored: dict[tuple[AlertCode, str], _UnstoredNotice] = {}
         self._looked = False
         self._ping: PingStatus | None = None
         self._next_ping = 0.0
@@ -223,8 +235,8 @@ class AlertService:
         # What was notified while nothing could be stored: since that moment, and over like any
         # other once it is stored.
         for each in known:
-            self._notified_unstored.pop((each.code, each.subject), None)
-        conditions = {**conditions, **self._notified_unstored}
+            self._unstored.pop((each.code, each.subject), None)
+        conditions |= {key: notice.condition for key, notice in self._unstored.items()}
         changes = _compare(conditions, known)
         if changes.is_empty and not is_morning:
             return
@@ -232,7 +244,7 @@ class AlertService:
             partial(self._store, changes=changes, views=state.views, is_morning=is_morning, at=now),
             urgent=True,
         )
-        self._notified_unstored.clear()
+        self._unstored.clear()
 
     def _store(
         self,
@@ -271,8 +283,11 @@ class AlertService:
             return
         text = writer.write_begin(condition.code, condition.sentence, condition.since)
         notice = _insert_notice(tx, NoticeKind.BEGAN, text, at, alert)
-        if (condition.code, condition.subject) in self._notified_unstored:
-            alerts.record_attempt(tx, notice, at=at, targets=("unstored",), due_at=None, failure="")
+        if (sent := self._unstored.get((condition.code, condition.subject))) is not None:
+            due_at = at if sent.failure else None
+            alerts.record_attempt(
+                tx, notice, at=at, targets=sent.targets, due_at=due_at, failure=sent.failure
+            )
         _emit_change(tx, condition.code, condition.subject, condition.sentence, at, ended=False)
 
     async def _tell_unstored(self, state: DaemonState, error: StorageError) -> None:
@@ -282,17 +297,27 @@ class AlertService:
         known = {(each.code, each.subject) for each in await self._read_known()}
         for condition in find_unstored_conditions(state, error, now):
             key = (condition.code, condition.subject)
-            if key in known or key in self._notified_unstored:
-                continue
-            text = writer.write_begin(condition.code, condition.sentence, condition.since)
-            notice = OutgoingNotice(0, text.title, text.text, urgent=True)
-            try:
-                answer = await self._delivery.send(notice)
-            except LeadMasterError as refused:
-                log.error("alert_not_sent", error_code=refused.code)
-                continue
-            if any(not each.failure for each in answer.results) or not answer.targets:
-                self._notified_unstored[key] = condition
+            sent = self._unstored.get(key) or _UnstoredNotice(condition, (), "not sent yet")
+            if key not in known and sent.failure:
+                await self._send_unstored(writer, key, sent)
+
+    async def _send_unstored(
+        self, writer: NoticeWriter, key: tuple[AlertCode, str], sent: _UnstoredNotice
+    ) -> None:
+        """Send a notice to the targets that do not have it, and keep who took it."""
+        condition = sent.condition
+        text = writer.write_begin(condition.code, condition.sentence, condition.since)
+        notice = OutgoingNotice(0, text.title, text.text, urgent=True, notified=sent.targets)
+        try:
+            answer = await self._delivery.send(notice)
+        except LeadMasterError as refused:
+            log.error("alert_not_sent", error_code=refused.code)
+            self._unstored[key] = replace(sent, failure=describe_refusal(refused))
+            return
+        taken = (each.fingerprint for each in answer.results if not each.failure)
+        self._unstored[key] = _UnstoredNotice(
+            condition, (*sent.targets, *taken), describe_failures(answer.results)
+        )
 
     async def _read_known(self) -> Sequence[AlertRecord]:
         """Return the open alerts; where they can't be read, those of the last look."""

@@ -212,6 +212,28 @@ async def test_what_is_known_is_not_told_again_while_nothing_can_be_stored(
     assert len(await services.alerts.list_open()) == 2
 
 
+@pytest.mark.usefixtures("capsys")  # what is logged meanwhile must not need a file
+async def test_who_did_not_take_what_could_not_be_stored_gets_it_too(
+    server: HttpServer, receivers: Receivers
+) -> None:
+    """While nothing can be stored, and once it can; who has it does not get it again."""
+    services = server.services
+    receivers.refuse = 500
+    services.database.refuse_writes(DiskFull("The disk is full.", "Free some space."))
+    with limit_file_size(10):
+        for _ in range(2):
+            await services.alerts.look()
+        assert receivers.take().by == "mail"
+        assert receivers.received.empty()
+    receivers.refuse = 0
+    await look_and_send(services)
+    assert {receivers.take().by, receivers.take().by} == {"ntfy", "json"}
+    await look_and_send(services)
+    assert receivers.received.empty()
+    [alert] = await services.alerts.list_open()
+    assert (alert.notified_at is not None, alert.failure) == (True, "")
+
+
 async def test_a_restart_tells_nothing_again(short_folder: Path, receivers: Receivers) -> None:
     """What is wrong, who was notified and what is due are rows."""
     write_targets(short_folder, receivers.write_targets_file())
