@@ -137,7 +137,7 @@ def print_tested_backup(cli: CliContext, file: Path, key_file: Path | None, *, j
     from daemon.backup.restore import opened_backup
     from daemon.cli.errors import translate_storage_errors
 
-    identity = ask_private_key(key_file)
+    identity = ask_private_key(key_file, file)
     settings = cli.load_settings()
     # Not in the usual temporary folder, which may be in memory, or readable by others.
     parent = settings.state_dir if settings.state_dir.is_dir() else None
@@ -163,10 +163,12 @@ def format_manifest(file: Path, manifest: Manifest) -> str:
     )
 
 
-def ask_private_key(key_file: Path | None) -> Identity:
-    """Return the private key: from a file, typed on a terminal, or from a pipe."""
+def ask_private_key(key_file: Path | None, sealed: Path) -> Identity:
+    """Return the private key of a sealed file: from a file, typed on a terminal, or from a pipe."""
     from daemon.backup.keys import parse_private_key
 
+    with sealed.open("rb"):  # raises where it can't be read, before a long key is typed for nothing
+        pass
     if key_file is not None:
         return parse_private_key(key_file.read_text(encoding="utf-8", errors="replace"))
     return parse_private_key(_ask_secret("The key of the backup, as printed"))

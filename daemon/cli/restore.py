@@ -92,7 +92,7 @@ def _put_in_place(
     from storage.column_formats import utc_now
 
     plan = RestorePlan(reason, settle, logins_are_current=is_move)
-    identity = ask_private_key(key_file)
+    identity = ask_private_key(key_file, file)
     with translate_storage_errors():
         done = restore_backup(
             cli.load_settings(), file, identity, plan, now=utc_now(), progress=lambda _step: None

@@ -326,6 +326,15 @@ def test_no_target_is_a_warning_until_something_is_wrong(alerts: int, grade: str
     assert finding.command.endswith("alerts.toml && leadmaster alerts test")
 
 
+def test_a_backup_that_is_not_there_needs_no_key(tmp_path: Path) -> None:
+    """Nobody types the rows of a sheet to hear that the name of the file was wrong."""
+    config = tmp_path / "leadmaster.toml"
+    config.write_text(f'[daemon]\nstate_dir = "{tmp_path}/state"\n', encoding="utf-8")
+    done = Installation(config).run("doctor", "--backup", str(tmp_path / "none.age"))
+    assert done.status == 2
+    assert f"{tmp_path}/none.age: No such file" in done.err
+
+
 def test_settings_that_are_wrong_are_no_finding(tmp_path: Path) -> None:
     """All problems at once, and exit status 2: nothing was checked."""
     config = tmp_path / "leadmaster.toml"
