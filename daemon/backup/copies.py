@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from daemon import subprocesses
 from daemon.backup import sealing
 from daemon.backup.contents import Manifest, Progress, collect_contents
@@ -246,7 +248,6 @@ def _keep_status(
     *,
     copy: SealedCopy | None = None,
     journal: SealedJournal | None = None,
-    failure: BackupFailure | None = None,
     clears_failure: bool = True,
 ) -> BackupStatus:
     """Write what is known, by the files that are there; return it."""
@@ -265,10 +266,17 @@ def _keep_status(
         ),
         last_tested_restore=copy.tested_at if copy else before.last_tested_restore,
         journal=journal or before.journal,
-        failure=failure or (None if clears_failure else before.failure),
+        failure=None if clears_failure else before.failure,
     )
     write_status(settings, status)
     return status
+
+
+def _keep_failure(settings: Settings, folder: Path, failure: BackupFailure) -> None:
+    before = read_status(settings)
+    # By the files only where nothing else is known: what failed may be to read them.
+    known = before if before.unreadable is None else _keep_status(settings, folder)
+    write_status(settings, msgspec.structs.replace(known, failure=failure))
 
 
 @contextlib.contextmanager
@@ -279,8 +287,8 @@ def _recording_failure(settings: Settings, folder: Path, now: datetime) -> Itera
     except (StorageError, OSError) as error:
         hint = error.hint if isinstance(error, StorageError) else ""
         with contextlib.suppress(OSError):  # what stopped the copy may stop this too
-            _keep_status(settings, folder, failure=BackupFailure(now, str(error), hint))
+            _keep_failure(settings, folder, BackupFailure(now, str(error), hint))
         raise BackupFailed(str(error), hint=hint) from error
     except LeadMasterError as error:
-        _keep_status(settings, folder, failure=BackupFailure(now, str(error), error.hint))
+        _keep_failure(settings, folder, BackupFailure(now, str(error), error.hint))
         raise

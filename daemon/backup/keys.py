@@ -16,7 +16,7 @@ import pyrage
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from daemon.backup.errors import BackupKeyMissing, BackupKeyWrong
+from daemon.backup.errors import BackupFailed, BackupKeyMissing, BackupKeyWrong
 from daemon.backup.requests import NewBackupKey
 from daemon.errors import Conflict
 from storage.state_folder import write_durably
@@ -45,9 +45,20 @@ class BackupKey(msgspec.Struct, frozen=True):
 
 
 def load_key(folder: Path) -> BackupKey | None:
-    """Return what is kept of the key; None where none was made."""
+    """Return what is kept of the key; None where none was made.
+
+    Raises :class:`BackupFailed` where it can't be read.
+    """
     path = folder / KEY_FILE
-    return msgspec.json.decode(path.read_bytes(), type=BackupKey) if path.exists() else None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=BackupKey)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise BackupFailed(
+            f"The key of the backups can't be read: {path}: {str(error).rstrip('.')}.",
+            hint="Put its file back, or make another key: leadmaster backup key --replace",
+        ) from error
 
 
 def require_key(folder: Path) -> BackupKey:
@@ -62,8 +73,8 @@ def make_key(folder: Path, now: datetime, *, replace: bool) -> NewBackupKey:
 
     Raises :class:`Conflict` where there is one already that was confirmed, unless ``replace``.
     """
-    old = load_key(folder)
-    if old is not None and old.confirmed_at is not None and not replace:
+    old = None if replace else load_key(folder)
+    if old is not None and old.confirmed_at is not None:
         raise Conflict(
             f"There is a key already, of {old.made_at:%Y-%m-%d}, and somebody has its sheet.",
             hint="Keep it. With --replace, copies from now on need the new sheet, older ones the"

@@ -187,14 +187,15 @@ def check_backups(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def _judge_concern(concern: BackupConcern) -> DoctorFinding:
-    is_command = concern.hint.startswith("leadmaster ")
+    command = concern.hint.rpartition(": ")[2]
+    is_command = command.startswith("leadmaster ")
     return DoctorFinding(
         "backup",
         ok=concern.code != UNREADABLE_CODE,
         sentence=concern.sentence,
-        hint="" if is_command else concern.hint,
+        hint="" if command == concern.hint else concern.hint,
         warns=True,
-        command=concern.hint if is_command else "editor /etc/leadmaster/leadmaster.toml",
+        command=command if is_command else "editor /etc/leadmaster/leadmaster.toml",
     )
 
 

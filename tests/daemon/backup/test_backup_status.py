@@ -10,8 +10,14 @@ from pathlib import Path
 import pytest
 
 from daemon.alerts.conditions import DaemonState, find_unqueried_conditions
+from daemon.backup.errors import BackupFailed
 from daemon.backup.keys import KEY_FILE
-from daemon.backup.requests import MakeKeyRequest, RefreshRequest, ask_backup
+from daemon.backup.requests import (
+    MakeCopyRequest,
+    MakeKeyRequest,
+    RefreshRequest,
+    ask_backup,
+)
 from daemon.backup.service import BackupService
 from daemon.backup.status import BackupStatus, list_concerns, read_status, write_status
 from daemon.cli.doctor_checks import check_backups
@@ -125,6 +131,28 @@ def test_the_daemon_reads_it_anew_from_the_copies(settings: Settings) -> None:
     assert [(each.name, each.tested_at) for each in status.copies] == [(n, None) for n in COPIES]
     assert [f"{each.made_at:%d %H}" for each in status.copies] == ["02 15", "01 15"]
     assert {each.bytes for each in status.copies} == {len(b"sealed")}
+
+
+def test_a_key_that_cannot_be_read_fails_each_backup_until_another_is_made(
+    settings: Settings,
+) -> None:
+    """It is told at once, with the command; what was known before is kept."""
+    known = asyncio.run(ask_backup(settings, RefreshRequest())).status
+    (settings.backup_dir / KEY_FILE).write_text("{", encoding="utf-8")
+    for request in (MakeCopyRequest(), MakeKeyRequest()):
+        with pytest.raises(BackupFailed, match=r"key\.json"):
+            asyncio.run(ask_backup(settings, request))
+    status, now = read_status(settings), utc_now()
+    assert (status.recipient, status.copies) == (known.recipient, known.copies)
+    assert status.failure is not None
+    failed = next(each for each in check_backups(settings) if "key.json" in each.sentence)
+    assert failed.command == "leadmaster backup key --replace"
+    [told] = find_unqueried_conditions(
+        DaemonState((), None, [list_concerns(status, now, now)[1]], None), now
+    )
+    assert told.code == AlertCode.BACKUP_FAILED
+    assert asyncio.run(ask_backup(settings, MakeKeyRequest(replace=True))).key is not None
+    assert asyncio.run(ask_backup(settings, RefreshRequest())).status.recipient != known.recipient
 
 
 def test_what_is_known_of_a_copy_is_kept(settings: Settings) -> None:
