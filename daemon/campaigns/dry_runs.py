@@ -12,7 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from daemon.api.clock import Clock
 from daemon.campaigns.audience import list_audience
@@ -93,6 +93,15 @@ class DryRunMoved(LeadMasterError):
     status = 409
     hint = "Look at who moved in the new dry run, and start again if it is all right."
 
+    def __init__(self, sentence: str, *, unnamed: str = "") -> None:
+        """Store the sentence, and the one without names where ``sentence`` has some."""
+        super().__init__(sentence)
+        self._unnamed = unnamed or sentence
+
+    def withhold_names(self) -> DryRunMoved:
+        """Return the error for a caller who may not read prospects."""
+        return DryRunMoved(self._unnamed)
+
 
 class OptedOutSince(Struct, frozen=True, kw_only=True):
     """Who opted out since the dry run of ``at``: how many, and the first names."""
@@ -106,7 +115,9 @@ class DryRunView(Struct, frozen=True, kw_only=True):
     """A dry run with its counts, which add up to ``total``.
 
     It is ``valid`` for half an hour, or until a fact moves: ``stale_reason`` says what did.
-    ``moved`` are those whose outlook is another one than in the dry run before.
+    ``moved`` are those whose outlook is another one than in the dry run before. ``withheld`` names
+    what is left out for a caller who may not read prospects: ``moved.name`` and
+    ``opted_out_since.names``.
     """
 
     id: str
@@ -122,6 +133,7 @@ class DryRunView(Struct, frozen=True, kw_only=True):
     pace: DryRunPace
     opted_out_since: OptedOutSince | None
     moved: Sequence[DryRunChange]
+    withheld: Sequence[str] = ()
 
 
 class FreshDryRun(Struct, frozen=True):
@@ -293,7 +305,8 @@ class CampaignDryRuns:
         if not view.moved:
             return DryRunMoved("The people are others by now. Nothing was started.")
         return DryRunMoved(
-            f"Since the dry run, {len(view.moved)} moved: {names}. Nothing was started."
+            f"Since the dry run, {len(view.moved)} moved: {names}. Nothing was started.",
+            unnamed=f"Since the dry run, {len(view.moved)} moved. Nothing was started.",
         )
 
     def _build_view(self, reader: Reader, id_: str) -> DryRunView:
@@ -356,6 +369,18 @@ class CampaignDryRuns:
             return "The rules were changed since."
         moved = dry_runs.count_moved_people(reader, latest.id)
         return f"Of {moved} people something has changed since." if moved else ""
+
+
+def withhold_names(view: DryRunView) -> DryRunView:
+    """Return a dry run as it is shown to a caller who may not read prospects."""
+    gone, withheld = view.opted_out_since, []
+    if any(each.name for each in view.moved):
+        withheld.append("moved.name")
+    if gone and gone.names:
+        withheld.append("opted_out_since.names")
+        gone = structs.replace(gone, names=[])
+    moved = [structs.replace(each, name="") for each in view.moved]
+    return structs.replace(view, moved=moved, opted_out_since=gone, withheld=withheld)
 
 
 def is_queued_to_wait(person: DryRunPerson) -> bool:

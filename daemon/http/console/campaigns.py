@@ -21,7 +21,7 @@ from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
 from daemon.http.console.saved_filters import ChosenFilterQuery
 from daemon.http.health import get_services
-from daemon.http.v1.campaigns import restrict_campaign
+from daemon.http.v1.campaigns import restrict_campaign, restrict_dry_run
 from daemon.outbox.message_check import SendOutlook
 from statemachines.campaign import CampaignPersonState, CampaignState
 from storage import campaigns, imports, saved_filters, texts
@@ -285,9 +285,10 @@ async def _count_audience(request: web.Request) -> CampaignAudience:
 
 async def _find_dry_run(request: web.Request) -> DryRunView | None:
     try:
-        return await get_services(request).dry_runs.get(request.match_info["id"])
+        found = await get_services(request).dry_runs.get(request.match_info["id"])
     except NotFound:
         return None
+    return restrict_dry_run(request, found)
 
 
 async def _describe_audience(request: web.Request, view: CampaignView) -> str:

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from daemon.auth.identity import Scope
-from daemon.campaigns.dry_runs import DryRunMoved, DryRunView
+from daemon.campaigns.dry_runs import DryRunMoved, DryRunView, withhold_names
 from daemon.campaigns.service import (
     MAX_NAME_LENGTH,
     AudienceCounts,
@@ -165,10 +165,11 @@ async def count_campaign_audience(request: web.Request) -> web.Response:
 async def make_dry_run(request: web.Request) -> web.Response:
     """Judge everybody as a send by hand would, and send nothing.
 
-    Of a campaign that was started, these are the people that it does not have yet.
+    Of a campaign that was started, these are the people that it does not have yet. Without
+    `prospects:read` the names of who moved are left out: `withheld` says so.
     """
-    id_ = request.match_info["id"]
-    return json_response(await get_services(request).dry_runs.run(id_, request[ACTOR]))
+    made = await get_services(request).dry_runs.run(request.match_info["id"], request[ACTOR])
+    return json_response(restrict_dry_run(request, made))
 
 
 @routes.get("/v1/campaigns/{id}/dry-run")
@@ -200,12 +201,15 @@ async def start_campaign(request: web.Request) -> web.Response:
     """Start a campaign by the counts of its dry run, or add its new people.
 
     Everybody is judged again; where somebody moved, nothing is started and the new dry run says who
-    did (409 `dry_run_moved`).
+    did (409 `dry_run_moved`), to a caller with `prospects:read`.
     """
     body = await read_body(request, CampaignStartBody)
-    started = await get_services(request).campaigns.start(
-        request.match_info["id"], body.hash, request[ACTOR], body.reason
-    )
+    try:
+        started = await get_services(request).campaigns.start(
+            request.match_info["id"], body.hash, request[ACTOR], body.reason
+        )
+    except DryRunMoved as moved:
+        raise moved if _may_read_prospects(request) else moved.withhold_names() from None
     return json_response(restrict_campaign(request, started))
 
 
@@ -293,8 +297,16 @@ async def return_campaign_person(request: web.Request) -> web.Response:
 
 def restrict_campaign(request: web.Request, view: CampaignView) -> CampaignView:
     """Return a campaign as the caller may read it: the words of a filter are of prospects."""
-    may_read = Scope.PROSPECTS_READ in get_identity(request).scopes
-    return view if may_read else withhold_searched_text(view)
+    return view if _may_read_prospects(request) else withhold_searched_text(view)
+
+
+def restrict_dry_run(request: web.Request, view: DryRunView) -> DryRunView:
+    """Return a dry run as the caller may read it: the names in it are of prospects."""
+    return view if _may_read_prospects(request) else withhold_names(view)
+
+
+def _may_read_prospects(request: web.Request) -> bool:
+    return Scope.PROSPECTS_READ in get_identity(request).scopes
 
 
 def _read_place(request: web.Request) -> tuple[str, str]:

@@ -100,6 +100,15 @@ async def test_two_operators_at_once_write_to_nobody_twice(
     assert len({*done[0], *done[1]}) == len(done[0]) + len(done[1]) == PEOPLE
 
 
+async def sign_in_eva(server: HttpServer) -> None:
+    """Let the public client be a program for campaigns, without the right to prospects."""
+    auth = server.services.auth
+    await auth.users.create_user("eva", Role.OPERATOR, "root")
+    scopes = {Scope.CAMPAIGNS_READ, Scope.CAMPAIGNS_WRITE, Scope.MESSAGES_READ}
+    token = (await auth.tokens.issue_token(OWNER, "eva", "test", scopes, timedelta(hours=1))).token
+    server.public.session.headers["Authorization"] = f"Bearer {token}"
+
+
 async def make_filtered_campaigns(api: HttpClient, server: HttpServer) -> tuple[str, str]:
     """Return the ids of a running campaign and of a draft for people named Sosa; sign in eva."""
     audience = {"text": "Sosa", "permission": "opted_in"}
@@ -109,11 +118,7 @@ async def make_filtered_campaigns(api: HttpClient, server: HttpServer) -> tuple[
     draft = await api.post("/v1/campaigns", name="Marzo", audience=audience)
     assert (await api.get(path)).document["campaign"]["audience"] == audience
     assert (await api.get(path)).document["withheld"] == []
-    auth = server.services.auth
-    await auth.users.create_user("eva", Role.OPERATOR, "root")
-    scopes = {Scope.CAMPAIGNS_READ, Scope.CAMPAIGNS_WRITE, Scope.MESSAGES_READ}
-    token = (await auth.tokens.issue_token(OWNER, "eva", "test", scopes, timedelta(hours=1))).token
-    server.public.session.headers["Authorization"] = f"Bearer {token}"
+    await sign_in_eva(server)
     return path.rpartition("/")[2], draft.document["campaign"]["id"]
 
 
@@ -156,6 +161,42 @@ async def test_an_answer_without_the_words_of_a_filter_says_so(
     assert [each["withheld"] for each in answers] == [["audience.text"]] * 10
     assert all("text" not in each["campaign"]["audience"] for each in answers)
     assert answers[-1]["campaign"]["audience"] == {"permission": "opted_in"}
+
+
+async def opt_out_after_dry_run(api: HttpClient, path: str, phone: str) -> str:
+    """Make a dry run, let one of its people opt out, and return its hash."""
+    run = (await api.post(f"{path}/dry-run")).document
+    await api.post("/v1/suppressions", phone=phone, reason="asked us on the phone")
+    return str(run["hash"])
+
+
+async def test_a_dry_run_names_nobody_without_the_right_to_prospects(
+    api: HttpClient, server: HttpServer
+) -> None:
+    """How many moved is shown, on the page too; who they are, to whoever may read prospects."""
+    await start_campaign(api)
+    made = await api.post("/v1/campaigns", name="Mayo", session="ventas", typed="Hola de nuevo")
+    path = f"/v1/campaigns/{made.document['campaign']['id']}"
+    await sign_in_eva(server)
+    hash_ = await opt_out_after_dry_run(api, path, "+5491141234502")
+    refused = await server.public.post(f"{path}/start", hash=hash_, reason="one more")
+    assert (refused.status, refused.document["code"]) == (409, "dry_run_moved")
+    assert refused.document["detail"] == "Since the dry run, 1 moved. Nothing was started."
+    hash_ = await opt_out_after_dry_run(api, path, "+5491141234503")
+    run = (await server.public.post(f"{path}/dry-run")).document
+    assert run["withheld"] == ["moved.name", "opted_out_since.names"]
+    assert [each["name"] for each in run["moved"]] == [""]
+    assert (run["opted_out_since"]["count"], run["opted_out_since"]["names"]) == (1, [])
+    named = (await api.get(f"{path}/dry-run")).document
+    assert named["withheld"] == []
+    assert named["opted_out_since"]["names"] == [named["moved"][0]["name"]] == ["Persona3 Sosa"]
+    id_ = made.document["campaign"]["id"]
+    for page in (f"/campaigns/{id_}", f"/pieces/campaigns/{id_}/dry-run"):
+        shown = (await server.public.get(page)).document
+        assert "Since the last dry run 1 opted out" in shown
+        assert "Their names are shown to whoever may read prospects" in shown
+        assert "Sosa" not in shown
+        assert named["moved"][0]["prospect"] not in shown
 
 
 async def test_bad_input_is_a_sentence(api: HttpClient) -> None:
