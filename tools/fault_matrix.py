@@ -30,6 +30,7 @@ _SENDS: Final = "tests/daemon/sessions/test_linked_sends.py::"
 _SWAP: Final = "tests/journeys/test_database_swap_journey.py::"
 _RULE_FILES: Final = "tests/journeys/test_rule_files_journey.py::"
 _CONNECTIONS: Final = "tests/daemon/http/test_connection_limits.py::"
+_DAMAGE: Final = "tests/storage/test_damage.py::"
 _INTEGRITY: Final = "tests/storage/test_integrity.py::"
 
 
@@ -155,6 +156,12 @@ FAULTS: Final[Sequence[Fault]] = (
         "Nothing is accepted or sent any more, and no other is made; the next start goes on.",
         "database_missing_running",
         {"I5": [f"{_SWAP}test_a_deleted_file_is_named_and_its_place_is_not_filled"]},
+    ),
+    Fault(
+        "Database damaged under a running daemon",
+        "Nothing is accepted or sent any more, somebody is woken, and the next start is refused.",
+        "database_damaged_running",
+        {"I4": [f"{_DAMAGE}test_a_page_that_cannot_be_read_ends_all_sending_until_a_restart"]},
     ),
     Fault(
         "Database of a newer version",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import signal
 import socket
@@ -60,6 +61,7 @@ SCRIPT: Final = {
     "step": 0.05,
     "defaults": {"ack_delay": 0.3, "deliver_after": 0.1, "read_after": 0.1},
 }
+PAGE_SIZE: Final = "PRAGMA page_size"
 READ_ONLY: Final = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
 REFUSED: Final = 2
 MORNING: Final = datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
@@ -345,6 +347,39 @@ def lose_the_database_while_sending(installation: Installation) -> None:
     installation.start()
 
 
+def damage_the_database_while_sending(installation: Installation) -> None:
+    """A page that each message needs can't be read any more; later the disk gives it back."""
+    daemon, path = installation.daemon, installation.daemon.state_dir / "leadmaster.db"
+    daemon.stop()  # so that its pages are in the file, and none in the log
+    installation.start()
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'halts_one_open'"
+        [page], [size] = database.execute(query).fetchone(), database.execute(PAGE_SIZE).fetchone()
+    whole = write_page(path, page, b"\xff" * size)
+    poll_until(lambda: "database_damaged" in str(daemon.get_document("/ready")), "it is noticed")
+    left = len(installation.list_arrived())
+    phone, _ = next(iter(installation.texts.values()))
+    with pytest.raises(LeadMasterError, match=r"leadmaster\.db is damaged"):
+        daemon.client.send(phone, "Nobody accepts this.", session="ventas", wait=False)
+    daemon.stop()
+    assert len(installation.list_arrived()) <= left + 1  # one may have been on the wire
+    assert "is damaged" in installation.refuse_start()
+    write_page(path, page, whole)
+    installation.start()
+
+
+def write_page(path: Path, page: int, content: bytes) -> bytes:
+    """Write a page of the database as a disk would, without a new time; return what was there."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * len(content))
+        found = file.read(len(content))
+        file.seek((page - 1) * len(content))
+        file.write(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return found
+
+
 def find_the_database_read_only(installation: Installation) -> None:
     """Its folder can't be written to at a start, which is refused before anything is promised."""
     installation.daemon.kill()
@@ -386,6 +421,7 @@ FAULTS: Final[Mapping[str, Callable[[Installation], None]]] = {
     "bad_rule_file": break_the_rules,
     "database_missing": lose_the_database,
     "database_missing_running": lose_the_database_while_sending,
+    "database_damaged_running": damage_the_database_while_sending,
     "database_read_only": find_the_database_read_only,
     "database_newer": meet_a_newer_database,
     "restart_storm": restart_again_and_again,
