@@ -59,8 +59,8 @@ class CampaignFields(RequestBody, frozen=True, kw_only=True):
     `session` is the one whose phone writes. `text` is a template with its `text_version`, the
     latest if none is named; without one, everybody gets `typed`. `audience` is a filter of
     prospects; `saved_filter`, an id or a name, takes the fields of one that is kept, as they are
-    now, and needs `prospects:read`. `left_out` are the ids of those who are not to get it.
-    `ends_at`: who was not written to by then expires.
+    now. To set either needs `prospects:read`. `left_out` are the ids of those who are not to get
+    it. `ends_at`: who was not written to by then expires.
     """
 
     session: _Id | None = None
@@ -317,7 +317,7 @@ def _build_change(
     request: web.Request, body: CampaignDraftBody | NewCampaignBody
 ) -> CampaignChange:
     check_year("ends_at", body.ends_at)
-    if body.saved_filter is not None:  # as to read it
+    if body.audience is not None or body.saved_filter is not None:  # as to read a filter
         get_identity(request).require(Scope.PROSPECTS_READ)
     return CampaignChange(
         name=body.name,

@@ -142,14 +142,11 @@ async def test_no_page_shows_the_words_of_a_filter_without_the_right_to_prospect
 async def test_an_answer_without_the_words_of_a_filter_says_so(
     api: HttpClient, server: HttpServer
 ) -> None:
-    """Whichever action it answers, also to whoever has just sent them."""
+    """Whichever action it answers."""
     running, draft = await make_filtered_campaigns(api, server)
     eva, path = server.public, f"/v1/campaigns/{running}"
-    made = await eva.post("/v1/campaigns", name="Abril", audience={"text": "Sosa"})
-    assert made.document["campaign"]["audience"] == {}
     run = (await eva.post(f"{path}/dry-run")).document
     answers = [
-        made.document,
         *(await eva.get("/v1/campaigns")).document["items"],
         (await eva.get(path)).document,
         (await eva.call("PATCH", f"/v1/campaigns/{draft}", json={"name": "Mayo"})).document,
@@ -158,9 +155,27 @@ async def test_an_answer_without_the_words_of_a_filter_says_so(
         (await eva.post(f"{path}/resume", reason="it is right")).document,
         (await eva.post(f"{path}/cancel", reason="a holiday")).document,
     ]
-    assert [each["withheld"] for each in answers] == [["audience.text"]] * 10
+    assert [each["withheld"] for each in answers] == [["audience.text"]] * 8
     assert all("text" not in each["campaign"]["audience"] for each in answers)
     assert answers[-1]["campaign"]["audience"] == {"permission": "opted_in"}
+
+
+async def test_who_may_not_read_prospects_sets_no_filter(
+    api: HttpClient, server: HttpServer
+) -> None:
+    """It would replace one that it does not read, and count whom one of its own finds."""
+    _, draft = await make_filtered_campaigns(api, server)
+    eva, path = server.public, f"/v1/campaigns/{draft}"
+    for audience in ({"text": "+5491141234502"}, {"permission": "refused"}, {}):
+        new = {"name": "Abril", "audience": audience}
+        for refused in (
+            await eva.call("PATCH", path, json={"audience": audience}),
+            await eva.call("POST", "/v1/campaigns", json=new),
+        ):
+            assert (refused.status, "prospects:read" in str(refused.document)) == (403, True)
+    kept = (await api.get(path)).document["campaign"]["audience"]
+    assert kept == {"text": "Sosa", "permission": "opted_in"}
+    assert (await eva.post("/v1/campaigns", name="Abril")).status == 201
 
 
 async def opt_out_after_dry_run(api: HttpClient, path: str, phone: str) -> str:
