@@ -16,9 +16,10 @@ from daemon.errors import SettingsRejected
 
 T = TypeVar("T")
 _UNIT_STATE_DIR: Final = Path("/var/lib/leadmaster")
-_MOST: Final = 1_000_000  # of whatever unit: a date can still be reckoned
-PositiveFloat = Annotated[float, msgspec.Meta(gt=0, le=_MOST)]
-NonNegativeInt = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+_MOST: Final = 500_000
+"""No number may be more, in days either: dates begin 2,000 years ago."""
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class SettingsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -375,9 +376,13 @@ def _convert_section(name: str, kind: type[T], table: object, problems: list[str
             continue
         try:
             # An environment variable is always a text: lax conversion takes "8" for a number.
-            values[key] = msgspec.convert(value, hints[key], strict=not isinstance(value, str))
+            found = msgspec.convert(value, hints[key], strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
             problems.append(
                 validation_errors.format_field_error(f"{name}.{key}", error, hints[key])
             )
+            continue
+        if isinstance(found, int | float) and not abs(found) <= _MOST:  # TOML has nan, too
+            problems.append(f"{name}.{key}: must be a number up to {_MOST:,}")
+        values[key] = found
     return kind(**values)
