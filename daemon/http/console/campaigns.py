@@ -21,7 +21,7 @@ from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
 from daemon.http.console.saved_filters import ChosenFilterQuery
 from daemon.http.health import get_services
-from daemon.http.v1.campaigns import restrict_campaign, restrict_dry_run
+from daemon.http.v1.campaigns import may_read_prospects, restrict_campaign, restrict_dry_run
 from daemon.outbox.message_check import SendOutlook
 from statemachines.campaign import CampaignPersonState, CampaignState
 from storage import campaigns, imports, saved_filters, texts
@@ -117,7 +117,7 @@ async def show_campaign(request: web.Request) -> web.StreamResponse:
         values |= await _load_live(request, view)
         return await render_page(request, "campaign.html", active_page="campaigns", **values)
 
-    may_read_filters = _may_read_filters(request)
+    may_read_filters = may_read_prospects(request)
 
     def read(reader: Reader) -> dict[str, Any]:
         saved = saved_filters.list_saved_filters(reader) if may_read_filters else []
@@ -259,10 +259,6 @@ async def _load(request: web.Request) -> CampaignView:
     return restrict_campaign(request, view)
 
 
-def _may_read_filters(request: web.Request) -> bool:
-    return Scope.PROSPECTS_READ in get_identity(request).scopes
-
-
 async def _load_live(request: web.Request, view: CampaignView) -> dict[str, Any]:
     """Return the funnel, and how many people the filter finds who are not in it yet."""
     services, id_ = get_services(request), view.campaign.id
@@ -294,7 +290,7 @@ async def _find_dry_run(request: web.Request) -> DryRunView | None:
 async def _describe_audience(request: web.Request, view: CampaignView) -> str:
     """Return the filter of a campaign as a sentence, or that it is not shown."""
     chosen, words = parse_filter(view.campaign.audience), build_page_context(request).words
-    if not _may_read_filters(request):
+    if not may_read_prospects(request):
         return words("campaigns.filter_withheld")
     return await get_services(request).database.read(
         lambda reader: describe_filter(reader, chosen, words)

@@ -209,7 +209,7 @@ async def start_campaign(request: web.Request) -> web.Response:
             request.match_info["id"], body.hash, request[ACTOR], body.reason
         )
     except DryRunMoved as moved:
-        raise moved if _may_read_prospects(request) else moved.withhold_names() from None
+        raise moved if may_read_prospects(request) else moved.withhold_names() from None
     return json_response(restrict_campaign(request, started))
 
 
@@ -297,15 +297,16 @@ async def return_campaign_person(request: web.Request) -> web.Response:
 
 def restrict_campaign(request: web.Request, view: CampaignView) -> CampaignView:
     """Return a campaign as the caller may read it: the words of a filter are of prospects."""
-    return view if _may_read_prospects(request) else withhold_searched_text(view)
+    return view if may_read_prospects(request) else withhold_searched_text(view)
 
 
 def restrict_dry_run(request: web.Request, view: DryRunView) -> DryRunView:
     """Return a dry run as the caller may read it: the names in it are of prospects."""
-    return view if _may_read_prospects(request) else withhold_names(view)
+    return view if may_read_prospects(request) else withhold_names(view)
 
 
-def _may_read_prospects(request: web.Request) -> bool:
+def may_read_prospects(request: web.Request) -> bool:
+    """Return whether the caller may read prospects: names, and the words of filters."""
     return Scope.PROSPECTS_READ in get_identity(request).scopes
 
 
