@@ -17,7 +17,9 @@ from daemon.errors import SettingsRejected
 T = TypeVar("T")
 _UNIT_STATE_DIR: Final = Path("/var/lib/leadmaster")
 _MOST: Final = 500_000
-"""No number may be more, in days either: dates begin 2,000 years ago."""
+"""No quantity may be more, in days either: dates begin 2,000 years ago."""
+_NO_QUANTITIES: Final = frozenset({"simulated.seed"})
+"""Numbers that nothing is reckoned with."""
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -371,7 +373,8 @@ def _convert_section(name: str, kind: type[T], table: object, problems: list[str
         if key not in hints:
             problems.append(f"{name}.{key}: there is no such setting")
             continue
-        if "\0" in str(value):  # of a path, each use of it would fail
+        items = value if isinstance(value, list) else [value]
+        if any("\0" in str(item) for item in items):  # of a path, each use of it would fail
             problems.append(f"{name}.{key}: holds the character NUL")
             continue
         try:
@@ -382,7 +385,8 @@ def _convert_section(name: str, kind: type[T], table: object, problems: list[str
                 validation_errors.format_field_error(f"{name}.{key}", error, hints[key])
             )
             continue
-        if isinstance(found, int | float) and not abs(found) <= _MOST:  # TOML has nan, too
+        bounded = isinstance(found, int | float) and f"{name}.{key}" not in _NO_QUANTITIES
+        if bounded and not abs(found) <= _MOST:  # TOML has nan, too
             problems.append(f"{name}.{key}: must be a number up to {_MOST:,}")
         values[key] = found
     return kind(**values)

@@ -116,3 +116,19 @@ def test_a_path_with_a_nul_and_a_time_without_end_are_refused(tmp_path: Path) ->
     for word in ("inf", "nan"):
         path = written(tmp_path, f"[alerts]\nreview_hours = {word}\n")
         assert "alerts.review_hours: " in rejected(path)
+
+
+def test_a_nul_in_a_list_is_refused_and_a_seed_is_no_quantity(tmp_path: Path) -> None:
+    """Nothing can be started by such a name; a seed may be a day's date, as it bounds nothing."""
+    path = written(
+        tmp_path,
+        '[backup]\ncommand = ["take", "a\\u0000b"]\nsecrets = ["/etc/a\\u0000b"]\n'
+        "[clock]\nrate = 20261201\n[simulated]\nseed = 20261201",
+    )
+    problems = rejected(path)
+    assert "backup.command: holds the character NUL" in problems
+    assert "backup.secrets: holds the character NUL" in problems
+    assert "clock.rate: must be a number up to 500,000" in problems
+    assert "simulated" not in problems
+    settings = load_settings(None, {"LEADMASTER_SIMULATED__SEED": "-20261201"})
+    assert settings.simulated.seed == -20261201
