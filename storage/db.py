@@ -151,7 +151,8 @@ class Database:
         """
         refusal = self._damage or self._refusal
         if refusal is not None and not (urgent or uses_ballast):
-            raise refusal
+            # Without the frames of all who were refused before: they hold what was to be written.
+            raise refusal.with_traceback(None)
         try:
             return await self._writer.submit(job, urgent=urgent)
         except DatabaseDamaged as error:
@@ -293,8 +294,9 @@ class Database:
             except (OSError, WriteFailed):
                 if found is None:  # else there may be no folder any more
                     raise
-            self._checkpointed = self._watch.checkpointed
-            self._is_fault_noted = found is not None
+            else:
+                self._checkpointed = self._watch.checkpointed
+                self._is_fault_noted = found is not None
         return found
 
 

@@ -97,7 +97,7 @@ class ReplacementWatch:
     def check_places(self) -> None:
         """Raise DatabaseReplaced where a file is gone or another one; from any thread."""
         if self.fault is not None:
-            raise self.fault
+            raise self.fault.with_traceback(None)
         for path, opened in self._opened.items():
             status = self._get_status(path)
             if (status.st_dev, status.st_ino) != opened:
@@ -118,7 +118,7 @@ class ReplacementWatch:
     def check_closed(self) -> None:
         """Check the file once more, after the last connection was closed."""
         if self.fault is not None:
-            raise self.fault
+            raise self.fault.with_traceback(None)
         opened = self._opened.pop(self._folder.database)
         self._opened = {self._folder.database: opened}
         self.check_places()

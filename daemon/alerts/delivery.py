@@ -92,10 +92,13 @@ class Delivery:
         now = self._clock.now()
         only = _NEVER_QUIET if is_quiet(self._settings.alerts.quiet, self._get_local(now)) else None
         stored = await self._database.read(
-            lambda reader: alerts.list_due_notices(reader, now, _AT_ONCE, only=only)
+            # Those whose attempt could not be stored are listed too, and may be due no more.
+            lambda reader: alerts.list_due_notices(
+                reader, now, _AT_ONCE + len(self._unrecorded), only=only
+            )
         )
         found = (self._add_attempt(notice, now) for notice in stored)
-        return [each for each in found if each is not None]
+        return [each for each in found if each is not None][:_AT_ONCE]
 
     def _add_attempt(self, notice: NoticeRecord, now: datetime) -> NoticeRecord | None:
         """Return a notice as the last attempt left it; None where nothing of it is due then."""

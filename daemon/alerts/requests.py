@@ -140,12 +140,12 @@ async def _ask(settings: Settings, request: AlertRequest) -> AlertAnswer:
             async for message in asked:
                 if not isinstance(message, Progress) and message.body is not None:
                     answer = message.body
-    except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise AlertsUnavailable(
-            "Nobody listens at the socket of the alerts' unit.",
-            hint="On the server: systemctl enable --now leadmaster-alerts.socket",
-        ) from error
     except (WorkerFailed, OSError) as error:
+        if settings.alerts.socket and isinstance(error, FileNotFoundError | ConnectionRefusedError):
+            raise AlertsUnavailable(
+                "Nobody listens at the socket of the alerts' unit.",
+                hint="On the server: systemctl enable --now leadmaster-alerts.socket",
+            ) from error
         reason = (isinstance(error, WorkerFailed) and error.detail) or str(error)
         raise AlertsUnavailable(f"The alerts' program did not answer: {reason}.") from error
     if answer is None:

@@ -23,11 +23,19 @@ from daemon.alerts.conditions import (
 from daemon.alerts.delivery import (
     NO_TARGET_SENTENCE,
     Delivery,
+    build_outgoing,
     describe_failures,
     describe_refusal,
+    judge_attempt,
 )
 from daemon.alerts.notices import NoticeText, NoticeWriter, Words
-from daemon.alerts.requests import CheckAnswer, OutgoingNotice, ask_to_check, ask_to_ping
+from daemon.alerts.requests import (
+    CheckAnswer,
+    OutgoingNotice,
+    SendAnswer,
+    ask_to_check,
+    ask_to_ping,
+)
 from daemon.api.clock import Clock
 from daemon.backup.service import BackupService
 from daemon.errors import LeadMasterError
@@ -39,7 +47,7 @@ from daemon.sessions.status import SessionView
 from daemon.settings import Settings
 from statemachines.vocabulary import AlertCode, NoticeKind
 from storage import alerts, audit
-from storage.alerts import AlertRecord
+from storage.alerts import AlertRecord, NoticeRecord
 from storage.db import Database
 from storage.errors import StorageError
 from storage.halts import HaltRecord
@@ -86,14 +94,10 @@ class TargetAnswer(Struct, frozen=True):
 
 
 class _UnstoredNotice(Struct, frozen=True):
-    """What was sent of a condition that could not be stored.
-
-    `targets` are the fingerprints of those that took it; `failure` is empty where all did.
-    """
+    """A condition that could not be stored, and its notice as the last attempt left it."""
 
     condition: AlertCondition
-    targets: tuple[str, ...]
-    failure: str
+    notice: NoticeRecord
 
 
 class AlertService:
@@ -131,18 +135,21 @@ class AlertService:
 
         Where the database refuses that, people are notified all the same.
         """
-        self._looked = False  # until it is done: no ping may say that all is fine
-        state = DaemonState(
-            views=self._sessions.views(),
-            halt=await self._read_halt(),
-            concerns=self._backups.list_concerns(),
-            refusal=self._database.refusal,
-        )
+        looked = False
         try:
-            await self._look_with_database(state)
-            self._looked = True
-        except StorageError as error:
-            await self._tell_unstored(state, error)
+            state = DaemonState(
+                views=self._sessions.views(),
+                halt=await self._read_halt(),
+                concerns=self._backups.list_concerns(),
+                refusal=self._database.refusal,
+            )
+            try:
+                await self._look_with_database(state)
+                looked = True
+            except StorageError as error:
+                await self._tell_unstored(state, error)
+        finally:
+            self._looked = looked  # else no ping may say that all is fine
 
     async def send_due(self) -> None:
         """Send the notices that are due."""
@@ -160,6 +167,7 @@ class AlertService:
         if answer.wanted:
             self._ping = PingStatus(self._clock.now(), answer.failure)
         else:
+            self._ping = None  # one that failed before was of an address that is gone
             self._next_ping = monotonic() + _PING_ABSENT_SECONDS
 
     async def send_test(self, who: str) -> list[TargetAnswer]:
@@ -284,9 +292,13 @@ class AlertService:
         text = writer.write_begin(condition.code, condition.sentence, condition.since)
         notice = _insert_notice(tx, NoticeKind.BEGAN, text, at, alert)
         if (sent := self._unstored.get((condition.code, condition.subject))) is not None:
-            due_at = at if sent.failure else None
             alerts.record_attempt(
-                tx, notice, at=at, targets=sent.targets, due_at=due_at, failure=sent.failure
+                tx,
+                notice,
+                at=at,
+                targets=sent.notice.targets,
+                due_at=sent.notice.due_at,
+                failure=sent.notice.failure,
             )
         _emit_change(tx, condition.code, condition.subject, condition.sentence, at, ended=False)
 
@@ -297,27 +309,30 @@ class AlertService:
         known = {(each.code, each.subject) for each in await self._read_known()}
         for condition in find_unstored_conditions(state, error, now):
             key = (condition.code, condition.subject)
-            sent = self._unstored.get(key) or _UnstoredNotice(condition, (), "not sent yet")
-            if key not in known and sent.failure:
-                await self._send_unstored(writer, key, sent)
+            if key not in known:
+                sent = self._unstored.get(key) or _build_unstored(condition, writer, now)
+                self._unstored[key] = await self._send_unstored(sent, now)
 
-    async def _send_unstored(
-        self, writer: NoticeWriter, key: tuple[AlertCode, str], sent: _UnstoredNotice
-    ) -> None:
-        """Send a notice to the targets that do not have it, and keep who took it."""
-        condition = sent.condition
-        text = writer.write_begin(condition.code, condition.sentence, condition.since)
-        notice = OutgoingNotice(0, text.title, text.text, urgent=True, notified=sent.targets)
+    async def _send_unstored(self, sent: _UnstoredNotice, now: datetime) -> _UnstoredNotice:
+        """Send a notice where it is due, to the targets that do not have it."""
+        notice = sent.notice
+        if notice.due_at is None or notice.due_at > now:
+            return sent
+        answer: SendAnswer | LeadMasterError
         try:
-            answer = await self._delivery.send(notice)
+            answer = await self._delivery.send(build_outgoing(notice))
         except LeadMasterError as refused:
             log.error("alert_not_sent", error_code=refused.code)
-            self._unstored[key] = replace(sent, failure=describe_refusal(refused))
-            return
-        taken = (each.fingerprint for each in answer.results if not each.failure)
-        self._unstored[key] = _UnstoredNotice(
-            condition, (*sent.targets, *taken), describe_failures(answer.results)
+            answer = refused
+        attempt = judge_attempt(notice, answer, self._clock.now())
+        tried = replace(
+            notice,
+            attempts=notice.attempts + 1,
+            targets=attempt.targets,
+            due_at=attempt.due_at,
+            failure=attempt.failure,
         )
+        return replace(sent, notice=tried)
 
     async def _read_known(self) -> Sequence[AlertRecord]:
         """Return the open alerts; where they can't be read, those of the last look."""
@@ -370,6 +385,25 @@ def _compare(
         known=[each for key, each in open_alerts.items() if key in conditions and each.gone_at],
         gone=[each for key, each in open_alerts.items() if key not in conditions],
     )
+
+
+def _build_unstored(
+    condition: AlertCondition, writer: NoticeWriter, at: datetime
+) -> _UnstoredNotice:
+    text = writer.write_begin(condition.code, condition.sentence, condition.since)
+    notice = NoticeRecord(
+        id=0,
+        kind=NoticeKind.BEGAN,
+        at=at,
+        title=text.title,
+        text=text.text,
+        targets=(),
+        attempts=0,
+        due_at=at,
+        sent_at=None,
+        failure="",
+    )
+    return _UnstoredNotice(condition, notice)
 
 
 def _store_gone(tx: Tx, writer: NoticeWriter, alert: AlertRecord, at: datetime) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from daemon.alerts.delivery import NO_TARGET_SENTENCE
+from daemon.alerts.errors import AlertsUnavailable, AlertTargetsRejected
 from daemon.cli.client import ControlClient
 from daemon.cli.doctor_finding import DoctorFinding
 from daemon.cli.doctor_machine import is_unit
 from daemon.cli.time_format import format_time
-from daemon.errors import LeadMasterError, NotRunning
+from daemon.errors import LeadMasterError
 from daemon.settings import Settings
 
 _UNIT_TARGETS_FILE: Final = "/etc/leadmaster/secrets/alerts.toml"
@@ -27,11 +28,11 @@ def check_alerts(settings: Settings, client: ControlClient) -> Iterator[DoctorFi
     try:
         status = client.get("alerts", "status")
         client.get("alerts", "targets")
-    except (NotRunning, OSError):
-        return  # said by the check of the daemon
-    except LeadMasterError as error:
+    except (AlertsUnavailable, AlertTargetsRejected) as error:
         yield DoctorFinding("alerts", ok=False, sentence=str(error), hint=error.hint, command=_TEST)
         return
+    except (LeadMasterError, OSError):
+        return  # said by the check of the daemon
     yield judge_alerts(status, settings)
     if (ping := status["ping"]) and ping["failure"]:
         sentence = f"The last ping did not arrive: {ping['failure']}"

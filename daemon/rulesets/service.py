@@ -364,12 +364,13 @@ class RulesetService:
     async def _reject(self, problems: Sequence[str]) -> None:
         shown, previous = tuple(problems[:_SHOWN_PROBLEMS]), self._rejected
         at = self._clock.now()
-        self._rejected = RejectedRulesets(at, shown)
-        if previous is not None and previous.problems == shown:
-            return  # the same problems again are no news
-        log.warning("rules_rejected", problems=list(shown))
-        event = RulesWereRejected(subject=self._active.gate.ruleset.hash, at=at, problems=shown)
-        await self._database.write(lambda tx: tx.emit(event))
+        rejected = RejectedRulesets(at, shown)
+        if previous is None or previous.problems != shown:  # the same problems again are no news
+            log.warning("rules_rejected", problems=list(shown))
+            event = RulesWereRejected(subject=self._active.gate.ruleset.hash, at=at, problems=shown)
+            # Before they are kept: where this fails, the next reload tells them.
+            await self._database.write(lambda tx: tx.emit(event))
+        self._rejected = rejected
 
     async def _reload_shadow(self) -> None:
         """Check and compile the shadow's folder; its problems never affect the live rulesets."""

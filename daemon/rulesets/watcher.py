@@ -74,11 +74,18 @@ class RulesetWatcher:
     async def _run(self) -> None:
         while True:
             await self._pause(get_seconds_to_tick(self._poll_seconds, time.monotonic()))
-            if self._reload_requested.is_set():
-                await self._reload_for_requests()
-            elif time.monotonic() >= self._retry_at and self._take_snapshot() != self._loaded:
-                await self._settle()
-                await self._reload(_SAVED_BY)
+            try:
+                await self._take_turn()
+            # Whatever it is: without the watch a save, and a reload by hand, would wait for ever.
+            except Exception:
+                log.exception("watching_failed")
+
+    async def _take_turn(self) -> None:
+        if self._reload_requested.is_set():
+            await self._reload_for_requests()
+        elif time.monotonic() >= self._retry_at and self._take_snapshot() != self._loaded:
+            await self._settle()
+            await self._reload(_SAVED_BY)
 
     async def _pause(self, seconds: float) -> None:
         """Wait until a reload is requested, but at most so long."""

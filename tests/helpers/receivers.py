@@ -39,6 +39,7 @@ class Receivers:
     refuse: int = 0
     answer_after: float = 0.0
     pings: int = 0
+    refused: int = 0
     received: queue.Queue[ReceivedNotice] = field(default_factory=queue.Queue)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -69,6 +70,8 @@ def _build_http_handler(receivers: Receivers) -> type[BaseHTTPRequestHandler]:
             if not receivers.refuse:
                 receivers.received.put(_read_notice(json.loads(body)))
                 receivers.closing.wait(receivers.answer_after)
+            else:
+                receivers.refused += 1
             self._answer(receivers.refuse or 200)
 
         def _answer(self, status: int) -> None:

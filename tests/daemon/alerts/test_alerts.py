@@ -225,8 +225,12 @@ async def test_who_did_not_take_what_could_not_be_stored_gets_it_too(
             await services.alerts.look()
         assert receivers.take().by == "mail"
         assert receivers.received.empty()
+        assert receivers.refused == 2  # each of the others was tried once, and not at each look
     receivers.refuse = 0
-    await look_and_send(services)
+    await services.alerts.look()
+    services.database.accept_writes()
+    await services.database.write(lambda tx: tx.execute("UPDATE notices SET due_at = at").rowcount)
+    await services.alerts.send_due()
     assert {receivers.take().by, receivers.take().by} == {"ntfy", "json"}
     await look_and_send(services)
     assert receivers.received.empty()
@@ -349,6 +353,20 @@ async def test_what_keeps_people_from_being_notified_is_in_the_status(
         await server.control.post("/v1/alerts/test")
         assert all("is not TOML" in each for each in await list_failures(server.control))
         assert len(await list_failures(server.control)) == 2
+
+
+async def test_a_ping_that_nobody_wants_any_more_is_forgotten(
+    server: HttpServer, receivers: Receivers, short_folder: Path
+) -> None:
+    """Its failure was of an address that is gone, and would be shown until a restart."""
+    alerts = server.services.alerts
+    await alerts.look()
+    receivers.refuse = 500
+    await alerts.ping()
+    assert (await alerts.read_status()).ping is not None
+    write_targets(short_folder, "targets = []")
+    await alerts.ping()
+    assert (await alerts.read_status()).ping is None
 
 
 async def test_a_damaged_database_is_told_and_ends_the_ping(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.alerts.delivery import is_quiet
+from daemon.alerts.delivery import NO_TARGET_SENTENCE, is_quiet
 from daemon.api.signals import ConnectionRefused, PhoneSeen, RefusalKind
 from daemon.backup.status import BackupFailure, BackupStatus, SealedCopy, write_status
 from daemon.numbers.breaker import stop_new_chats
@@ -273,10 +273,10 @@ async def test_a_disk_that_takes_nothing_is_notified_without_it(
         (AlertCode.HALT, "installation"),
     }
     notified = await services.query_rows(
-        "SELECT n.kind, n.targets, n.due_at IS NULL FROM notices AS n JOIN alerts AS a"
+        "SELECT n.kind, n.targets, n.failure, n.due_at IS NULL FROM notices AS n JOIN alerts AS a"
         " ON a.id = n.alert WHERE a.code = 'writes_refused'"
     )
-    assert notified == [("began", "", 1)]  # there is no target
+    assert notified == [("began", "", NO_TARGET_SENTENCE, 1)]
     await services.alerts.look()
     await services.clock.leap(MINUTE)
     assert await list_open(services) == [(AlertCode.HALT, "installation")]
