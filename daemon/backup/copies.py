@@ -26,6 +26,7 @@ from daemon.backup.status import (
     SealedCopy,
     SealedJournal,
     burns_with_server,
+    find_last_copy,
     list_places,
     read_status,
     write_status,
@@ -103,7 +104,7 @@ def make_copy(
         progress("seal_journal")
         _seal_journal(settings, folder, key.recipient, now)
         progress("take_away")
-        _take_away(settings, folder)
+        _take_away(settings, folder, now)
         progress("rotate")
         rotate(settings, now)
         _keep_status(settings, folder)
@@ -114,7 +115,7 @@ def seal_journal(settings: Settings, now: datetime) -> SealedJournal:
     """Seal the suppression journal as it is now, and take it where copies go."""
     with opened_copies(settings) as folder, _recording_failure(settings, folder, now):
         sealed = _seal_journal(settings, folder, require_key(folder).recipient, now)
-        _take_away(settings, folder)
+        _take_away(settings, folder, now)
         return sealed
 
 
@@ -135,7 +136,18 @@ def rotate(settings: Settings, now: datetime) -> list[str]:
 def list_copies(folder: Path) -> list[str]:
     """Return the names of the sealed copies in a folder, newest first."""
     names = (path.name for path in folder.glob(f"{NAME_PREFIX}*"))
-    return sorted(filter(_COPY_NAME.fullmatch, names), reverse=True)
+    return sorted(filter(_is_name, names), reverse=True)
+
+
+def _is_name(name: str) -> bool:
+    """Return whether a name is a copy's: its form, and a moment that there is."""
+    if not _COPY_NAME.fullmatch(name):
+        return False
+    try:
+        read_moment(name)
+    except ValueError:
+        return False
+    return True
 
 
 def read_parts(folder: Path, name: str) -> Iterator[bytes]:
@@ -192,23 +204,23 @@ def _seal_journal(settings: Settings, folder: Path, recipient: str, now: datetim
     return sealed
 
 
-def _take_away(settings: Settings, folder: Path) -> None:
+def _take_away(settings: Settings, folder: Path, now: datetime) -> None:
     """Copy to the target what it lacks, and start the owner's command."""
     if settings.backup.target:
-        _copy_to_target(folder, Path(settings.backup.target))
+        last = find_last_copy(read_status(settings), now)
+        _copy_to_target(folder, Path(settings.backup.target), last)
     # Under systemd another unit starts it, which has a network, and sees sealed files alone.
     if not settings.backup.socket:
         run_owner_command(settings)
 
 
-def _copy_to_target(folder: Path, target: Path) -> None:
+def _copy_to_target(folder: Path, target: Path, last: SealedCopy | None) -> None:
     # Never made here: a disk that is not mounted would be a folder on our own disk.
     if not target.is_dir():
         raise BackupFailed(
             f"The target {target} is not there.", hint="Mount it, or make the folder."
         )
-    newest = list_copies(folder)[:1]
-    missing = [name for name in newest if not (target / name).exists()]
+    missing = [last.name] if last and not (target / last.name).exists() else []
     for name in (*missing, SEALED_JOURNAL):
         draft = sealing.get_draft(target / name)
         draft.unlink(missing_ok=True)

@@ -29,6 +29,7 @@ from daemon.backup.status import (
     BackupConcern,
     BackupStatus,
     SealedCopy,
+    find_last_copy,
     list_concerns,
     read_status,
     require_readable,
@@ -67,13 +68,18 @@ class BackupService:
             return []
         return list_concerns(self.read_status(), self._started_at, self._clock.now())
 
+    def find_last(self, status: BackupStatus) -> SealedCopy | None:
+        """Return the newest copy that was tested, and made before now; None without one."""
+        return find_last_copy(status, self._clock.now())
+
     def find_next(self, status: BackupStatus) -> datetime | None:
         """Return when the next copy is due; None without a key."""
         if status.key_made_at is None:
             return None
-        if not status.copies:
+        last = self.find_last(status)
+        if last is None:
             return self._clock.now()
-        return status.copies[0].made_at + timedelta(hours=self._settings.backup.every_hours)
+        return last.made_at + timedelta(hours=self._settings.backup.every_hours)
 
     async def make_copy(self, who: str) -> SealedCopy | None:
         """Make a copy now, and return it. Raises :class:`LeadMasterError` where that fails."""

@@ -122,6 +122,18 @@ def write_status(settings: Settings, status: BackupStatus) -> None:
     write_durably(path, msgspec.json.encode(status))
 
 
+def find_last_copy(status: BackupStatus, now: datetime) -> SealedCopy | None:
+    """Return the newest copy that was tested, and made before now; None without one.
+
+    A file may have the name of a copy of any time, and a clock may have been ahead.
+    """
+    return next(iter(_list_tested_copies(status, now)), None)
+
+
+def _list_tested_copies(status: BackupStatus, now: datetime) -> list[SealedCopy]:
+    return [each for each in status.copies if each.tested_at is not None and each.made_at <= now]
+
+
 def list_places(settings: Settings) -> tuple[str, ...]:
     """Return where sealed copies go: folders, and the command's program."""
     command = settings.backup.command[:1]
@@ -176,16 +188,17 @@ def _list_copy_concerns(status: BackupStatus, now: datetime) -> Iterator[BackupC
             status.failure.hint or "leadmaster backup now",
             status.failure.at,
         )
-    last = status.copies[0].made_at if status.copies else None
     if status.key_made_at is None:
         return
+    copies = _list_tested_copies(status, now)
+    last = copies[0].made_at if copies else None
     # Before the first copy by the key: whoever made it has to print it first.
     since = last or status.key_made_at
     is_late = now - since > LATE_AFTER
     if last is None or is_late:
         yield BackupConcern(
             "backup_late" if is_late else "backup_none",
-            f"The last backup is of {last:%Y-%m-%d %H:%M} UTC." if last else "There is no backup.",
+            _describe_last(status, last),
             "leadmaster backup now",
             since,
         )
@@ -194,5 +207,11 @@ def _list_copy_concerns(status: BackupStatus, now: datetime) -> Iterator[BackupC
             "backup_burns_with_server",
             "Every backup is on this server's own disk, and burns with this server.",
             "Set target or command under [backup] in leadmaster.toml; see the how-to on backups.",
-            status.copies[-1].made_at,
+            copies[-1].made_at,
         )
+
+
+def _describe_last(status: BackupStatus, last: datetime | None) -> str:
+    if last is not None:
+        return f"The last backup is of {last:%Y-%m-%d %H:%M} UTC."
+    return "None of the backups was tested before now." if status.copies else "There is no backup."

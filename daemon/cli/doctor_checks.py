@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import rules
-from daemon.backup.status import UNREADABLE_CODE, BackupConcern, list_concerns, read_status
+from daemon.backup.status import (
+    UNREADABLE_CODE,
+    BackupConcern,
+    find_last_copy,
+    list_concerns,
+    read_status,
+)
 from daemon.cli.doctor_finding import DoctorFinding
 from daemon.errors import RulesRejected
 from daemon.rulesets import rule_files
@@ -145,8 +151,8 @@ def _find_database_command(settings: Settings, code: str) -> str:
     folder = settings.state_dir
     if code == "database_read_only":
         return f"chmod -R u+rwX {shlex.quote(str(folder))}"
-    copies = read_status(settings).copies
-    newest = shlex.quote(str(settings.backup_dir / copies[0].name)) if copies else "FILE"
+    last = find_last_copy(read_status(settings), datetime.now(UTC))
+    newest = shlex.quote(str(settings.backup_dir / last.name)) if last else "FILE"
     return DATABASE_COMMANDS.get(code, f"leadmaster restore {newest} --reason WHY")
 
 
@@ -178,8 +184,7 @@ def check_backups(settings: Settings) -> Iterator[DoctorFinding]:
     status = read_status(settings)
     found = list_concerns(status, now, now)
     yield from map(_judge_concern, found)
-    if not found and status.copies:
-        last = status.copies[0]
+    if not found and (last := find_last_copy(status, now)):
         sentence = f"The last backup is of {last.made_at:%Y-%m-%d %H:%M} UTC."
         yield DoctorFinding("backup", ok=True, sentence=sentence)
     if status.copies:
@@ -193,7 +198,7 @@ def _judge_concern(concern: BackupConcern) -> DoctorFinding:
         "backup",
         ok=concern.code != UNREADABLE_CODE,
         sentence=concern.sentence,
-        hint="" if command == concern.hint else concern.hint,
+        hint="" if concern.hint.startswith("leadmaster ") else concern.hint,
         warns=True,
         command=command if is_command else "editor /etc/leadmaster/leadmaster.toml",
     )

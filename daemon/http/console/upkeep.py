@@ -77,6 +77,7 @@ async def show_backups_page(request: web.Request) -> web.StreamResponse:
         "backups.html",
         active_page="backups",
         backup=status,
+        last=backups.find_last(status),
         wanted=backups.is_wanted,
         concerns=backups.list_concerns(),
         next_at=backups.find_next(status),

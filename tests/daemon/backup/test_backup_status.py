@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from daemon.alerts.conditions import DaemonState, find_unqueried_conditions
@@ -19,10 +20,18 @@ from daemon.backup.requests import (
     ask_backup,
 )
 from daemon.backup.service import BackupService
-from daemon.backup.status import BackupStatus, list_concerns, read_status, write_status
+from daemon.backup.status import (
+    BackupFailure,
+    BackupStatus,
+    SealedCopy,
+    find_last_copy,
+    list_concerns,
+    read_status,
+    write_status,
+)
 from daemon.cli.doctor_checks import check_backups
 from daemon.errors import Conflict
-from daemon.settings import DaemonSettings, Settings
+from daemon.settings import BackupSettings, DaemonSettings, Settings
 from statemachines.vocabulary import AlertCode
 from storage.column_formats import utc_now
 from storage.state_folder import StateFolder
@@ -31,6 +40,8 @@ from tests.helpers.clock import FakeClock
 from tests.helpers.services.database import open_database
 
 COPIES = ("leadmaster-20260302T150000Z.age", "leadmaster-20260301T150000Z.age")
+AHEAD = "leadmaster-20990601T000000Z.age"
+NO_MOMENTS = ("leadmaster-20261301T000000Z.age", "leadmaster-20990230T000000Z.age")
 OTHER_FILES = ("leadmaster-old.age", "notes.txt")
 
 
@@ -116,21 +127,73 @@ def test_no_list_is_empty_meanwhile(settings: Settings, tmp_path: Path) -> None:
         assert " backup now" in listed.err
 
 
-def test_the_daemon_reads_it_anew_from_the_copies(settings: Settings) -> None:
+def test_what_is_known_is_read_anew_from_the_copies(settings: Settings) -> None:
     """Each copy is listed again; that nobody knows whether it was tested is not made up."""
-
-    async def look() -> BackupStatus:
-        async with open_database(settings.state_dir) as database:
-            service = BackupService(settings, database, FakeClock(datetime(2026, 3, 3, tzinfo=UTC)))
-            await service.make_due_copy()
-            return service.read_status()
-
-    status = asyncio.run(look())
+    status = asyncio.run(ask_backup(settings, RefreshRequest())).status
     assert (status.unreadable, status.failure) == (None, None)
     assert status.key_made_at is not None
     assert [(each.name, each.tested_at) for each in status.copies] == [(n, None) for n in COPIES]
     assert [f"{each.made_at:%d %H}" for each in status.copies] == ["02 15", "01 15"]
     assert {each.bytes for each in status.copies} == {len(b"sealed")}
+    [told, *_] = _list_copy_sentences(status)
+    assert told == "None of the backups was tested before now."
+
+
+def test_a_file_with_a_copy_s_name_delays_no_backup(settings: Settings, tmp_path: Path) -> None:
+    """Nor one that was made while the clock was ahead: only what was tested before now counts."""
+    (tmp_path / "usb").mkdir()
+    settings = msgspec.structs.replace(
+        settings, backup=BackupSettings(target=str(tmp_path / "usb"))
+    )
+    for name in (AHEAD, *NO_MOMENTS):
+        (settings.backup_dir / name).touch()
+
+    async def look() -> tuple[BackupStatus, datetime | None]:
+        async with open_database(settings.state_dir) as database:
+            clock = FakeClock(utc_now())
+            service = BackupService(settings, database, clock)
+            await service.make_due_copy()
+            await clock.leap(600)
+            status = service.read_status()
+            return status, service.find_next(status)
+
+    status, due = asyncio.run(look())
+    assert status.failure is None
+    ahead, made = status.copies
+    assert (ahead.name, ahead.tested_at, made.tested_at is None) == (AHEAD, None, False)
+    assert (tmp_path / "usb" / made.name).exists()
+    assert due == made.made_at + timedelta(days=1)
+
+
+def test_the_last_backup_is_the_last_one_that_was_tested_before_now() -> None:
+    """By it a backup is late, whatever lies beside it."""
+    now = utc_now()
+    made = SealedCopy("made", now - timedelta(hours=27), 1, now - timedelta(hours=27), {}, 0)
+    moment = now + timedelta(days=180)
+    others = (SealedCopy("a", moment, 1, moment, {}, 0), SealedCopy("b", now, 0, None, {}, 0))
+    status = BackupStatus("age1", made.made_at, made.made_at, copies=(*others, made))
+    assert find_last_copy(status, now) == made
+    [concern] = list_concerns(status, now, now)
+    assert (concern.code, concern.since) == ("backup_late", made.made_at)
+    assert _list_copy_sentences(status) == [f"The last backup is of {made.made_at:%F %H:%M} UTC."]
+    just_made = msgspec.structs.replace(status, copies=(SealedCopy("c", now, 1, now, {}, 0),))
+    assert find_last_copy(just_made, now) is not None
+
+
+def _list_copy_sentences(status: BackupStatus) -> list[str]:
+    now = utc_now()
+    found = list_concerns(status, now, now)
+    return [each.sentence for each in found if each.code in {"backup_late", "backup_none"}]
+
+
+def test_what_a_person_should_do_is_said_beside_the_command(settings: Settings) -> None:
+    """Also where it names no command, which the doctor then takes for the settings' editor."""
+    failure = BackupFailure(utc_now(), "The target /usb is not there.", "Mount it.")
+    status = BackupStatus("age1", utc_now(), utc_now(), failure=failure)
+    write_status(settings, status)
+    failed, none = check_backups(settings)
+    assert (failed.hint, failed.command) == ("Mount it.", "editor /etc/leadmaster/leadmaster.toml")
+    assert (none.hint, none.command) == ("", "leadmaster backup now")
 
 
 def test_a_key_that_cannot_be_read_fails_each_backup_until_another_is_made(
