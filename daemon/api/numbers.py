@@ -20,6 +20,7 @@ from daemon.api.phone_text import (
     NumberUnusable,
     PhoneTextPart,
     count_digits,
+    hidden_digits,
     left_over_digits,
     read_phone_text,
 )
@@ -169,6 +170,8 @@ def read_phones(raw: str, region: str, plan: Any = None) -> PhonesInText:  # noq
     refusal: NumberUnusable | None = None
     for part in text.parts:
         try:
+            if text.may_be_cut and _may_go_on(plan, part.text, region):
+                raise hidden_digits()
             for number in _read_part(plan, part, region):
                 found[number] = found.get(number, False) or part.whatsapp_id
         except NumberUnusable as refused:
@@ -239,6 +242,11 @@ def _split_at_spaces(plan: Any, text: str, region: str) -> list[PhoneNumber] | N
     if len(ways[-1]) > 1:
         raise _several_numbers()
     return ways[-1][0] if ways[-1] else None
+
+
+def _may_go_on(plan: Any, text: str, region: str) -> bool:  # noqa: ANN401 - see library()
+    """Return whether a text with one digit more is a number too."""
+    return any(_is_number(plan, f"{text}{digit}", region) for digit in range(10))
 
 
 def _is_number(plan: Any, text: str, region: str) -> bool:  # noqa: ANN401 - see library()

@@ -63,10 +63,20 @@ _ID_OR_LINK: Final = re.compile(
 _LINK_NUMBER: Final = re.compile(r"\s*\+?([\d\s().-]{6,25})/?\s*")
 _WORD_OR_SEPARATOR: Final = re.compile(r":::|[^\W\d_]|[,;|&/\\\r\n]")
 _MASKED: Final = re.compile(
-    r"[*?\N{BULLET}\N{BLACK CIRCLE}]{2,}|\.{3}"
-    r"|\d[*?\N{BULLET}\N{BLACK CIRCLE}][ -]*\d|\d[ -]*[*?\N{BULLET}\N{BLACK CIRCLE}]\d"
+    r"\d[*?\N{BULLET}\N{BLACK CIRCLE}][ -]*\d|\d[ -]*[*?\N{BULLET}\N{BLACK CIRCLE}]\d"
 )
-"""Signs in place of digits, as this product itself and others write them."""
+"""One sign in place of a digit."""
+_SIGNS: Final = re.compile(
+    r"[*?.\N{BULLET}\N{BLACK CIRCLE}](?:[ ()-]*[*?.\N{BULLET}\N{BLACK CIRCLE}])+"
+)
+"""Signs that may stand in place of digits, as this product itself and others write them."""
+_FEW_DOTS: Final = re.compile(r"[ ()-]*(?:\.[ ()-]*){2}")
+_GROUPS_BEFORE: Final = re.compile(r"[\d ()+.-]*\Z")
+_GROUPS_BEHIND: Final = re.compile(r"[\d ()+.-]*")
+_INTERNATIONAL: Final = re.compile(r"[ ().-]*(?:\+|00)")
+_ORNAMENTED: Final = re.compile(r"(\*{2,})[^*]+\1")
+_ENOUGH_DIGITS: Final = 10
+"""So many, and one more with a country code, may be a whole number where signs are at its end."""
 _SEPARATOR: Final = re.compile(
     r"\s*(?::::|[,;|&\\\r\n]|/|(?<=\d{6})\.(?=\d{6})|\s(?:y|o|e|u|and|or)\s"
     r"|(?<=\d)[\s().-]*(?=\+))\s*",
@@ -103,12 +113,14 @@ class PhoneTextPart(Struct, frozen=True):
 class PhoneText(Struct, frozen=True):
     """The parts of a cell, the hidden ids (LIDs) in it, and whether a word in it says mobile.
 
-    ``says_mobile`` is None where no word of the cell is on the kind of line.
+    ``says_mobile`` is None where no word of the cell is on the kind of line. ``may_be_cut``: signs
+    behind a number may be an ornament, or stand for more digits of it.
     """
 
     parts: tuple[PhoneTextPart, ...]
     hidden_ids: tuple[str, ...] = ()
     says_mobile: bool | None = None
+    may_be_cut: bool = False
 
 
 def count_digits(text: str) -> int:
@@ -147,8 +159,9 @@ def read_phone_text(raw: str) -> PhoneText:
     if "@" in rest or "://" in rest:
         raise _not_a_number()
     says_mobile = find_line_kind(rest)
+    rest, may_be_cut = _leave_signs_out(rest)
     parts += [PhoneTextPart(each) for each in _split_parts(rest, beside=beside)]
-    return PhoneText(tuple(parts), tuple(hidden_ids), says_mobile)
+    return PhoneText(tuple(parts), tuple(hidden_ids), says_mobile, may_be_cut)
 
 
 def _not_a_number() -> NumberUnusable:
@@ -161,6 +174,14 @@ def left_over_digits() -> NumberUnusable:
         "left_over_digits",
         "Further digits are beside the number (a range, an extension, a decimal); write each"
         " number in full, alone in its cell.",
+    )
+
+
+def hidden_digits() -> NumberUnusable:
+    """Return the refusal of a text with signs that stand in place of digits, or may do so."""
+    return NumberUnusable(
+        "left_over_digits",
+        "Signs stand where digits may be missing; write each number in full, alone in its cell.",
     )
 
 
@@ -244,13 +265,46 @@ def _find_link_number(link: str) -> str:
     return "+" + found[1].strip()
 
 
+def _leave_signs_out(text: str) -> tuple[str, bool]:
+    """Return the text without signs such as "…" and "**", and whether some are behind digits.
+
+    Raises NumberUnusable where they may stand in place of digits.
+    """
+    may_be_cut = False
+    ornamented = _ORNAMENTED.fullmatch(text) is not None
+
+    def leave_out(match: re.Match[str]) -> str:
+        nonlocal may_be_cut
+        if _FEW_DOTS.fullmatch(match[0]):
+            return match[0]
+        before = _GROUPS_BEFORE.search(text[: match.start()])
+        behind = _GROUPS_BEHIND.match(text, match.end())
+        sides = [found[0] if found else "" for found in (before, behind)]
+        counts = [count_digits(side) for side in sides]
+        dots = not match[0].strip(". ")
+        of_word = dots and _LETTER.fullmatch(text, match.start() - 1, match.start())
+        if counts[1]:  # a number begins with its +; without one more digits may be in front
+            harmless = counts[0] == 0 and ("+" in sides[1] or of_word or ornamented)
+            harmless = harmless and "+" not in sides[0]
+        else:
+            doubted = sides[0].endswith(" ") and not match[0].strip("? ")
+            harmless = dots or ornamented or doubted
+        enough = _ENOUGH_DIGITS + any(map(_INTERNATIONAL.match, sides))
+        if sum(counts) and not (harmless and sum(counts) >= enough):
+            raise hidden_digits()
+        may_be_cut = may_be_cut or counts[0] > 0
+        return " "
+
+    if _MASKED.search(text):
+        raise hidden_digits()
+    return _SIGNS.sub(leave_out, text).strip(), may_be_cut
+
+
 def _split_parts(text: str, *, beside: bool) -> list[str]:
     """Return the parts with enough digits for a number. Raises NumberUnusable for none.
 
     ``beside``: the text has an id or a link too, so that digits of no whole number may be theirs.
     """
-    if _MASKED.search(text):
-        raise left_over_digits()
     text = _TELEPHONE_URI.sub(r" ; \1 ; ", text)
     if _DATE.fullmatch(text):
         raise _not_a_number()

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daemon.api.numbers import NumberUnusable, parse_phone, read_phones
+from daemon.api.numbers import (
+    NumberUnusable,
+    mask_digits,
+    mask_phone,
+    parse_phone,
+    read_phones,
+)
+from daemon.logs.processors import mask_numbers_in_text
 
 COUNTRY_CODES = {"AR": "54", "MX": "52", "BR": "55", "ES": "34", "DE": "49"}
 LOCAL = {
@@ -213,6 +220,17 @@ def test_an_id_or_a_link_is_never_a_piece_of_more_digits(cell: str, region: str)
         ("+49 30 ••••5678", "DE"),
         ("+49 30 12**5678", "DE"),
         ("+49 30 123456...", "DE"),
+        ("+49 30 12345678…", "DE"),  # a number as it is, and with a digit more
+        ("11 91234-567…", "BR"),
+        ("11 4555-12??", "AR"),
+        ("****4567 / 11 4555-1234", "AR"),
+        ("Juan ****4567", "AR"),
+        ("+54 (11) ****-4567", "AR"),
+        ("••1145551212", "AR"),
+        ("...1145551212", "AR"),
+        ("1145551212••", "AR"),
+        ("1145551212 ••", "AR"),
+        ("+33 6 1• •• •5 678901234", "FR"),
         ("+49 30 12?5678", "DE"),
         ("https://api.whatsapp.com/send?phone=541145551226&phone=541145551227", "AR"),
         ("wa.me/541145551226?phone=541145551227", "AR"),
@@ -226,6 +244,38 @@ def test_digits_that_no_rule_joins_are_no_number(cell: str, region: str) -> None
     found = read_phones(cell, region)
     assert found.refusal is not None
     assert found.numbers == ()
+
+
+@given(
+    st.sampled_from([("AR", "+5491145551212"), ("BR", "+5511991234567"), ("DE", "+4930123456")]),
+    st.integers(0, 12),
+    st.integers(1, 8),
+    st.sampled_from(["*", "?", "•", "●"]),
+    st.sampled_from(["", " ", "-"]),
+)
+@example(("BR", "+5511991234567"), 11, 3, "•", "")
+def test_hidden_digits_are_never_left_out(
+    number: tuple[str, str], first: int, hidden: int, sign: str, beside: str
+) -> None:
+    """Wherever they are hidden, and however many: what is left is not read as another number."""
+    region, e164 = number
+    digits = e164.lstrip("+")
+    behind = digits[first + hidden :]
+    cell = f"+{digits[:first]}{beside}{sign * max(hidden, 2)}{beside}{behind}"
+    assert {each.e164 for each in read_phones(cell, region).numbers} <= {e164}
+
+
+@pytest.mark.parametrize(
+    "e164", ["+5491145551212", "+5511991234567", "+4930123456", "+12125550123"]
+)
+def test_a_mask_of_ours_is_no_number(e164: str) -> None:
+    """In logs, in answers and in the errors of a list."""
+    for mask in (mask_phone(e164), mask_digits(e164), mask_numbers_in_text(e164)):
+        for region in ("AR", "BR", "DE", "US"):
+            found = read_phones(mask, region)
+            assert found.refusal is not None
+            assert found.refusal.sentence.startswith("Signs stand where digits may be missing")
+            assert found.numbers == ()
 
 
 def test_scientific_notation_names_the_spreadsheet() -> None:
@@ -266,6 +316,12 @@ def test_scientific_notation_names_the_spreadsheet() -> None:
         ("tel:+54-11-4555-1212;ext=12", "AR", "+541145551212"),
         ("11/4555/1212 (Juan)", "AR", "+541145551212"),
         ("* 11 4555-1212 *", "AR", "+541145551212"),
+        ("Tel… 11 4555-1212", "AR", "+541145551212"),
+        ("11 4555-1212...", "AR", "+541145551212"),
+        ("11 4555-1212 ??", "AR", "+541145551212"),
+        ("**11 4555-1212**", "AR", "+541145551212"),
+        ("+54 9 11 4555-1212 (Juan…)", "AR", "+5491145551212"),
+        ("?? +1 212 555 0123", "AR", "+12125550123"),
         ("+5.491145551248E+12", "MX", "+5491145551248"),
         ("whatsapp 11 4555-1212", "AR", "+541145551212"),
         ("11 4555-1212 (Juan)", "AR", "+541145551212"),
