@@ -69,7 +69,7 @@ _MASKED: Final = re.compile(
 _SIGNS: Final = re.compile(
     r"[*?.\N{BULLET}\N{BLACK CIRCLE}](?:[ ()-]*[*?.\N{BULLET}\N{BLACK CIRCLE}])+"
 )
-"""Signs that may stand in place of digits, as this product itself and others write them."""
+"""Signs that may be instead of digits, as this product itself and others write them."""
 _FEW_DOTS: Final = re.compile(r"[ ()-]*(?:\.[ ()-]*){2}")
 _GROUPS_BEFORE: Final = re.compile(r"[\d ()+.-]*\Z")
 _GROUPS_BEHIND: Final = re.compile(r"[\d ()+.-]*")
@@ -114,7 +114,7 @@ class PhoneText(Struct, frozen=True):
     """The parts of a cell, the hidden ids (LIDs) in it, and whether a word in it says mobile.
 
     ``says_mobile`` is None where no word of the cell is on the kind of line. ``may_be_cut``: signs
-    behind a number may be an ornament, or stand for more digits of it.
+    behind a number may be an ornament, or be instead of more digits.
     """
 
     parts: tuple[PhoneTextPart, ...]
@@ -178,7 +178,7 @@ def left_over_digits() -> NumberUnusable:
 
 
 def hidden_digits() -> NumberUnusable:
-    """Return the refusal of a text with signs that stand in place of digits, or may do so."""
+    """Return the refusal of a text with signs that are instead of digits, or may be."""
     return NumberUnusable(
         "left_over_digits",
         "Signs stand where digits may be missing; write each number in full, alone in its cell.",
@@ -268,7 +268,7 @@ def _find_link_number(link: str) -> str:
 def _leave_signs_out(text: str) -> tuple[str, bool]:
     """Return the text without signs such as "…" and "**", and whether some are behind digits.
 
-    Raises NumberUnusable where they may stand in place of digits.
+    Raises NumberUnusable where they may be instead of digits.
     """
     may_be_cut = False
     ornamented = _ORNAMENTED.fullmatch(text) is not None
