@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from statemachines.message import (
     BUSY_STATES,
     LEASED_STATES,
@@ -57,13 +59,20 @@ def list_queued_messages(reader: Reader, limit: int) -> list[MessageRecord]:
     return [message_from_row(row) for row in rows]
 
 
+class SkippedMessages(Struct, frozen=True):
+    """What a session passes over for a moment: messages, and all messages of contacts; by id."""
+
+    messages: set[str]
+    contacts: set[str]
+
+
 def get_next_cleared_message(
     reader: Reader,
     session: str,
     at: datetime,
     *,
     new_chats: bool = True,
-    skipped_messages: tuple[str, ...] = (),
+    skipped: SkippedMessages | None = None,
     answers_only: bool = False,
 ) -> MessageRecord | None:
     """Return the message that a session should send next, or None.
@@ -72,7 +81,7 @@ def get_next_cleared_message(
     ``new_chats`` so are first contacts where nothing was sent to the contact yet, and with
     ``answers_only`` everything that answers nobody.
     """
-    marks = ", ".join("?" for _ in skipped_messages)
+    messages, contacts = (skipped.messages, skipped.contacts) if skipped else ((), ())
     row = reader.one(
         f"SELECT * FROM messages AS m WHERE state = '{MessageState.CLEARED}' AND session = ?"
         f" AND channel <> '{BuiltinChannel.MANUAL}'"
@@ -80,12 +89,14 @@ def get_next_cleared_message(
         " AND (? OR first_contact = 0 OR EXISTS (SELECT 1 FROM messages AS o"
         f" WHERE o.contact = m.contact AND o.{_HAS_LEFT}))"
         f" AND (NOT ? OR kind IN {format_sql_list(ANSWER_KINDS)})"
-        f" AND id NOT IN ({marks}) AND NOT EXISTS (SELECT 1 FROM messages AS o"
+        f" AND id NOT IN ({', '.join('?' * len(messages))})"
+        f" AND contact NOT IN ({', '.join('?' * len(contacts))})"
+        " AND NOT EXISTS (SELECT 1 FROM messages AS o"
         f" WHERE o.contact = m.contact AND o.{_IS_BUSY})"
         f" {_REPLIES_FIRST} LIMIT 1",
         (
             *(session, format_timestamp(at), format_timestamp(at)),
-            *(new_chats, answers_only, *skipped_messages),
+            *(new_chats, answers_only, *messages, *contacts),
         ),
     )
     return message_from_row(row) if row else None

@@ -110,11 +110,17 @@ class MessageEvaluator:
     async def _evaluate_in_order(
         self, own: Sequence[MessageRecord], places: asyncio.Semaphore, results: list[_Result]
     ) -> None:
-        """Evaluate one contact's messages; add for each whether it was stored, or its error."""
+        """Evaluate one contact's messages; add for each whether it was stored, or its error.
+
+        One that was stale ends that: those after it wait until it is evaluated again.
+        """
         for message in own:
             async with places:
                 with self._noting_begin(message.id):
-                    results.append(await self._evaluate_message(message))
+                    result = await self._evaluate_message(message)
+            results.append(result)
+            if result is False:
+                return
 
     @contextlib.contextmanager
     def _noting_begin(self, message: str) -> Iterator[None]:

@@ -213,14 +213,15 @@ class SessionSender:
 
     async def _send_ready_messages(self) -> float:
         """Send until nothing can be sent now; return how many seconds to wait."""
-        # Skipped in this round: a message whose facts keep changing must not hold up the others.
-        stale: set[str] = set()
+        # Skipped in this round, as they must not hold up the others: a message that fails, and a
+        # contact whose facts keep changing, of whom no later message may go before an earlier one.
+        skipped = queue.SkippedMessages(set(), set())
         while not self._stopping and self._can_release():
-            next_message = await self._find_next_message(tuple(stale))
+            next_message = await self._find_next_message(skipped)
             if next_message.message is None:
-                return min(next_message.wait, _STALE_SECONDS) if stale else next_message.wait
-            if not await self._release_and_send_safely(next_message.message):
-                stale.add(next_message.message.id)
+                is_any = skipped.messages or skipped.contacts
+                return min(next_message.wait, _STALE_SECONDS) if is_any else next_message.wait
+            await self._release_and_send_safely(next_message.message, skipped)
         return _IDLE_SECONDS
 
     def _can_release(self) -> bool:
@@ -228,15 +229,18 @@ class SessionSender:
             self.session, new_chat=False
         )
 
-    async def _release_and_send_safely(self, message: MessageRecord) -> bool:
-        """Evaluate, release and send one message; an error is logged, and False returned."""
+    async def _release_and_send_safely(
+        self, message: MessageRecord, skipped: queue.SkippedMessages
+    ) -> None:
+        """Evaluate, release and send one message; add it to `skipped` where it was not sent."""
         try:
-            return await self._release_and_send(message)
+            if not await self._release_and_send(message):
+                skipped.contacts.add(message.contact)
         except Exception:
             log.exception("attempt_failed", message=message.id)
-            return False
+            skipped.messages.add(message.id)
 
-    async def _find_next_message(self, skip: tuple[str, ...]) -> NextMessage:
+    async def _find_next_message(self, skipped: queue.SkippedMessages) -> NextMessage:
         """Return the next message for which pacing has a slot, or the time until there is one."""
         # Before the gate's second evaluation, which is wasted on a message without a slot.
         now = self._clock.now()
@@ -258,7 +262,7 @@ class SessionSender:
                 self.session,
                 now,
                 new_chats=new_chats and new.is_open(now),
-                skipped_messages=skip,
+                skipped=skipped,
                 answers_only=halt is not None,
             )
             return NextMessage(message, _seconds_until(new, now))

@@ -14,6 +14,7 @@ from daemon.api import hookimpl
 from daemon.api.opinions import OpinionRequest
 from daemon.events import MessageChanged
 from statemachines.message import MessageState
+from storage.db import Database
 from storage.events import CommittedEvent
 from tests.helpers.clock import FakeClock
 from tests.helpers.hypothesis_profiles import examples
@@ -77,6 +78,51 @@ async def test_several_contacts_at_once_and_each_ones_messages_in_order(tmp_path
     assert watcher.overlaps == []
     assert watcher.begun == sent
     assert states == {MessageState.DEFERRED}
+
+
+class Changer:
+    """A plugin that changes a fact of the contact while the second message is first judged.
+
+    The first one is judged once all are there.
+    """
+
+    def __init__(self) -> None:
+        self.database: Database | None = None
+        self.asked: list[str] = []
+        self.all_there = asyncio.Event()
+
+    @hookimpl
+    async def leadmaster_judge_message(self, request: OpinionRequest) -> None:
+        """Change what the gate has read, as a message that leaves at this moment does."""
+        await self.all_there.wait()
+        self.asked.append(request.message)
+        if len(set(self.asked)) == 2 and self.asked.count(request.message) == 1 and self.database:
+            await self.database.write(
+                lambda tx: tx.execute("UPDATE contacts SET revision = revision + 1").rowcount
+            )
+
+
+async def test_a_message_whose_facts_changed_is_not_overtaken(tmp_path: Path) -> None:
+    """The next one to the same person waits until it was judged again."""
+    clock, changer = FakeClock(), Changer()
+    wire = PuppetChannel(clock)
+    async with open_messaging_services(
+        tmp_path,
+        clock=clock,
+        wire=wire,
+        rules=write_gate_rules(tmp_path),
+        plugins={"changer": changer},
+    ) as services:
+        changer.database = services.database
+        await services.add_session()
+        await services.add_prospect(build_phone(1))
+        texts = [f"asunto{number} {number} detalle{number} cierre{number}" for number in range(4)]
+        accepted = [await services.enqueue(build_phone(1), text) for text in texts]
+        changer.all_there.set()
+        await clock.settle()
+        await clock.advance(10)
+    assert changer.asked.count(accepted[1]) > 1
+    assert [each.outgoing.message for each in wire.sends] == accepted
 
 
 class Dawdler:
@@ -159,6 +205,7 @@ async def check_order(folder: Path, plan: list[tuple[int, int]], turns: list[int
             for person in {person for person, _ in plan}:
                 group.create_task(write_to(person))
         await clock.settle()
+        await clock.advance(10)  # a message whose facts changed meanwhile is judged again
     assert dawdler.overlaps == []
     assert dawdler.most <= AT_ONCE
     assert watch.doubled == []
