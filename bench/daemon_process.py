@@ -57,16 +57,19 @@ def read_memory(pid: int, name: str) -> float:
     return int(found[1]) / 1024
 
 
-def read_wakes(pid: int) -> int:
-    """Return how often the main thread has waited, and was woken.
+def read_wakes(pid: int) -> tuple[int, int]:
+    """Return how often all threads of the process have waited and were woken, and the loop's own.
 
-    The other threads work while it does, or a moment later, on a machine that is awake.
+    A thread that is woken by the loop, or wakes it, does so on a machine that is awake.
     """
-    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    found = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.MULTILINE)
-    if found is None:
-        sys.exit("the kernel counts no context switches")
-    return int(found[1])
+    threads = Path(f"/proc/{pid}/task").glob("*/status")
+    found = {each.parent.name: _read_switches(each) for each in threads}
+    return sum(found.values()), found[str(pid)]
+
+
+def _read_switches(status: Path) -> int:
+    text = status.read_text(encoding="ascii")
+    return int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
 def read_cpu(pid: int) -> float:

@@ -79,26 +79,28 @@ def measure_start() -> dict[str, object]:
         with run_daemon(Path(folder)) as (process, _client):
             time.sleep(SETTLE_SECONDS)
             memory = read_memory(process.pid, "VmRSS")
-            idle, wakes = _measure_rest(process.pid)
+            idle, wakes, loop_wakes = _measure_rest(process.pid)
     return {
         "start_seconds": round(median(seconds), 2),
         "start_rss_mb": round(memory, 1),
         "idle_cpu_percent": round(idle, 2),
         "idle_wakes_per_second": round(wakes, 1),
-        "bare_loop_cpu_percent": round(measure_bare_loop(wakes), 2),
+        "idle_loop_wakes_per_second": round(loop_wakes, 1),
+        "bare_loop_cpu_percent": round(measure_bare_loop(loop_wakes), 2),
     }
 
 
-def _measure_rest(pid: int) -> tuple[float, float]:
-    """Return a process's CPU in percent, and how often it wakes in a second."""
+def _measure_rest(pid: int) -> tuple[float, float, float]:
+    """Return a process's CPU in percent, and how often it and its loop wake in a second."""
     used, woken = read_cpu(pid), read_wakes(pid)
     time.sleep(IDLE_SECONDS)
-    used, woken = read_cpu(pid) - used, read_wakes(pid) - woken
-    return 100 * used / IDLE_SECONDS, woken / IDLE_SECONDS
+    used, by_now = read_cpu(pid) - used, read_wakes(pid)
+    of_all, of_loop = (late - early for late, early in zip(by_now, woken, strict=True))
+    return 100 * used / IDLE_SECONDS, of_all / IDLE_SECONDS, of_loop / IDLE_SECONDS
 
 
 def measure_bare_loop(wakes: float) -> float:
-    """Return the CPU, in percent, of an event loop that wakes as often and does nothing.
+    """Return the CPU, in percent, of an event loop that wakes as often as ours and does nothing.
 
     On some virtual machines a wake alone costs milliseconds: it is the floor of what a daemon at
     rest can reach there.
@@ -106,7 +108,7 @@ def measure_bare_loop(wakes: float) -> float:
     command = [sys.executable, "-c", _BARE_LOOP, str(1 / max(wakes, 0.1))]
     with subprocess.Popen(command) as process:  # noqa: S603 - our own lines
         time.sleep(SETTLE_SECONDS)
-        found, _ = _measure_rest(process.pid)
+        found, *_ = _measure_rest(process.pid)
         process.kill()
     return found
 

@@ -58,7 +58,9 @@ def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
 
 
 @contextlib.asynccontextmanager
-async def run_scheduler(jobs: Iterable[PeriodicJob], bus: EventBus) -> AsyncIterator[None]:
+async def run_scheduler(
+    jobs: Iterable[PeriodicJob], bus: EventBus
+) -> AsyncIterator[AsyncIOScheduler]:
     """Run the jobs for the length of the block. A late job runs late, once.
 
     All intervals count from one moment, so that what is due at once wakes the process once. After a
@@ -76,7 +78,7 @@ async def run_scheduler(jobs: Iterable[PeriodicJob], bus: EventBus) -> AsyncIter
     scheduler.start()
     try:
         async with run_in_background(follow_clock_steps(scheduler, bus), "scheduler-clock"):
-            yield
+            yield scheduler
     finally:
         scheduler.shutdown(wait=False)
 

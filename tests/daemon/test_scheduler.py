@@ -53,23 +53,25 @@ async def test_a_wall_clock_that_is_set_back_keeps_no_job_waiting() -> None:
 
 async def test_intervals_count_from_one_moment() -> None:
     """What is due at once wakes a machine at rest once, and not once for each job."""
-    bus, scheduler = EventBus(), AsyncIOScheduler(timezone=UTC)
-    for seconds in (5, 10, 60):
-        scheduler.add_job(lambda: None, IntervalTrigger(seconds=seconds, timezone=UTC))
-        await asyncio.sleep(0.002)
-    scheduler.start()
-    try:
-        async with run_in_background(follow_clock_steps(scheduler, bus), "test"):
-            await asyncio.sleep(0)
-            before = [job.next_run_time for job in scheduler.get_jobs()]
-            step = ClockStepped(subject="installation", at=datetime.now(UTC), seconds=-3600)
-            bus.publish(step)
-            await asyncio.sleep(0)
-            first, *others = sorted(job.next_run_time for job in scheduler.get_jobs())
-    finally:
-        scheduler.shutdown(wait=False)
-    assert before != [first, *others]
-    assert [(each - first) % timedelta(seconds=5) for each in others] == [timedelta()] * 2
+    bus = EventBus()
+
+    async def work() -> None:
+        """Do nothing."""
+
+    def list_times(scheduler: AsyncIOScheduler) -> list[datetime]:
+        return sorted(job.next_run_time for job in scheduler.get_jobs())
+
+    jobs = [PeriodicJob(str(seconds), seconds, work) for seconds in (5, 10, 60)]
+    async with run_scheduler(jobs, bus) as scheduler:
+        begun = list_times(scheduler)
+        await asyncio.sleep(0.01)
+        step = ClockStepped(subject="installation", at=datetime.now(UTC), seconds=-3600)
+        bus.publish(step)
+        await asyncio.sleep(0)
+        stepped = list_times(scheduler)
+    assert begun != stepped
+    for first, *others in (begun, stepped):
+        assert [(each - first) % timedelta(seconds=5) for each in others] == [timedelta()] * 2
 
 
 async def test_a_failing_job_is_logged_and_comes_again() -> None:
