@@ -151,8 +151,7 @@ class Database:
         """
         refusal = self._damage or self._refusal
         if refusal is not None and not (urgent or uses_ballast):
-            # Without the frames of all who were refused before: they hold what was to be written.
-            raise refusal.with_traceback(None)
+            raise _forget_callers(refusal)
         try:
             return await self._writer.submit(job, urgent=urgent)
         except DatabaseDamaged as error:
@@ -170,7 +169,8 @@ class Database:
     @property
     def refusal(self) -> WriteFailed | None:
         """Why no message may be released now: see `fault`, or the disk is full."""
-        return self.fault or self._refusal
+        found = self.fault or self._refusal
+        return None if found is None else _forget_callers(found)
 
     def refuse_writes(self, error: WriteFailed) -> None:
         """Raise this for every write that is not urgent, until `accept_writes`."""
@@ -267,7 +267,7 @@ class Database:
         """
         await self._maintenance.run(_save_anchor, self._folder, self._anchor, self._watch)
         if self._watch.fault is not None:
-            raise self._watch.fault
+            raise _forget_callers(self._watch.fault)
 
     @property
     def fault(self) -> WriteFailed | None:
@@ -275,7 +275,8 @@ class Database:
 
         It stays until a start, which checks everything.
         """
-        return self._watch.fault or self._damage
+        found = self._watch.fault or self._damage
+        return None if found is None else _forget_callers(found)
 
     async def check_files(self, seconds: float = 0) -> WriteFailed | None:
         """Compare the files with those that are open; return the `fault` that is known by then.
@@ -298,6 +299,14 @@ class Database:
                 self._checkpointed = self._watch.checkpointed
                 self._is_fault_noted = found is not None
         return found
+
+
+def _forget_callers(error: WriteFailed) -> WriteFailed:
+    """Return an error that is kept and raised again, without the frames of those it was raised for.
+
+    They hold what was to be written.
+    """
+    return error.with_traceback(None)
 
 
 def _write_nothing(_tx: Tx) -> None:

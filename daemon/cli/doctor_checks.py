@@ -254,8 +254,7 @@ def _read_database(settings: Settings, query: Callable[[Reader], T]) -> T | None
 def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
     """Check that the rule files load, your own too, and which engines evaluate them."""
     try:
-        files = rule_files.read_configured_files(settings.rules)
-        compiled = CompiledRulesets.compile_files(files, settings.rules)
+        compiled = _compile_rules(settings)
     except (rules.RulesInvalid, RulesRejected, OSError) as error:
         yield DoctorFinding(
             "rules", ok=False, sentence=str(error), command="leadmaster rules check"
@@ -282,7 +281,11 @@ def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
 def read_rule_hashes(settings: Settings) -> tuple[str, str] | None:
     """Return the hashes of gate and score by the files; None where they can't be loaded."""
     try:
-        files = rule_files.read_configured_files(settings.rules)
-        return CompiledRulesets.compile_files(files, settings.rules).hashes
+        return _compile_rules(settings).hashes
     except (rules.RulesInvalid, RulesRejected, OSError):
         return None
+
+
+def _compile_rules(settings: Settings) -> CompiledRulesets:
+    files = rule_files.read_configured_files(settings.rules)
+    return CompiledRulesets.compile_files(files, settings.rules)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from daemon.cli.client import ControlClient
 from daemon.cli.console import print_hint, print_json, print_text
 from daemon.cli.context import CliContext, CommandGroup, json_option, pass_cli_context
 from daemon.cli.errors import ask_confirmation
@@ -134,13 +135,8 @@ def change_filter(
     fields = build_filter(options)
     if new_name is None and not fields:
         raise click.UsageError("Give --name or the options of a filter.")
-    client = cli.client()
-    saved = client.get("saved-filters", name)
-    if not yes:
-        ask_confirmation(
-            f"{_describe_saved(saved)}\n{_describe_change(new_name, fields)} Change it?",
-            if_declined="Nothing was changed.",
-        )
+    client, question = cli.client(), f"{_describe_change(new_name, fields)} Change it?"
+    saved = _read_and_ask(client, name, question, "Nothing was changed.", yes=yes)
     changed = client.patch(
         *("saved-filters", saved["id"]),
         name=new_name,
@@ -160,18 +156,23 @@ def delete_filter(cli: CliContext, *, name: str, yes: bool, json_: bool) -> None
 
     It is shown first, and is not deleted where somebody else changes it before you answer.
     """
-    client = cli.client()
-    saved = client.get("saved-filters", name)
-    if not yes:
-        ask_confirmation(
-            f"{_describe_saved(saved)}\nDelete it for everybody?",
-            if_declined="Nothing was deleted.",
-        )
+    client, question = cli.client(), "Delete it for everybody?"
+    saved = _read_and_ask(client, name, question, "Nothing was deleted.", yes=yes)
     deleted = client.delete("saved-filters", saved["id"], changed_at=saved["changed_at"])
     if json_:
         print_json(deleted)
         return
     print_text(f"Deleted: {deleted['name']}. No prospect and no campaign was changed.")
+
+
+def _read_and_ask(
+    client: ControlClient, name: str, question: str, if_declined: str, *, yes: bool
+) -> dict[str, Any]:
+    """Return a filter as it is now, which was shown with the question unless `yes` answers it."""
+    saved: dict[str, Any] = client.get("saved-filters", name)
+    if not yes:
+        ask_confirmation(f"{_describe_saved(saved)}\n{question}", if_declined=if_declined)
+    return saved
 
 
 def _print_filter(saved: dict[str, Any], *, json_: bool) -> None:

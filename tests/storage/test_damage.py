@@ -35,6 +35,10 @@ async def test_a_page_that_cannot_be_read_ends_all_sending_until_a_restart(tmp_p
             with pytest.raises(DatabaseDamaged) as refused:
                 await database.write(add_note("no frame of a refused caller is kept"))
             assert len(refused.traceback) < 4
+        for _ in range(3):
+            with pytest.raises(DatabaseDamaged) as unread:
+                await database.read(list_note_texts)
+            assert len(unread.traceback) < 4
         await database.write(lambda tx: tx.value("SELECT 1"), urgent=True)
     with pytest.raises(DatabaseCorrupt):
         await Database.open(tmp_path, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
